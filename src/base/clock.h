@@ -1,0 +1,44 @@
+/**
+ * Time: the wall clock, a monotonic clock for durations, and UTC dates.
+ *
+ * The wall clock can be fixed for tests and reproducible runs: environment MARQUEE_NOW holds
+ * epoch seconds or an ISO 8601 instant. All timestamps in Marquee are UTC. Threads: reentrant.
+ */
+#ifndef MQ_BASE_CLOCK_H
+#define MQ_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "marquee/status.h"
+
+#define MQ_DAY_SECONDS 86400
+/** "YYYY-MM-DD" plus NUL. */
+#define MQ_DATE_SIZE 11
+/** "YYYY-MM-DDTHH:MM:SSZ" plus NUL. */
+#define MQ_INSTANT_SIZE 21
+
+/** Now, in epoch seconds (or MARQUEE_NOW). */
+int64_t mq_clock_now_s(void);
+
+/** Now, in epoch milliseconds (or MARQUEE_NOW). */
+int64_t mq_clock_now_ms(void);
+
+/** Monotonic time in seconds, for durations only; MARQUEE_NOW does not touch it. */
+double mq_clock_monotonic_s(void);
+
+/** Write "YYYY-MM-DD" of an instant; years 0001…9999, else "0000-00-00". */
+void mq_date_format(int64_t epoch_s, char ret_text[MQ_DATE_SIZE]);
+
+/** Write "YYYY-MM-DDTHH:MM:SSZ". */
+void mq_instant_format(int64_t epoch_s, char ret_text[MQ_INSTANT_SIZE]);
+
+/**
+ * Parse "YYYY-MM-DD", or "YYYY-MM-DDTHH:MM[:SS[.fff]][Z|±HH[:MM]]" (a space may stand for the T);
+ * no offset means UTC.
+ * @return MQ_OK | MQ_E_FORMAT | MQ_E_RANGE (no such day or time)
+ */
+enum mq_status mq_instant_parse(const char *text, size_t size, int64_t *ret_epoch_s,
+                                struct mq_error *err);
+
+#endif

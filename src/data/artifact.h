@@ -1,0 +1,81 @@
+/**
+ * The artifact table: every file that steps exchange, declared once: name, path, codec.
+ *
+ * Paths are relative to <store uri>/<region>/ and are those of seed 000's S3 tree, so readers of
+ * the old data lake go on working. "{type}" stands for "movie" or "tv". Threads: static data.
+ */
+#ifndef MQ_DATA_ARTIFACT_H
+#define MQ_DATA_ARTIFACT_H
+
+#include "base/stream.h"
+#include "marquee/status.h"
+#include "store/object_store.h"
+
+/** The two kinds of programme; artifacts with "{type}" exist once for each. */
+enum mq_program_type { MQ_PROGRAM_MOVIE = 0, MQ_PROGRAM_TV, MQ_PROGRAM_TYPE_COUNT };
+
+enum mq_codec {
+    MQ_CODEC_FOLDER, /**< all objects under a prefix: raw input */
+    MQ_CODEC_CSV,
+    MQ_CODEC_PARQUET,
+    MQ_CODEC_PICKLE,
+    MQ_CODEC_NPY,
+    MQ_CODEC_FAISS,
+    MQ_CODEC_HDF5,
+    MQ_CODEC_TAR_GZ,
+    MQ_CODEC_JSON,
+};
+
+enum mq_artifact {
+#define ARTIFACT(id, path, codec, schema, alias, help) MQ_ARTIFACT_##id,
+#include "data/artifact.def"
+#undef ARTIFACT
+    MQ_ARTIFACT_COUNT
+};
+
+struct mq_artifact_info {
+    const char *name; /**< "recall-batch-result" */
+    const char *path; /**< relative, may hold "{type}"; a folder ends in '/' */
+    enum mq_codec codec;
+    int schema_version; /**< written to the manifest; an unknown one is refused */
+    const char *alias;  /**< older spelling, read but never written; NULL where none */
+    const char *help;
+};
+
+/** Row of the table; never NULL for a valid id. */
+const struct mq_artifact_info *mq_artifact_info(enum mq_artifact artifact);
+
+/** Whether the path holds "{type}". */
+bool mq_artifact_is_typed(enum mq_artifact artifact);
+
+/** "movie" or "tv". */
+const char *mq_program_type_name(enum mq_program_type type);
+
+/**
+ * Object key "<region>/<path>" of an artifact.
+ * @param type ignored unless typed
+ * @return MQ_OK | MQ_E_RANGE (region is empty or holds '/', or the key is too long)
+ */
+enum mq_status mq_artifact_key(const char *region, enum mq_artifact artifact,
+                               enum mq_program_type type, char ret_key[MQ_OBJECT_KEY_MAX],
+                               struct mq_error *err);
+
+/**
+ * Open an artifact for reading; falls back to its alias.
+ * @return MQ_OK | MQ_E_NOT_FOUND (message names the artifact, the URI, and which step makes it)
+ */
+enum mq_status mq_artifact_reader(struct mq_object_store *store, const char *region,
+                                  enum mq_artifact artifact, enum mq_program_type type,
+                                  struct mq_reader **ret_reader, struct mq_error *err);
+
+/** Open an artifact for writing; published by mq_writer_commit. */
+enum mq_status mq_artifact_writer(struct mq_object_store *store, const char *region,
+                                  enum mq_artifact artifact, enum mq_program_type type,
+                                  struct mq_writer **ret_writer, struct mq_error *err);
+
+/** Whether it (or its alias; for a folder: any object below it) exists. */
+enum mq_status mq_artifact_exists(struct mq_object_store *store, const char *region,
+                                  enum mq_artifact artifact, enum mq_program_type type,
+                                  bool *ret_exists, struct mq_error *err);
+
+#endif

@@ -1,0 +1,71 @@
+/**
+ * What a step is given, and how it reports. A step reads artifacts, calls the layers below, writes
+ * artifacts; it knows no other step. The table of steps is flow/steps.c.
+ */
+#ifndef MQ_STEP_STEP_H
+#define MQ_STEP_STEP_H
+
+#include <stdint.h>
+
+#include "base/pool.h"
+#include "config/options.h"
+#include "data/artifact.h"
+#include "store/object_store.h"
+
+/** Most counters of one step's report. */
+#define MQ_STEP_COUNTERS_MAX 64
+
+/** A figure for the manifest: rows read, bad lines by reason, AUC … */
+struct mq_step_counter {
+    char name[64];
+    double value;
+    bool integral;
+};
+
+/** What goes to the manifest beside times, sizes and hashes. */
+struct mq_step_report {
+    struct mq_step_counter counters[MQ_STEP_COUNTERS_MAX];
+    int counter_count;
+    struct mq_buffer notes; /**< one note a line, for people */
+};
+
+struct mq_step_context {
+    struct mq_object_store *store;
+    const char *region;
+    const struct mq_config *config;
+    struct mq_pool *pool;
+    const char *scratch; /**< an empty local folder, removed after the step */
+    uint64_t seed;
+    int64_t now_s;                /**< the run's instant: every step of a run sees the same */
+    int shard_index, shard_count; /**< 0, 1 unless --shard was given */
+    struct mq_step_report *report;
+};
+
+/** A step's work. Publishes each output whole or not at all. */
+typedef enum mq_status (*mq_step_fn)(struct mq_step_context *context, struct mq_error *err);
+
+/** Set a counter of the report (adds to one that is there). */
+void mq_step_count(struct mq_step_context *context, const char *name, int64_t value);
+/** Set a real-valued figure of the report. */
+void mq_step_figure(struct mq_step_context *context, const char *name, double value);
+/** Add a line for people; logged at info level too. */
+void mq_step_note(struct mq_step_context *context, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The steps, one file each, in the order of the ACTION, CONTENT and USER workflows. */
+enum mq_status mq_step_item_preprocessing(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_user_preprocessing(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_action_preprocessing(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_inverted_list(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_portrait_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_weight_update_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_recall_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_rank_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_filter_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_add_item_user_batch(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_model_update_ub(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_item_feature_update_batch(struct mq_step_context *context,
+                                                 struct mq_error *err);
+enum mq_status mq_step_model_update_deepfm(struct mq_step_context *context, struct mq_error *err);
+
+#endif

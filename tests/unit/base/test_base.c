@@ -1,0 +1,189 @@
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/filesystem.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/stream.h"
+#include "base/strmap.h"
+
+static void
+error_keeps_context_and_cuts_long_text(void **state)
+{
+    struct mq_error err;
+    assert_int_equal(mq_fail(&err, MQ_E_RANGE, "n is %d (allowed: 1 to 9)", 12), MQ_E_RANGE);
+    mq_error_hint(&err, "use 9");
+    mq_fail_context(&err, MQ_E_INTERNAL, "cannot run");
+    assert_string_equal(err.message, "cannot run: n is 12 (allowed: 1 to 9)");
+    assert_string_equal(err.hint, "use 9");
+    assert_int_equal(err.code, MQ_E_RANGE);
+    mq_fail(&err, MQ_E_IO, "%2000d", 1);
+    assert_int_equal(strlen(err.message), MQ_ERROR_MESSAGE_MAX - 1);
+    assert_string_equal(err.message + strlen(err.message) - 3, "…");
+    assert_int_equal(mq_fail(NULL, MQ_E_IO, "x"), MQ_E_IO);
+}
+
+static void
+arena_respects_alignment_and_limit(void **state)
+{
+    struct mq_arena arena;
+    mq_arena_init(&arena, 100000);
+    for (size_t i = 1; i < 50; i++) {
+        float *block = mq_arena_array(&arena, i * 7, sizeof(float));
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % MQ_ALIGNMENT, 0);
+        for (size_t j = 0; j < i * 7; j++) {
+            assert_true(block[j] == 0);
+            block[j] = 1;
+        }
+    }
+    assert_null(mq_arena_alloc(&arena, 100000));
+    assert_null(mq_arena_array(&arena, SIZE_MAX / 2, 4));
+    mq_arena_reset(&arena);
+    assert_non_null(mq_arena_alloc(&arena, 100000));
+    mq_arena_release(&arena);
+}
+
+static void
+strmap_gives_dense_codes(void **state)
+{
+    struct mq_error err = {0};
+    struct mq_strmap map = {0};
+    char key[32];
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 20000; i++) {
+            int32_t code;
+            int n = snprintf(key, sizeof(key), "id-%d", i);
+            check_ok(mq_strmap_add(&map, key, (size_t)n, &code, &err));
+            assert_int_equal(code, i);
+        }
+    assert_int_equal(map.count, 20000);
+    assert_int_equal(mq_strmap_find_text(&map, "id-777"), 777);
+    assert_int_equal(mq_strmap_find_text(&map, "id-20000"), -1);
+    int32_t a, b;
+    check_ok(mq_strmap_add(&map, "x\0y", 3, &a, &err));
+    check_ok(mq_strmap_add(&map, "x", 1, &b, &err));
+    assert_int_not_equal(a, b);
+    char *huge = calloc(1, MQ_STRMAP_KEY_MAX + 1);
+    check_fails(MQ_E_RANGE, mq_strmap_add(&map, huge, MQ_STRMAP_KEY_MAX + 1, &a, &err));
+    free(huge);
+    mq_strmap_release(&map);
+}
+
+static enum mq_status
+square_range(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
+{
+    int64_t *out = context;
+    for (int64_t i = begin; i < end; i++) {
+        if (out == NULL && i >= 500)
+            return mq_fail(err, MQ_E_RANGE, "range at %lld", (long long)begin);
+        if (out != NULL)
+            out[i] = i * i;
+    }
+    return MQ_OK;
+}
+
+static void
+pool_runs_every_range_and_reports_the_lowest_failure(void **state)
+{
+    struct mq_error err = {0};
+    struct mq_pool *pool;
+    check_ok(mq_pool_new(4, &pool, &err));
+    int64_t *out = calloc(10000, sizeof(*out));
+    check_ok(mq_pool_for(pool, 10000, 7, square_range, out, &err));
+    for (int64_t i = 0; i < 10000; i++)
+        assert_int_equal(out[i], i * i);
+    free(out);
+    for (int i = 0; i < 50; i++) {
+        check_fails(MQ_E_RANGE, mq_pool_for(pool, 10000, 10, square_range, NULL, &err));
+        assert_string_equal(err.message, "range at 500");
+    }
+    mq_pool_free(pool);
+    check_fails(MQ_E_RANGE, mq_pool_new(1000, &pool, &err));
+}
+
+static void
+clock_parses_what_it_prints(void **state)
+{
+    struct mq_error err = {0};
+    char text[MQ_INSTANT_SIZE];
+    int64_t back;
+    for (int64_t t = -62135596800; t < 253402300800; t += 86399 * 977) {
+        mq_instant_format(t, text);
+        check_ok(mq_instant_parse(text, strlen(text), &back, &err));
+        assert_int_equal(back, t);
+    }
+    check_ok(mq_instant_parse("2020-12-17 17:00:30.5+08:00", 27, &back, &err));
+    assert_int_equal(back, 1608195630);
+    check_fails(MQ_E_RANGE, mq_instant_parse("2023-02-29", 10, &back, &err));
+    check_fails(MQ_E_FORMAT, mq_instant_parse("2023-2-29", 9, &back, &err));
+    check_fails(MQ_E_FORMAT, mq_instant_parse("2023-02-01T10:00Zx", 18, &back, &err));
+}
+
+static void
+file_writer_publishes_only_on_commit(void **state)
+{
+    struct mq_error err = {0};
+    char *folder;
+    check_ok(mq_fs_scratch(&folder, &err));
+    char *path = mq_strfmt("%s/a/b.bin", folder);
+    struct mq_writer *writer;
+    check_ok(mq_writer_to_file(path, &writer, &err));
+    check_ok(mq_writer_put(writer, "half", 4, &err));
+    mq_writer_close(writer);
+    assert_false(mq_fs_exists(path));
+    check_ok(mq_writer_to_file(path, &writer, &err));
+    for (int i = 0; i < 50000; i++)
+        check_ok(mq_writer_printf(writer, &err, "line %d\n", i));
+    check_ok(mq_writer_commit(writer, &err));
+    mq_writer_close(writer);
+    struct mq_reader *reader;
+    check_ok(mq_reader_from_file(path, &reader, &err));
+    struct mq_buffer all = {0};
+    check_ok(mq_reader_all(reader, 1 << 20, &all, &err));
+    assert_memory_equal(all.data, "line 0\nline 1\n", 14);
+    assert_int_equal((int64_t)all.size, reader->size_bytes);
+    char byte;
+    check_fails(MQ_E_FORMAT, mq_reader_exact(reader, &byte, 1, &err));
+    mq_buffer_release(&all);
+    mq_reader_close(reader);
+    check_ok(mq_fs_remove(folder, &err));
+    assert_false(mq_fs_exists(folder));
+    free(path);
+    free(folder);
+}
+
+static void
+rng_is_fixed_and_even(void **state)
+{
+    struct mq_rng a, b;
+    mq_rng_init(&a, 7, 1);
+    mq_rng_init(&b, 7, 2);
+    assert_true(mq_rng_next(&a) != mq_rng_next(&b));
+    int seen[10] = {0};
+    for (int i = 0; i < 100000; i++)
+        seen[mq_rng_below(&a, 10)]++;
+    for (int i = 0; i < 10; i++)
+        assert_in_range(seen[i], 9500, 10500);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(error_keeps_context_and_cuts_long_text),
+        cmocka_unit_test(arena_respects_alignment_and_limit),
+        cmocka_unit_test(strmap_gives_dense_codes),
+        cmocka_unit_test(pool_runs_every_range_and_reports_the_lowest_failure),
+        cmocka_unit_test(clock_parses_what_it_prints),
+        cmocka_unit_test(file_writer_publishes_only_on_commit),
+        cmocka_unit_test(rng_is_fixed_and_even),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
