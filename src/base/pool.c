@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/cancel.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 
@@ -52,7 +53,9 @@ run_ranges(struct loop *loop, int worker)
             break;
         int64_t end = MQ_MIN(begin + loop->grain, loop->count);
         struct mq_error error = {0};
-        enum mq_status st = loop->fn(loop->context, begin, end, worker, &error);
+        enum mq_status st = mq_cancel_check(&error);
+        if (st == MQ_OK)
+            st = loop->fn(loop->context, begin, end, worker, &error);
         if (st != MQ_OK) {
             pthread_mutex_lock(loop->lock);
             if (begin < atomic_load(&loop->failed)) {

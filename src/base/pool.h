@@ -36,6 +36,7 @@ int mq_pool_threads(const struct mq_pool *pool);
 
 /**
  * Run fn over [0, count) in ranges of `grain`; returns when all are done. A NULL pool runs inline.
+ * Ends early with MQ_E_CANCELLED after mq_cancel_request (base/cancel.h).
  * Threads: one loop at a time per pool; a second caller waits.
  */
 enum mq_status mq_pool_for(struct mq_pool *pool, int64_t count, int64_t grain, mq_pool_fn fn,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/edit_distance.h"
 #include "base/memory.h"
 
 #define OPTION_INT(n, d, lo, hi, u, h)                                                             \
@@ -90,38 +91,13 @@ mq_config_free(struct mq_config *config)
     free(config);
 }
 
-/* Levenshtein distance, for "did you mean"; names are short. */
-static size_t
-edit_distance(const char *a, const char *b)
-{
-    size_t row[128];
-    size_t n = strlen(b);
-    if (n >= MQ_COUNT(row))
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t up = row[j];
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            best = MQ_MIN(best, up + 1);
-            best = MQ_MIN(best, row[j - 1] + 1);
-            row[j] = best;
-            diagonal = up;
-        }
-    }
-    return row[n];
-}
-
 static const char *
 nearest_name(const char *name)
 {
     const char *best = table[0].name;
     size_t least = SIZE_MAX;
     for (size_t i = 0; i < MQ_COUNT(table); i++) {
-        size_t d = edit_distance(name, table[i].name);
+        size_t d = mq_edit_distance(name, table[i].name);
         if (d < least) {
             least = d;
             best = table[i].name;

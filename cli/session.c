@@ -1,0 +1,241 @@
+#include "cli/session.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "cli/command_table.h"
+#include "config/config_sources.h"
+
+static const struct mq_flag *
+require_flag(const struct mq_cli *cli, const char *name)
+{
+    const struct mq_flag *flag = mq_command_flag(cli->command, name);
+    assert(flag != NULL && "flag is not in the command's table");
+    return flag;
+}
+
+bool
+mq_cli_given(const struct mq_cli *cli, const char *flag)
+{
+    return mq_arguments_given(cli->arguments, require_flag(cli, flag)->name);
+}
+
+const char *
+mq_cli_text(const struct mq_cli *cli, const char *flag)
+{
+    const struct mq_flag *row = require_flag(cli, flag);
+    const char *value = mq_arguments_text(cli->arguments, flag);
+    return value != NULL ? value : row->default_text;
+}
+
+int64_t
+mq_cli_int(const struct mq_cli *cli, const char *flag)
+{
+    const char *text = mq_cli_text(cli, flag);
+    return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+double
+mq_cli_real(const struct mq_cli *cli, const char *flag)
+{
+    const char *text = mq_cli_text(cli, flag);
+    return text != NULL ? strtod(text, NULL) : 0;
+}
+
+const char *const *
+mq_cli_values(const struct mq_cli *cli, const char *flag, int *ret_count)
+{
+    return mq_arguments_values(cli->arguments, require_flag(cli, flag)->name, ret_count);
+}
+
+int
+mq_cli_positional_count(const struct mq_cli *cli)
+{
+    return mq_arguments_positional_count(cli->arguments);
+}
+
+const char *
+mq_cli_positional(const struct mq_cli *cli, int index)
+{
+    return mq_arguments_positional(cli->arguments, index);
+}
+
+const char *
+mq_cli_region(const struct mq_cli *cli)
+{
+    return mq_config_text(cli->config, "store.region");
+}
+
+enum mq_status
+mq_cli_pool(struct mq_cli *cli, struct mq_pool **ret_pool, struct mq_error *err)
+{
+    if (cli->pool == NULL) {
+        enum mq_status st =
+            mq_pool_new((int)mq_config_int(cli->config, "run.threads"), &cli->pool, err);
+        if (st != MQ_OK)
+            return st;
+    }
+    *ret_pool = cli->pool;
+    return MQ_OK;
+}
+
+enum mq_status
+mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *err)
+{
+    if (document == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate the JSON document");
+    int failed = json_dumpf(document, cli->out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    json_decref(document);
+    if (failed != 0 || fputc('\n', cli->out) == EOF)
+        return mq_fail(err, MQ_E_IO, "cannot write to standard output");
+    return MQ_OK;
+}
+
+enum mq_status
+mq_cli_usage(const struct mq_cli *cli, struct mq_error *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    mq_failv(err, MQ_E_USAGE, format, args);
+    va_end(args);
+    mq_error_hint(err, "see: marquee %s --help", cli->command->name);
+    return MQ_E_USAGE;
+}
+
+int
+mq_session_report(const struct mq_error *error, bool as_json)
+{
+    mq_progress_clear_line();
+    if (as_json) {
+        json_t *document = json_pack("{s:{s:s, s:s, s:s, s:b}}", "error", "code",
+                                     mq_status_name(error->code), "message", error->message, "hint",
+                                     error->hint, "retriable", (int)error->retriable);
+        if (document != NULL) {
+            json_dumpf(document, stderr, JSON_COMPACT);
+            fputc('\n', stderr);
+            json_decref(document);
+            return mq_status_exit_code(error->code);
+        }
+        /* The message is not UTF-8: fall through to plain text. */
+    }
+    fprintf(stderr, "marquee: %s\n", error->message);
+    if (error->hint[0] != '\0')
+        fprintf(stderr, "hint: %s\n", error->hint);
+    return mq_status_exit_code(error->code);
+}
+
+static void
+on_signal(int signal_number)
+{
+    if (mq_cancel_requested())
+        _exit(128 + signal_number);
+    mq_cancel_request();
+}
+
+static void
+catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* A closed pipe and a passed file size limit are ordinary write errors. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigemptyset(&ignore.sa_mask);
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+static enum mq_status
+apply_flags(struct mq_cli *cli, const struct mq_flag *flags, struct mq_error *err)
+{
+    for (const struct mq_flag *f = flags; f != NULL && f->name != NULL; f++) {
+        const char *value = mq_arguments_text(cli->arguments, f->name);
+        if (f->option == NULL || value == NULL)
+            continue;
+        char place[128];
+        snprintf(place, sizeof(place), "flag %s", f->name);
+        enum mq_status st =
+            mq_config_set(cli->config, f->option, f->type == MQ_FLAG_SWITCH ? "true" : value,
+                          MQ_FROM_FLAG, place, err);
+        if (st != MQ_OK)
+            return st;
+    }
+    return MQ_OK;
+}
+
+static enum mq_status
+apply_settings(struct mq_cli *cli, struct mq_error *err)
+{
+    int count;
+    const char *const *values = mq_cli_values(cli, "--set", &count);
+    for (int i = 0; i < count; i++) {
+        const char *equals = strchr(values[i], '=');
+        if (equals == NULL)
+            return mq_fail(err, MQ_E_USAGE,
+                           "flag --set is '%s' (allowed: SECTION.KEY=VALUE, as in "
+                           "--set youtubednn.epochs=5)",
+                           values[i]);
+        mq_autofree char *name = mq_strfmt("%.*s", (int)(equals - values[i]), values[i]);
+        if (name == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate a setting");
+        enum mq_status st =
+            mq_config_set(cli->config, name, equals + 1, MQ_FROM_FLAG, "flag --set", err);
+        if (st != MQ_OK)
+            return st;
+    }
+    return MQ_OK;
+}
+
+static enum mq_status
+run_command(struct mq_cli *cli, struct mq_error *err)
+{
+    enum mq_status st = mq_config_new(&cli->config, err);
+    if (st == MQ_OK)
+        st = mq_config_load_file(cli->config, mq_arguments_text(cli->arguments, "--config"), err);
+    if (st == MQ_OK)
+        st = mq_config_load_environment(cli->config, environ, err);
+    if (st == MQ_OK)
+        st = apply_settings(cli, err);
+    if (st == MQ_OK)
+        st = apply_flags(cli, mq_global_flags, err);
+    if (st == MQ_OK)
+        st = apply_flags(cli, cli->command->flags, err);
+    if (st == MQ_OK)
+        st = cli->command->run(cli, err);
+    /* A full disk or closed pipe shows here at the latest. */
+    if (fflush(cli->out) != 0 && st == MQ_OK && errno != EPIPE)
+        st = mq_fail_errno(err, errno, "cannot write to standard output");
+    return st;
+}
+
+int
+mq_session_run(const struct mq_parsed *parsed)
+{
+    struct mq_cli cli = {.command = parsed->command,
+                         .arguments = parsed->arguments,
+                         .json = mq_arguments_given(parsed->arguments, "--json"),
+                         .quiet = mq_arguments_given(parsed->arguments, "--quiet"),
+                         .verbose = mq_arguments_given(parsed->arguments, "--verbose"),
+                         .out = stdout};
+    const char *no_colour = getenv("NO_COLOR");
+    cli.colour = isatty(STDOUT_FILENO) && (no_colour == NULL || *no_colour == '\0');
+    mq_log_configure(cli.quiet ? MQ_LOG_WARN : cli.verbose ? MQ_LOG_DEBUG : MQ_LOG_INFO, cli.json);
+    mq_progress_enable(!cli.quiet && !cli.json);
+    catch_signals();
+    struct mq_error error = {0};
+    enum mq_status st = run_command(&cli, &error);
+    int exit_status = st == MQ_OK ? 0 : mq_session_report(&error, cli.json);
+    mq_pool_free(cli.pool);
+    mq_config_free(cli.config);
+    return exit_status;
+}
