@@ -44,6 +44,12 @@ struct mq_step_context {
 /** A step's work. Publishes each output whole or not at all. */
 typedef enum mq_status (*mq_step_fn)(struct mq_step_context *context, struct mq_error *err);
 
+/*
+ * Each is a no-op beyond a log line when context->report is NULL. A counter beyond
+ * MQ_STEP_COUNTERS_MAX is dropped with a debug line. The counter named "rows" (users, items or
+ * lines: what the step is about) is the one that `marquee run` and `marquee runs` show.
+ * Threads: one step's report belongs to one thread.
+ */
 /** Set a counter of the report (adds to one that is there). */
 void mq_step_count(struct mq_step_context *context, const char *name, int64_t value);
 /** Set a real-valued figure of the report. */
