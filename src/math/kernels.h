@@ -1,0 +1,139 @@
+/**
+ * SIMD kernels of training and search, one table an instruction set.
+ *
+ * mq_kernels() is the table in force (base/cpu.h: processor, lowered by MARQUEE_KERNEL). The
+ * generic table is plain C and the oracle: every other kernel agrees with it within the tolerance
+ * stated here (tests/property/math). `eps` below is 2^-24; sums of n terms may be reordered, so
+ * they agree within 4·eps·n·Σ|terms|. One table always gives the same bytes for the same arguments,
+ * whatever the alignment of the pointers.
+ *
+ * Pointers need no alignment (64 bytes is fastest). Buffers must not overlap unless they are the
+ * same buffer where "in place" is said. Lengths may be 0. Row numbers are not checked: the caller
+ * guarantees 0 <= rows[i] < rows of the table. Matrices are row-major and dense.
+ *
+ * Threads: reentrant.
+ */
+#ifndef MQ_MATH_KERNELS_H
+#define MQ_MATH_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+/**
+ * Constants of one Adam step (Kingma & Ba 2015, algorithm 1).
+ * `correction1` = 1/(1-beta1^t), `correction2` = 1/(1-beta2^t) at step t >= 1: mq_adam_at fills
+ * them.
+ */
+struct mq_adam {
+    float rate;           /**< learning rate */
+    float beta1, beta2;   /**< decay of the moments, usually 0.9 and 0.999 */
+    float epsilon;        /**< usually 1e-8, or 1e-7 as Keras has it */
+    float l2;             /**< l2*p is added to the gradient; 0 for none */
+    float gradient_scale; /**< multiplies g first (1/batch, clipping); 1 for none */
+    float correction1, correction2;
+};
+
+/** Constants for step t (1 for the first). */
+struct mq_adam mq_adam_at(float rate, float beta1, float beta2, float epsilon, float l2, int64_t t);
+
+struct mq_kernels {
+    enum mq_kernel kind;
+
+    /* --- vectors --- */
+    /** Σ a[i]*b[i] */
+    float (*dot)(const float *a, const float *b, size_t n);
+    /** Σ (a[i]-b[i])² */
+    float (*square_distance)(const float *a, const float *b, size_t n);
+    /** Σ x[i] */
+    float (*sum)(const float *x, size_t n);
+    /** y += alpha*x */
+    void (*axpy)(float alpha, const float *x, float *y, size_t n);
+    /** x *= alpha */
+    void (*scale)(float alpha, float *x, size_t n);
+    /** y += x */
+    void (*add)(const float *x, float *y, size_t n);
+    /** y *= x, element by element */
+    void (*multiply)(const float *x, float *y, size_t n);
+    /** Least and greatest of x [n], n >= 1; no NaN. Exact. */
+    void (*min_max)(const float *x, size_t n, float *ret_min, float *ret_max);
+
+    /* --- embedding bags: table [*,width], rows int32 [count] --- */
+    /** ret_sum[width] = Σ table[rows[i]] (in the order of i: exact in every table) */
+    void (*gather_sum)(const float *table, size_t width, const int32_t *rows, size_t count,
+                       float *ret_sum);
+    /** ret_sum[width] = Σ weights[i]*table[rows[i]] */
+    void (*gather_weighted_sum)(const float *table, size_t width, const int32_t *rows,
+                                const float *weights, size_t count, float *ret_sum);
+    /** table[rows[i]] += alpha*x for each i (x one row; the backward of gather_sum) */
+    void (*scatter_add)(float *table, size_t width, const int32_t *rows, size_t count, float alpha,
+                        const float *x);
+    /** table[rows[i]] += x[i], x [count,width] */
+    void (*scatter_add_rows)(float *table, size_t width, const int32_t *rows, size_t count,
+                             const float *x);
+
+    /* --- layers: x [rows,width] --- */
+    /** x += bias[width] in each row, in place */
+    void (*bias_add)(float *x, size_t rows, size_t width, const float *bias);
+    /** x = max(x + bias, 0), in place; NaN becomes 0 */
+    void (*bias_relu)(float *x, size_t rows, size_t width, const float *bias);
+    /** sum[width] += Σ rows of x (a bias's gradient) */
+    void (*column_sum)(const float *x, size_t rows, size_t width, float *sum);
+    /** x = max(x, 0), in place; NaN becomes 0. Exact. */
+    void (*relu)(float *x, size_t n);
+    /** dy *= (y > 0), y the layer's output, in place. Exact. */
+    void (*relu_backward)(const float *y, float *dy, size_t n);
+
+    /* --- exponentials: relative error of exp below 4e-7 (2^-21.2) on [-87,88]; beyond, it goes to
+     * denormals, 0 and infinity as expf does; NaN stays NaN --- */
+    /** y = e^x; y may be x */
+    void (*exp)(const float *x, float *y, size_t n);
+    /** log Σ e^x[i], n >= 1, stable for large x; absolute error below 1e-6 + 4 ulp */
+    float (*logsumexp)(const float *x, size_t n);
+    /** Each row of x becomes its softmax, in place; ret_logsumexp [rows] may be NULL.
+     *  @param stride floats from row to row, at least width (>= 1) */
+    void (*softmax_rows)(float *x, size_t rows, size_t width, size_t stride, float *ret_logsumexp);
+    /** y = 1/(1+e^-x); y may be x; relative error below 8e-7 */
+    void (*sigmoid)(const float *x, float *y, size_t n);
+    /**
+     * Log-loss of logits x against labels in [0,1].
+     *   gradient[i] = sigmoid(x[i]) - label[i]  (gradient may be x, or NULL)
+     * @return Σ max(x,0) - x*label + log(1+e^-|x|), in double
+     */
+    double (*log_loss)(const float *x, const float *labels, size_t n, float *gradient);
+
+    /* --- optimiser --- */
+    /** One dense Adam step on n parameters, p m v in place; relative tolerance 1e-5 per value. */
+    void (*adam)(const struct mq_adam *adam, float *p, float *m, float *v, const float *g,
+                 size_t n);
+
+    /* --- search: query [width] --- */
+    /** ret_scores[i] = dot(query, rows[i]), rows [count,width] */
+    void (*dot_rows)(const float *query, const float *rows, size_t count, size_t width,
+                     float *ret_scores);
+    /** Four queries [4,width] at once: ret_scores [4,count] */
+    void (*dot_rows4)(const float *queries, const float *rows, size_t count, size_t width,
+                      float *ret_scores);
+    /** ret_scores[i] = dot(query, table[ids[i]]) */
+    void (*dot_indexed)(const float *query, const float *table, size_t width, const int32_t *ids,
+                        size_t count, float *ret_scores);
+    /** ret_distances[i] = |query - rows[i]|² */
+    void (*square_distance_rows)(const float *query, const float *rows, size_t count, size_t width,
+                                 float *ret_distances);
+    /** ret_distances[i] = |query - table[ids[i]]|² */
+    void (*square_distance_indexed)(const float *query, const float *table, size_t width,
+                                    const int32_t *ids, size_t count, float *ret_distances);
+    /** Positions and values of scores above a threshold, in order; both outputs [n]. Exact.
+     *  @return how many */
+    size_t (*select_above)(const float *scores, size_t n, float threshold, int32_t *ret_positions,
+                           float *ret_scores);
+};
+
+/** The table in force, chosen on the first call. Never NULL. */
+const struct mq_kernels *mq_kernels(void);
+
+/** The table of one instruction set, NULL where this build or processor lacks it. For tests. */
+const struct mq_kernels *mq_kernels_of(enum mq_kernel kind);
+
+#endif

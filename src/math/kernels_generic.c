@@ -1,0 +1,261 @@
+/* The oracle: each kernel as plainly as C can say it. */
+#include <math.h>
+#include <string.h>
+
+#include "math/kernels_table.h"
+
+static float
+dot(const float *a, const float *b, size_t n)
+{
+    float sum = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static float
+square_distance(const float *a, const float *b, size_t n)
+{
+    float sum = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
+static float
+sum(const float *x, size_t n)
+{
+    float total = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        total += x[i];
+    return total;
+}
+
+static void
+axpy(float alpha, const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += alpha * x[i];
+}
+
+static void
+scale(float alpha, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] *= alpha;
+}
+
+static void
+add(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void
+multiply(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= x[i];
+}
+
+static void
+min_max(const float *x, size_t n, float *ret_min, float *ret_max)
+{
+    float low = x[0], high = x[0];
+    for (size_t i = 1; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    *ret_min = low;
+    *ret_max = high;
+}
+
+static void
+gather_sum(const float *table, size_t width, const int32_t *rows, size_t count, float *ret_sum)
+{
+    memset(ret_sum, 0, width * sizeof(*ret_sum));
+    for (size_t i = 0; i < count; i++)
+        add(table + (size_t)rows[i] * width, ret_sum, width);
+}
+
+static void
+gather_weighted_sum(const float *table, size_t width, const int32_t *rows, const float *weights,
+                    size_t count, float *ret_sum)
+{
+    memset(ret_sum, 0, width * sizeof(*ret_sum));
+    for (size_t i = 0; i < count; i++)
+        axpy(weights[i], table + (size_t)rows[i] * width, ret_sum, width);
+}
+
+static void
+scatter_add(float *table, size_t width, const int32_t *rows, size_t count, float alpha,
+            const float *x)
+{
+    for (size_t i = 0; i < count; i++)
+        axpy(alpha, x, table + (size_t)rows[i] * width, width);
+}
+
+static void
+scatter_add_rows(float *table, size_t width, const int32_t *rows, size_t count, const float *x)
+{
+    for (size_t i = 0; i < count; i++)
+        add(x + i * width, table + (size_t)rows[i] * width, width);
+}
+
+static void
+bias_add(float *x, size_t rows, size_t width, const float *bias)
+{
+    for (size_t r = 0; r < rows; r++)
+        add(bias, x + r * width, width);
+}
+
+static void
+relu(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] > 0.0f ? x[i] : 0.0f;
+}
+
+static void
+bias_relu(float *x, size_t rows, size_t width, const float *bias)
+{
+    bias_add(x, rows, width, bias);
+    relu(x, rows * width);
+}
+
+static void
+column_sum(const float *x, size_t rows, size_t width, float *total)
+{
+    for (size_t r = 0; r < rows; r++)
+        add(x + r * width, total, width);
+}
+
+static void
+relu_backward(const float *y, float *dy, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dy[i] = y[i] > 0.0f ? dy[i] : 0.0f;
+}
+
+static void
+exponential(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = expf(x[i]);
+}
+
+static float
+logsumexp(const float *x, size_t n)
+{
+    float low, high, total = 0.0f;
+    min_max(x, n, &low, &high);
+    for (size_t i = 0; i < n; i++)
+        total += expf(x[i] - high);
+    return high + logf(total);
+}
+
+static void
+softmax_rows(float *x, size_t rows, size_t width, size_t stride, float *ret_logsumexp)
+{
+    for (size_t r = 0; r < rows; r++) {
+        float *row = x + r * stride, low, high, total = 0.0f;
+        min_max(row, width, &low, &high);
+        for (size_t i = 0; i < width; i++)
+            total += row[i] = expf(row[i] - high);
+        for (size_t i = 0; i < width; i++)
+            row[i] /= total;
+        if (ret_logsumexp != NULL)
+            ret_logsumexp[r] = high + logf(total);
+    }
+}
+
+static float
+sigmoid_of(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
+static void
+sigmoid(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = sigmoid_of(x[i]);
+}
+
+static double
+log_loss(const float *x, const float *labels, size_t n, float *gradient)
+{
+    double total = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        float logit = x[i], positive = logit > 0.0f ? logit : 0.0f;
+        total += (double)positive - (double)logit * labels[i] + log1pf(expf(-fabsf(logit)));
+        if (gradient != NULL)
+            gradient[i] = sigmoid_of(logit) - labels[i];
+    }
+    return total;
+}
+
+static void
+adam(const struct mq_adam *c, float *p, float *m, float *v, const float *g, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float gradient = g[i] * c->gradient_scale + c->l2 * p[i];
+        m[i] = c->beta1 * m[i] + (1.0f - c->beta1) * gradient;
+        v[i] = c->beta2 * v[i] + (1.0f - c->beta2) * gradient * gradient;
+        p[i] -= c->rate * (m[i] * c->correction1) / (sqrtf(v[i] * c->correction2) + c->epsilon);
+    }
+}
+
+static void
+dot_rows(const float *query, const float *rows, size_t count, size_t width, float *ret_scores)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_scores[i] = dot(query, rows + i * width, width);
+}
+
+static void
+dot_rows4(const float *queries, const float *rows, size_t count, size_t width, float *ret_scores)
+{
+    for (size_t q = 0; q < 4; q++)
+        dot_rows(queries + q * width, rows, count, width, ret_scores + q * count);
+}
+
+static void
+dot_indexed(const float *query, const float *table, size_t width, const int32_t *ids, size_t count,
+            float *ret_scores)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_scores[i] = dot(query, table + (size_t)ids[i] * width, width);
+}
+
+static void
+square_distance_rows(const float *query, const float *rows, size_t count, size_t width,
+                     float *ret_distances)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_distances[i] = square_distance(query, rows + i * width, width);
+}
+
+static void
+square_distance_indexed(const float *query, const float *table, size_t width, const int32_t *ids,
+                        size_t count, float *ret_distances)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_distances[i] = square_distance(query, table + (size_t)ids[i] * width, width);
+}
+
+static size_t
+select_above(const float *scores, size_t n, float threshold, int32_t *ret_positions,
+             float *ret_scores)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (scores[i] > threshold) {
+            ret_positions[count] = (int32_t)i;
+            ret_scores[count++] = scores[i];
+        }
+    return count;
+}
+
+const struct mq_kernels mq_kernels_generic = {MQ_KERNEL_TABLE(MQ_KERNEL_GENERIC)};

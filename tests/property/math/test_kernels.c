@@ -1,0 +1,280 @@
+/* Every SIMD kernel against the generic one: random lengths, contents and alignments. */
+#include "check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/rng.h"
+#include "math/kernels.h"
+
+enum { MAX = 700, ROWS = 23, ROUNDS = 400 };
+
+static struct mq_rng rng;
+static float pool_a[2 * MAX + 64], pool_b[2 * MAX + 64], pool_c[2 * MAX + 64], pool_d[2 * MAX + 64];
+
+/* A vector of n values at a random offset from alignment. */
+static float *
+vector(float *pool, size_t n, double spread)
+{
+    float *x = pool + mq_rng_below(&rng, 16);
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(spread * mq_rng_normal(&rng));
+    return x;
+}
+
+static size_t
+length(void)
+{
+    return mq_rng_below(&rng, 2) ? mq_rng_below(&rng, 70) : mq_rng_below(&rng, MAX);
+}
+
+static void
+near(const char *what, double got, double want, double tolerance)
+{
+    if (!(fabs(got - want) <= tolerance))
+        fail_msg("%s: %.9g, generic gives %.9g (tolerance %g)", what, got, want, tolerance);
+}
+
+static void
+near_all(const char *what, const float *got, const float *want, size_t n, double relative,
+         double absolute)
+{
+    for (size_t i = 0; i < n; i++)
+        near(what, got[i], want[i], absolute + relative * fabs((double)want[i]));
+}
+
+static const double eps = 0x1p-24;
+
+static void
+check_sums(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t n = length();
+    float *a = vector(pool_a, n, 1), *b = vector(pool_b, n, 1);
+    double products = 0, squares = 0, terms = 0;
+    for (size_t i = 0; i < n; i++) {
+        products += fabs((double)a[i] * b[i]);
+        squares += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        terms += fabs((double)a[i]);
+    }
+    double scale = 4 * eps * (double)n;
+    near("dot", k->dot(a, b, n), g->dot(a, b, n), scale * products);
+    near("square_distance", k->square_distance(a, b, n), g->square_distance(a, b, n),
+         scale * squares);
+    near("sum", k->sum(a, n), g->sum(a, n), scale * terms);
+    if (n > 0) {
+        float low, high, low_g, high_g;
+        k->min_max(a, n, &low, &high);
+        g->min_max(a, n, &low_g, &high_g);
+        assert_true(low == low_g && high == high_g);
+    }
+    int32_t positions[MAX], positions_g[MAX];
+    float values[MAX], values_g[MAX], threshold = n > 0 ? a[n / 2] : 0;
+    size_t count = g->select_above(a, n, threshold, positions_g, values_g);
+    assert_int_equal(k->select_above(a, n, threshold, positions, values), count);
+    assert_memory_equal(positions, positions_g, count * sizeof(*positions));
+    assert_memory_equal(values, values_g, count * sizeof(*values));
+}
+
+static void
+check_in_place(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t n = length();
+    float *x = vector(pool_a, n, 2), *y = vector(pool_b, n, 2), *z = vector(pool_c, n, 2);
+    memcpy(z, y, n * sizeof(float));
+    y[n] = z[n] = 77; /* nothing is written beyond the end */
+    k->axpy(1.25f, x, y, n), g->axpy(1.25f, x, z, n);
+    near_all("axpy", y, z, n, 1e-6, 1e-6);
+    memcpy(z, y, n * sizeof(float));
+    k->scale(0.3f, y, n), g->scale(0.3f, z, n);
+    assert_memory_equal(y, z, n * sizeof(float));
+    k->add(x, y, n), g->add(x, z, n);
+    assert_memory_equal(y, z, n * sizeof(float));
+    k->multiply(x, y, n), g->multiply(x, z, n);
+    assert_memory_equal(y, z, n * sizeof(float));
+    if (n > 3)
+        y[1] = z[1] = NAN, y[2] = z[2] = -0.0f;
+    float *dy = vector(pool_d, n, 1), dz[MAX];
+    memcpy(dz, dy, n * sizeof(float));
+    k->relu(y, n), g->relu(z, n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(y[i] == z[i]);
+    k->relu_backward(y, dy, n), g->relu_backward(z, dz, n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(dy[i] == dz[i]);
+    assert_true(y[n] == 77 && z[n] == 77);
+}
+
+static void
+check_exponentials(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t n = 1 + length() % (MAX - 1);
+    float *x = vector(pool_a, n, mq_rng_below(&rng, 2) ? 30 : 2), *y = vector(pool_b, n, 1);
+    float z[MAX];
+    k->exp(x, y, n), g->exp(x, z, n);
+    for (size_t i = 0; i < n; i++)
+        if (x[i] >= -87 && x[i] <= 88)
+            near("exp", y[i], z[i], 4e-7 * z[i]);
+    k->sigmoid(x, y, n), g->sigmoid(x, z, n);
+    near_all("sigmoid", y, z, n, 8e-7, 1e-37);
+    near("logsumexp", k->logsumexp(x, n), g->logsumexp(x, n),
+         1e-6 + 4 * FLT_EPSILON * fabs((double)g->logsumexp(x, n)));
+    float *labels = vector(pool_c, n, 1);
+    for (size_t i = 0; i < n; i++)
+        labels[i] = mq_rng_below(&rng, 2);
+    double loss = g->log_loss(x, labels, n, z);
+    near("log_loss", k->log_loss(x, labels, n, y), loss, 1e-6 * loss + 1e-9);
+    near_all("log_loss gradient", y, z, n, 1e-6, 2e-7);
+    assert_true(k->log_loss(x, labels, n, NULL) == k->log_loss(x, labels, n, y));
+
+    size_t rows = 1 + mq_rng_below(&rng, 5), width = 1 + mq_rng_below(&rng, 100);
+    size_t stride = width + mq_rng_below(&rng, 3);
+    float sums[8], sums_g[8];
+    x = vector(pool_a, rows * stride, 5);
+    memcpy(z, x, rows * stride * sizeof(float));
+    k->softmax_rows(x, rows, width, stride, sums), g->softmax_rows(z, rows, width, stride, sums_g);
+    near_all("softmax", x, z, rows * stride, 2e-6, 1e-30);
+    near_all("softmax logsumexp", sums, sums_g, rows, 4 * FLT_EPSILON, 2e-6);
+}
+
+static void
+check_exp_limits(const struct mq_kernels *k)
+{
+    float x[8] = {0, 88.5f, 89.5f, 1e30f, INFINITY, -INFINITY, -100, NAN}, y[8];
+    k->exp(x, y, 8);
+    assert_true(y[0] == 1.0f);
+    near("exp(88.5)", y[1], exp(88.5), 4e-7 * exp(88.5));
+    assert_true(isinf(y[2]) && isinf(y[3]) && isinf(y[4]));
+    assert_true(y[5] == 0.0f);
+    near("exp(-100)", y[6], exp(-100), 3e-45);
+    assert_true(isnan(y[7]));
+    float big[3] = {1e4f, 1e4f, -1e4f};
+    near("logsumexp", k->logsumexp(big, 3), 1e4 + log(2), 2e-3);
+}
+
+static void
+check_bags(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t width = 1 + mq_rng_below(&rng, 60), count = mq_rng_below(&rng, 12);
+    float *table = vector(pool_a, ROWS * width, 1), copy[ROWS * 60], got[60], want[60];
+    float weights[12], *x = vector(pool_b, count * width + width, 1);
+    int32_t rows[12];
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (int32_t)mq_rng_below(&rng, ROWS);
+        weights[i] = (float)mq_rng_normal(&rng);
+    }
+    k->gather_sum(table, width, rows, count, got), g->gather_sum(table, width, rows, count, want);
+    assert_memory_equal(got, want, width * sizeof(float));
+    k->gather_weighted_sum(table, width, rows, weights, count, got);
+    g->gather_weighted_sum(table, width, rows, weights, count, want);
+    near_all("gather_weighted_sum", got, want, width, 0, 1e-5);
+    memcpy(copy, table, ROWS * width * sizeof(float));
+    k->scatter_add(table, width, rows, count, -0.5f, x);
+    g->scatter_add(copy, width, rows, count, -0.5f, x);
+    near_all("scatter_add", table, copy, ROWS * width, 0, 1e-5);
+    memcpy(copy, table, ROWS * width * sizeof(float));
+    k->scatter_add_rows(table, width, rows, count, x);
+    g->scatter_add_rows(copy, width, rows, count, x);
+    assert_memory_equal(table, copy, ROWS * width * sizeof(float));
+    k->bias_add(table, ROWS, width, x), g->bias_add(copy, ROWS, width, x);
+    k->bias_relu(table, ROWS, width, x), g->bias_relu(copy, ROWS, width, x);
+    assert_memory_equal(table, copy, ROWS * width * sizeof(float));
+    memcpy(want, got, sizeof(got));
+    k->column_sum(table, ROWS, width, got), g->column_sum(copy, ROWS, width, want);
+    assert_memory_equal(got, want, width * sizeof(float));
+}
+
+static void
+check_adam(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t n = length();
+    float *p = vector(pool_a, n, 0.1), *m = vector(pool_b, n, 0.01), *v = vector(pool_c, n, 0.1);
+    float *d = vector(pool_d, n, 0.1), p2[MAX], m2[MAX], v2[MAX];
+    for (size_t i = 0; i < n; i++)
+        v[i] = v[i] * v[i];
+    memcpy(p2, p, n * sizeof(float)), memcpy(m2, m, n * sizeof(float));
+    memcpy(v2, v, n * sizeof(float));
+    struct mq_adam adam = mq_adam_at(1e-3f, 0.9f, 0.999f, 1e-8f, 1e-4f, 1 + mq_rng_below(&rng, 50));
+    adam.gradient_scale = 0.5f;
+    k->adam(&adam, p, m, v, d, n), g->adam(&adam, p2, m2, v2, d, n);
+    near_all("adam p", p, p2, n, 1e-5, 1e-7);
+    near_all("adam m", m, m2, n, 1e-5, 1e-8);
+    near_all("adam v", v, v2, n, 1e-5, 1e-10);
+}
+
+static void
+check_search(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    size_t width = 1 + mq_rng_below(&rng, 60), count = mq_rng_below(&rng, ROWS);
+    float *rows = vector(pool_a, ROWS * width, 1), *queries = vector(pool_b, 4 * width, 1);
+    float got[4 * ROWS], want[4 * ROWS], alone[ROWS];
+    int32_t ids[ROWS];
+    double tolerance = 4 * eps * (double)width * 60;
+    k->dot_rows(queries, rows, count, width, got), g->dot_rows(queries, rows, count, width, want);
+    near_all("dot_rows", got, want, count, 0, tolerance);
+    /* A row's score does not depend on the rows beside it, nor on the form of the call. */
+    for (size_t i = 0; i < count; i++) {
+        k->dot_rows(queries, rows + i * width, 1, width, alone);
+        assert_true(alone[0] == got[i]);
+        ids[i] = (int32_t)mq_rng_below(&rng, ROWS);
+    }
+    k->dot_rows4(queries, rows, count, width, want);
+    assert_memory_equal(got, want, count * sizeof(float));
+    g->dot_rows4(queries, rows, count, width, got);
+    near_all("dot_rows4", want, got, 4 * count, 0, tolerance);
+    k->dot_indexed(queries, rows, width, ids, count, got);
+    g->dot_indexed(queries, rows, width, ids, count, want);
+    near_all("dot_indexed", got, want, count, 0, tolerance);
+    k->square_distance_rows(queries, rows, count, width, got);
+    g->square_distance_rows(queries, rows, count, width, want);
+    near_all("square_distance_rows", got, want, count, 0, 4 * tolerance);
+    k->square_distance_indexed(queries, rows, width, ids, count, got);
+    g->square_distance_indexed(queries, rows, width, ids, count, want);
+    near_all("square_distance_indexed", got, want, count, 0, 4 * tolerance);
+}
+
+static void
+test_equal_to_generic(void **state)
+{
+    const struct mq_kernels *k = *state;
+    const struct mq_kernels *g = mq_kernels_of(MQ_KERNEL_GENERIC);
+    const char *seed_text = getenv("MARQUEE_TEST_SEED");
+    uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 10) : 1;
+    printf("%s against generic, seed %llu\n", mq_kernel_name(k->kind), (unsigned long long)seed);
+    mq_rng_init(&rng, seed, 0);
+    check_exp_limits(k);
+    for (int round = 0; round < ROUNDS; round++) {
+        check_sums(k, g);
+        check_in_place(k, g);
+        check_exponentials(k, g);
+        check_bags(k, g);
+        check_adam(k, g);
+        check_search(k, g);
+    }
+}
+
+static void
+test_choice(void **state)
+{
+    (void)state;
+    assert_non_null(mq_kernels());
+    assert_int_equal(mq_kernels()->kind, mq_cpu_kernel());
+    assert_non_null(mq_kernels_of(MQ_KERNEL_GENERIC));
+    assert_null(mq_kernels_of(MQ_KERNEL_COUNT));
+}
+
+int
+main(void)
+{
+    struct CMUnitTest tests[MQ_KERNEL_COUNT + 1] = {cmocka_unit_test(test_choice)};
+    size_t count = 1;
+    for (int kind = 0; kind < MQ_KERNEL_COUNT; kind++) {
+        const struct mq_kernels *table = mq_kernels_of((enum mq_kernel)kind);
+        if (table != NULL)
+            tests[count++] = (struct CMUnitTest){.name = mq_kernel_name((enum mq_kernel)kind),
+                                                 .test_func = test_equal_to_generic,
+                                                 .initial_state = (void *)(uintptr_t)table};
+    }
+    return _cmocka_run_group_tests("kernels", tests, count, NULL, NULL);
+}
