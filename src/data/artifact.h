@@ -34,7 +34,7 @@ enum mq_artifact {
 };
 
 struct mq_artifact_info {
-    const char *name; /**< "recall-batch-result" */
+    const char *name; /**< the id in lower case: "recall-result" */
     const char *path; /**< relative, may hold "{type}"; a folder ends in '/' */
     enum mq_codec codec;
     int schema_version; /**< written to the manifest; an unknown one is refused */
@@ -59,6 +59,21 @@ const char *mq_program_type_name(enum mq_program_type type);
 enum mq_status mq_artifact_key(const char *region, enum mq_artifact artifact,
                                enum mq_program_type type, char ret_key[MQ_OBJECT_KEY_MAX],
                                struct mq_error *err);
+
+/**
+ * The key under which an artifact is there: its own, or its alias's. Not for folders.
+ * @param ret_info may be NULL
+ * @return MQ_OK | MQ_E_NOT_FOUND (as mq_artifact_missing) | MQ_E_USAGE (a folder)
+ */
+enum mq_status mq_artifact_find(struct mq_object_store *store, const char *region,
+                                enum mq_artifact artifact, enum mq_program_type type,
+                                char ret_key[MQ_OBJECT_KEY_MAX], struct mq_object_info *ret_info,
+                                struct mq_error *err);
+
+/** Record MQ_E_NOT_FOUND for an artifact: its name, URI, and the command that makes it. */
+enum mq_status mq_artifact_missing(struct mq_object_store *store, const char *region,
+                                   enum mq_artifact artifact, enum mq_program_type type,
+                                   struct mq_error *err);
 
 /**
  * Open an artifact for reading; falls back to its alias.

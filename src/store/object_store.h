@@ -3,8 +3,9 @@
  * (input files, artifacts, models, manifests, locks) is an object.
  *
  * A URI picks the back end: `file:PATH` (or a bare path) a directory; `s3://bucket/prefix?…` an
- * S3-compatible service. Keys are relative to the URI, UTF-8, 1…1024 bytes, without empty, "." or
- * ".." segments, else MQ_E_RANGE.
+ * S3-compatible service. Keys are relative to the URI, UTF-8, 1…1023 bytes, without empty, "." or
+ * ".." segments and not ending in ".partial", else MQ_E_RANGE. On a directory no key may be the
+ * folder of another ("a" and "a/b"), and a segment has at most 255 bytes.
  *
  * Guarantees, for every back end:
  *  - a put is atomic: readers see the old object or the new, whole; never a part. After it returns

@@ -1,0 +1,616 @@
+#include "data/sql.h"
+
+#include <ctype.h>
+#include <duckdb.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/filesystem.h"
+#include "base/memory.h"
+#include "data/sql_files.h"
+
+/* Longest message of the engine that is quoted. */
+#define QUOTED_MESSAGE_MAX 600
+
+struct mq_sql {
+    duckdb_database database;
+    duckdb_connection connection;
+    char *scratch; /* own folder below options.scratch */
+    int64_t spooled;
+};
+
+struct mq_sql_result {
+    duckdb_result result;
+    duckdb_data_chunk chunk; /* the rows at hand; fetching flattens every kind of vector */
+    int column_count;
+    char *name; /* of the SQL, for messages */
+};
+
+static const char macros[] =
+    "create macro mq_to_double(t) as try_cast(t as double);"
+    "create macro mq_whole(d) as case when d = floor(d) then try_cast(d as bigint) end;"
+    "create macro mq_to_int(t) as mq_whole(try_cast(t as double));"
+    "create macro mq_epoch_number(d) as try_cast("
+    "  case when abs(d) >= 1e11 then floor(d / 1000) else floor(d) end as bigint);"
+    "create macro mq_epoch_s(t) as coalesce(mq_epoch_number(try_cast(t as double)),"
+    "  cast(floor(epoch(try_cast(t as timestamptz))) as bigint));"
+    "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);";
+
+struct mq_sql_options
+mq_sql_options_from(const struct mq_config *config, const char *scratch)
+{
+    return (struct mq_sql_options){.threads = (int)mq_config_int(config, "run.threads"),
+                                   .memory_bytes = mq_config_int(config, "run.memory_mb") << 20,
+                                   .scratch = scratch};
+}
+
+/* ---- errors ----------------------------------------------------------------------------- */
+
+static enum mq_status
+fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, const char *message)
+{
+    enum mq_status code;
+    switch (type) {
+    case DUCKDB_ERROR_OUT_OF_MEMORY:
+        code = MQ_E_NOMEM;
+        break;
+    case DUCKDB_ERROR_IO:
+    case DUCKDB_ERROR_PERMISSION:
+        code = MQ_E_IO;
+        break;
+    case DUCKDB_ERROR_CONVERSION:
+    case DUCKDB_ERROR_INVALID_INPUT:
+    case DUCKDB_ERROR_OUT_OF_RANGE:
+    case DUCKDB_ERROR_INVALID:
+        code = MQ_E_FORMAT;
+        break;
+    default:
+        code = MQ_E_INTERNAL;
+    }
+    if (message == NULL)
+        message = "no reason given";
+    if (strstr(message, "No space left") != NULL)
+        code = MQ_E_IO;
+    mq_fail(err, code, "SQL %s: %.*s", name, QUOTED_MESSAGE_MAX, message);
+    if (code == MQ_E_NOMEM)
+        mq_error_hint(err, "give the engine more memory with run.memory_mb");
+    else if (code == MQ_E_IO)
+        mq_error_hint(err, "check free space and rights of the store and of $TMPDIR");
+    return code;
+}
+
+static enum mq_status
+run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_changed,
+         struct mq_error *err)
+{
+    duckdb_result result;
+    enum mq_status st = MQ_OK;
+    if (duckdb_query(sql->connection, text, &result) != DuckDBSuccess)
+        st =
+            fail_engine(err, name, duckdb_result_error_type(&result), duckdb_result_error(&result));
+    else if (ret_changed != NULL)
+        *ret_changed = (int64_t)duckdb_rows_changed(&result);
+    duckdb_destroy_result(&result);
+    return st;
+}
+
+/* ---- open and close --------------------------------------------------------------------- */
+
+static enum mq_status
+set_config(duckdb_config config, const char *name, const char *value, struct mq_error *err)
+{
+    if (duckdb_set_config(config, name, value) != DuckDBSuccess)
+        return mq_fail(err, MQ_E_INTERNAL, "the SQL engine refuses the setting %s = '%s'", name,
+                       value);
+    return MQ_OK;
+}
+
+static enum mq_status
+open_database(struct mq_sql *sql, const struct mq_sql_options *options, struct mq_error *err)
+{
+    int64_t memory =
+        options->memory_bytes > 0 ? options->memory_bytes : (int64_t)(mq_memory_total_bytes() / 4);
+    memory = MQ_MAX(memory, (int64_t)64 << 20);
+    char memory_text[32], threads_text[16];
+    snprintf(memory_text, sizeof(memory_text), "%" PRId64 "KiB", memory >> 10);
+    int threads = options->threads > 0 ? options->threads : 0;
+    snprintf(threads_text, sizeof(threads_text), "%d", threads);
+    duckdb_config config;
+    if (duckdb_create_config(&config) != DuckDBSuccess)
+        return mq_fail(err, MQ_E_NOMEM, "cannot start the SQL engine");
+    enum mq_status st = set_config(config, "memory_limit", memory_text, err);
+    if (st == MQ_OK && threads > 0)
+        st = set_config(config, "threads", threads_text, err);
+    if (st == MQ_OK)
+        st = set_config(config, "temp_directory", sql->scratch, err);
+    if (st == MQ_OK)
+        st = set_config(config, "autoinstall_known_extensions", "false", err);
+    if (st == MQ_OK)
+        st = set_config(config, "autoload_known_extensions", "false", err);
+    char *message = NULL;
+    if (st == MQ_OK && duckdb_open_ext(NULL, &sql->database, config, &message) != DuckDBSuccess) {
+        st = mq_fail(err, MQ_E_INTERNAL, "cannot start the SQL engine: %.*s", QUOTED_MESSAGE_MAX,
+                     message != NULL ? message : "no reason given");
+        duckdb_free(message);
+    }
+    duckdb_destroy_config(&config);
+    if (st == MQ_OK && duckdb_connect(sql->database, &sql->connection) != DuckDBSuccess)
+        st = mq_fail(err, MQ_E_INTERNAL, "cannot connect to the SQL engine");
+    if (st == MQ_OK)
+        st = run_text(sql, "setup",
+                      "set timezone = 'UTC'; set preserve_insertion_order = true;"
+                      "set enable_progress_bar = false;",
+                      NULL, err);
+    return st == MQ_OK ? run_text(sql, "macros", macros, NULL, err) : st;
+}
+
+enum mq_status
+mq_sql_open(const struct mq_sql_options *options, struct mq_sql **ret_sql, struct mq_error *err)
+{
+    static _Atomic unsigned serial;
+    struct mq_sql *sql = calloc(1, sizeof(*sql));
+    if (sql == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot start the SQL engine");
+    sql->scratch =
+        mq_strfmt("%s/sql-%ld-%u", options->scratch, (long)getpid(), atomic_fetch_add(&serial, 1));
+    enum mq_status st = sql->scratch == NULL
+                            ? mq_fail(err, MQ_E_NOMEM, "cannot start the SQL engine")
+                            : mq_fs_make_folders(sql->scratch, err);
+    if (st == MQ_OK)
+        st = open_database(sql, options, err);
+    if (st != MQ_OK) {
+        mq_sql_free(sql);
+        return st;
+    }
+    *ret_sql = sql;
+    return MQ_OK;
+}
+
+void
+mq_sql_free(struct mq_sql *sql)
+{
+    if (sql == NULL)
+        return;
+    if (sql->connection != NULL)
+        duckdb_disconnect(&sql->connection);
+    if (sql->database != NULL)
+        duckdb_close(&sql->database);
+    if (sql->scratch != NULL)
+        (void)!mq_fs_remove(sql->scratch, NULL);
+    free(sql->scratch);
+    free(sql);
+}
+
+/* ---- text ------------------------------------------------------------------------------- */
+
+enum mq_status
+mq_sql_append_literal(struct mq_buffer *buffer, const char *text, struct mq_error *err)
+{
+    enum mq_status st = mq_buffer_append_char(buffer, '\'', err);
+    for (const char *p = text; st == MQ_OK && *p != '\0'; p++) {
+        if (*p == '\'')
+            st = mq_buffer_append_char(buffer, '\'', err);
+        if (st == MQ_OK)
+            st = mq_buffer_append_char(buffer, *p, err);
+    }
+    return st == MQ_OK ? mq_buffer_append_char(buffer, '\'', err) : st;
+}
+
+static const char *
+find_file(const char *name)
+{
+    for (const struct mq_sql_file *file = mq_sql_files; file->name != NULL; file++)
+        if (strcmp(file->name, name) == 0)
+            return file->text;
+    return NULL;
+}
+
+static enum mq_status
+append_param(struct mq_buffer *buffer, const struct mq_sql_param *param, struct mq_error *err)
+{
+    switch (param->type) {
+    case MQ_SQL_PARAM_INT:
+        return mq_buffer_printf(buffer, err, "cast('%" PRId64 "' as bigint)", param->integer);
+    case MQ_SQL_PARAM_REAL:
+        if (!isfinite(param->real))
+            return mq_fail(err, MQ_E_RANGE, "parameter $%s is not finite", param->name);
+        return mq_buffer_printf(buffer, err, "cast('%.17g' as double)", param->real);
+    default:
+        return mq_sql_append_literal(buffer, param->text, err);
+    }
+}
+
+/* Length of the quoted text or comment that begins at p, 0 where none does. */
+static size_t
+skipped(const char *p)
+{
+    const char *end;
+    if (*p == '\'' || *p == '"') {
+        end = strchr(p + 1, *p);
+        return end != NULL ? (size_t)(end - p) + 1 : strlen(p);
+    }
+    if (p[0] == '-' && p[1] == '-') {
+        end = strchr(p, '\n');
+        return end != NULL ? (size_t)(end - p) : strlen(p);
+    }
+    return 0;
+}
+
+/* Append an embedded file with its parameters filled in, without comments' `;` tricks: the file is
+ * ours. */
+static enum mq_status
+append_file(struct mq_buffer *buffer, const char *name, const struct mq_sql_param *params,
+            int param_count, struct mq_error *err)
+{
+    const char *text = find_file(name);
+    if (text == NULL)
+        return mq_fail(err, MQ_E_INTERNAL, "no SQL file '%s' is built in", name);
+    enum mq_status st = MQ_OK;
+    for (const char *p = text; st == MQ_OK && *p != '\0';) {
+        size_t n = skipped(p);
+        if (n > 0) {
+            st = mq_buffer_append(buffer, p, n, err);
+            p += n;
+        } else if (*p == '$' && (isalpha((unsigned char)p[1]) || p[1] == '_')) {
+            for (n = 1; isalnum((unsigned char)p[n]) || p[n] == '_'; n++)
+                ;
+            int i = 0;
+            while (i < param_count &&
+                   (strlen(params[i].name) != n - 1 || memcmp(params[i].name, p + 1, n - 1) != 0))
+                i++;
+            st = i < param_count ? append_param(buffer, &params[i], err)
+                                 : mq_fail(err, MQ_E_INTERNAL,
+                                           "SQL %s: no value for parameter %.*s", name, (int)n, p);
+            p += n;
+        } else {
+            st = mq_buffer_append_char(buffer, *p++, err);
+        }
+    }
+    return st;
+}
+
+/* Run "<before> <file> <after>". */
+static enum mq_status
+run_around(struct mq_sql *sql, const char *before, const char *file,
+           const struct mq_sql_param *params, int param_count, const char *after,
+           int64_t *ret_changed, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_buffer_append_text(&text, before, err);
+    if (st == MQ_OK)
+        st = append_file(&text, file, params, param_count, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&text, after, err);
+    if (st == MQ_OK)
+        st = run_text(sql, file, text.data, ret_changed, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
+enum mq_status
+mq_sql_statement(struct mq_sql *sql, const char *text, struct mq_error *err)
+{
+    return run_text(sql, "statement", text, NULL, err);
+}
+
+enum mq_status
+mq_sql_statementf(struct mq_sql *sql, struct mq_error *err, const char *format, ...)
+{
+    mq_autofree char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0) {
+        text = NULL;
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a statement");
+    }
+    return mq_sql_statement(sql, text, err);
+}
+
+enum mq_status
+mq_sql_table(struct mq_sql *sql, const char *table, const char *file,
+             const struct mq_sql_param *params, int param_count, struct mq_error *err)
+{
+    char before[128];
+    snprintf(before, sizeof(before), "create or replace temp table %s as\n", table);
+    return run_around(sql, before, file, params, param_count, "", NULL, err);
+}
+
+enum mq_status
+mq_sql_view(struct mq_sql *sql, const char *view, const char *file,
+            const struct mq_sql_param *params, int param_count, struct mq_error *err)
+{
+    char before[128];
+    snprintf(before, sizeof(before), "create or replace temp view %s as\n", view);
+    return run_around(sql, before, file, params, param_count, "", NULL, err);
+}
+
+enum mq_status
+mq_sql_copy_to_file(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
+                    int param_count, const char *path, enum mq_sql_format format, int64_t *ret_rows,
+                    struct mq_error *err)
+{
+    struct mq_buffer after = {0};
+    enum mq_status st = mq_buffer_append_text(&after, "\n) to ", err);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&after, path, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&after,
+                                   format == MQ_SQL_PARQUET
+                                       ? " (format parquet, compression snappy)"
+                                       : " (format csv, header true, delimiter ',', quote '\"', "
+                                         "escape '\"')",
+                                   err);
+    if (st == MQ_OK)
+        st = run_around(sql, "copy (\n", file, params, param_count, after.data, ret_rows, err);
+    mq_buffer_release(&after);
+    return st;
+}
+
+enum mq_status
+mq_sql_copy_to_object(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
+                      int param_count, struct mq_object_store *store, const char *key,
+                      enum mq_sql_format format, int64_t *ret_rows, struct mq_error *err)
+{
+    /* Written beside the object where that is a file, so that publishing is a rename. */
+    char target[MQ_PATH_MAX];
+    mq_autofree char *path = NULL;
+    enum mq_status st = MQ_OK;
+    if (mq_object_store_local_path(store, key, target, sizeof(target))) {
+        path = mq_strfmt("%s.%ld-sql.partial", target, (long)getpid());
+        st = mq_fs_make_parents(target, err);
+    } else {
+        path = mq_strfmt("%s/put-%" PRId64, sql->scratch, sql->spooled++);
+    }
+    if (st == MQ_OK && path == NULL)
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    if (st != MQ_OK)
+        return st;
+    int64_t rows = 0;
+    st = mq_sql_copy_to_file(sql, file, params, param_count, path, format, &rows, err);
+    if (st == MQ_OK)
+        st = mq_object_put_file(store, key, path, err);
+    unlink(path);
+    if (st == MQ_OK && ret_rows != NULL)
+        *ret_rows = rows;
+    return st;
+}
+
+enum mq_status
+mq_sql_object_path(struct mq_sql *sql, struct mq_object_store *store, const char *key,
+                   char **ret_path, struct mq_error *err)
+{
+    char local[MQ_PATH_MAX];
+    if (mq_object_store_local_path(store, key, local, sizeof(local))) {
+        struct mq_object_info info;
+        enum mq_status st = mq_object_stat(store, key, &info, err);
+        if (st != MQ_OK)
+            return st;
+        char *path = mq_strdup(local);
+        if (path == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+        *ret_path = path;
+        return MQ_OK;
+    }
+    const char *slash = strrchr(key, '/');
+    char *path = mq_strfmt("%s/spool/%" PRId64 "/%s", sql->scratch, sql->spooled++,
+                           slash != NULL ? slash + 1 : key);
+    if (path == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    struct mq_reader *reader = NULL;
+    struct mq_writer *writer = NULL;
+    enum mq_status st = mq_object_reader(store, key, &reader, err);
+    if (st == MQ_OK)
+        st = mq_writer_to_file(path, &writer, err);
+    if (st == MQ_OK)
+        st = mq_stream_copy(reader, writer, err);
+    if (st == MQ_OK)
+        st = mq_writer_commit(writer, err);
+    mq_writer_close(writer);
+    mq_reader_close(reader);
+    if (st == MQ_OK)
+        *ret_path = path;
+    else
+        free(path);
+    return st;
+}
+
+enum mq_status
+mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_store *store,
+                       const char *const *keys, int64_t key_count, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_buffer_printf(
+        &text, err, "create or replace temp view %s as select * from read_parquet([", view);
+    for (int64_t i = 0; i < key_count && st == MQ_OK; i++) {
+        mq_autofree char *path = NULL;
+        st = mq_sql_object_path(sql, store, keys[i], &path, err);
+        if (st == MQ_OK && i > 0)
+            st = mq_buffer_append_char(&text, ',', err);
+        if (st == MQ_OK)
+            st = mq_sql_append_literal(&text, path, err);
+    }
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&text, "])", err);
+    if (st == MQ_OK)
+        st = run_text(sql, view, text.data, NULL, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+enum mq_status
+mq_sql_view_of_artifact(struct mq_sql *sql, const char *view, struct mq_object_store *store,
+                        const char *region, enum mq_artifact artifact, struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    enum mq_status st = mq_artifact_find(store, region, artifact, MQ_PROGRAM_MOVIE, key, NULL, err);
+    const char *const keys[] = {key};
+    return st != MQ_OK ? st : mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
+}
+
+/* ---- results ---------------------------------------------------------------------------- */
+
+static char
+type_letter(duckdb_type type)
+{
+    switch (type) {
+    case DUCKDB_TYPE_BOOLEAN:
+        return 'b';
+    case DUCKDB_TYPE_SMALLINT:
+        return 'h';
+    case DUCKDB_TYPE_INTEGER:
+        return 'i';
+    case DUCKDB_TYPE_BIGINT:
+        return 'l';
+    case DUCKDB_TYPE_FLOAT:
+        return 'f';
+    case DUCKDB_TYPE_DOUBLE:
+        return 'd';
+    case DUCKDB_TYPE_VARCHAR:
+    case DUCKDB_TYPE_BLOB:
+        return 't';
+    default:
+        return '?';
+    }
+}
+
+static enum mq_status
+query(struct mq_sql *sql, const char *name, const char *text, const char *types,
+      struct mq_sql_result **ret_result, struct mq_error *err)
+{
+    duckdb_prepared_statement statement = NULL;
+    duckdb_pending_result pending = NULL;
+    struct mq_sql_result *result = calloc(1, sizeof(*result));
+    char *copy = mq_strdup(name);
+    enum mq_status st = MQ_OK;
+    bool has_result = false;
+    if (result == NULL || copy == NULL) {
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a result");
+    } else if (duckdb_prepare(sql->connection, text, &statement) != DuckDBSuccess) {
+        st = fail_engine(err, name, DUCKDB_ERROR_PARSER, duckdb_prepare_error(statement));
+    } else if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
+        st = fail_engine(err, name, DUCKDB_ERROR_INTERNAL, duckdb_pending_error(pending));
+    } else {
+        has_result = true;
+        if (duckdb_execute_pending(pending, &result->result) != DuckDBSuccess)
+            st = fail_engine(err, name, duckdb_result_error_type(&result->result),
+                             duckdb_result_error(&result->result));
+    }
+    duckdb_destroy_pending(&pending);
+    duckdb_destroy_prepare(&statement);
+    if (st == MQ_OK) {
+        result->name = copy;
+        result->column_count = (int)duckdb_column_count(&result->result);
+        bool same = (int)strlen(types) == result->column_count;
+        for (int i = 0; same && i < result->column_count; i++)
+            same = type_letter(duckdb_column_type(&result->result, (idx_t)i)) == types[i];
+        if (!same) {
+            char found[64] = "";
+            for (int i = 0; i < result->column_count && i < (int)sizeof(found) - 1; i++)
+                found[i] = type_letter(duckdb_column_type(&result->result, (idx_t)i));
+            st = mq_fail(err, MQ_E_INTERNAL, "SQL %s: columns are of types '%s', expected '%s'",
+                         name, found, types);
+        }
+    }
+    if (st == MQ_OK) {
+        *ret_result = result;
+        return MQ_OK;
+    }
+    if (has_result)
+        duckdb_destroy_result(&result->result);
+    free(copy);
+    free(result);
+    return st;
+}
+
+enum mq_status
+mq_sql_query(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
+             int param_count, const char *types, struct mq_sql_result **ret_result,
+             struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = append_file(&text, file, params, param_count, err);
+    if (st == MQ_OK)
+        st = query(sql, file, text.data, types, ret_result, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+enum mq_status
+mq_sql_query_text(struct mq_sql *sql, const char *text, const char *types,
+                  struct mq_sql_result **ret_result, struct mq_error *err)
+{
+    return query(sql, "query", text, types, ret_result, err);
+}
+
+enum mq_status
+mq_sql_scalar(struct mq_sql *sql, const char *text, int64_t *ret_value, struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    enum mq_status st = mq_sql_query_text(sql, text, "l", &result, err);
+    if (st != MQ_OK)
+        return st;
+    int64_t rows;
+    st = mq_sql_next(result, &rows, err);
+    if (st == MQ_OK && (rows < 1 || !mq_sql_is_valid(mq_sql_valid(result, 0), 0)))
+        st = mq_fail(err, MQ_E_INTERNAL, "SQL query gave no value");
+    if (st == MQ_OK)
+        *ret_value = *(const int64_t *)mq_sql_column(result, 0);
+    mq_sql_close(result);
+    return st;
+}
+
+enum mq_status
+mq_sql_next(struct mq_sql_result *result, int64_t *ret_rows, struct mq_error *err)
+{
+    for (;;) {
+        if (result->chunk != NULL)
+            duckdb_destroy_data_chunk(&result->chunk);
+        result->chunk = duckdb_fetch_chunk(result->result);
+        if (result->chunk == NULL) {
+            const char *message = duckdb_result_error(&result->result);
+            if (message != NULL && *message != '\0')
+                return fail_engine(err, result->name, duckdb_result_error_type(&result->result),
+                                   message);
+            *ret_rows = 0;
+            return MQ_OK;
+        }
+        idx_t rows = duckdb_data_chunk_get_size(result->chunk);
+        if (rows > 0) {
+            *ret_rows = (int64_t)rows;
+            return MQ_OK;
+        }
+    }
+}
+
+void
+mq_sql_close(struct mq_sql_result *result)
+{
+    if (result == NULL)
+        return;
+    if (result->chunk != NULL)
+        duckdb_destroy_data_chunk(&result->chunk);
+    duckdb_destroy_result(&result->result);
+    free(result->name);
+    free(result);
+}
+
+const void *
+mq_sql_column(const struct mq_sql_result *result, int column)
+{
+    return duckdb_vector_get_data(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column));
+}
+
+const uint64_t *
+mq_sql_valid(const struct mq_sql_result *result, int column)
+{
+    return duckdb_vector_get_validity(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column));
+}

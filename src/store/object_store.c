@@ -1,0 +1,294 @@
+/*
+ * Dispatch by URI scheme, and everything that is the same for all back ends: key rules, argument
+ * checks, and the operations that can be made from others.
+ */
+#include "store/object_store.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "store/object_store_backend.h"
+
+static const struct mq_object_store_ops *const backends[] = {
+    &mq_object_store_file_ops,
+};
+
+/* Length of "scheme" in "scheme:…", 0 where the text is a bare path. */
+static size_t
+scheme_length(const char *uri)
+{
+    size_t n = 0;
+    while (isalnum((unsigned char)uri[n]) || (n > 0 && strchr("+.-", uri[n]) && uri[n] != '\0'))
+        n++;
+    return n >= 2 && uri[n] == ':' && isalpha((unsigned char)uri[0]) ? n : 0;
+}
+
+enum mq_status
+mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct mq_error *err)
+{
+    size_t length = scheme_length(uri);
+    const char *scheme = length > 0 ? uri : "file";
+    const char *rest = length > 0 ? uri + length + 1 : uri;
+    size_t scheme_size = length > 0 ? length : 4;
+    for (size_t i = 0; i < MQ_COUNT(backends); i++) {
+        const struct mq_object_store_ops *ops = backends[i];
+        if (strlen(ops->scheme) != scheme_size || strncmp(ops->scheme, scheme, scheme_size) != 0)
+            continue;
+        char *copy = mq_strdup(uri);
+        if (copy == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate a store");
+        struct mq_object_store *store;
+        enum mq_status st = ops->open(rest, &store, err);
+        if (st != MQ_OK) {
+            free(copy);
+            return mq_fail_context(err, st, "cannot open store '%.512s'", uri);
+        }
+        store->ops = ops;
+        store->uri = copy;
+        *ret_store = store;
+        return MQ_OK;
+    }
+    enum mq_status st =
+        mq_fail(err, MQ_E_CONFIG, "cannot open store '%.512s': no back end for scheme '%.*s'", uri,
+                (int)MQ_MIN(scheme_size, (size_t)32), scheme);
+    char known[128] = "";
+    for (size_t i = 0; i < MQ_COUNT(backends); i++) {
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof(known) - used, "%s%s:", i > 0 ? ", " : "",
+                 backends[i]->scheme);
+    }
+    mq_error_hint(err,
+                  "schemes of this build: %s; for a folder whose name holds a colon write "
+                  "file:PATH",
+                  known);
+    return st;
+}
+
+void
+mq_object_store_free(struct mq_object_store *store)
+{
+    if (store == NULL)
+        return;
+    free(store->uri);
+    store->ops->free(store);
+}
+
+const char *
+mq_object_store_uri(const struct mq_object_store *store)
+{
+    return store->uri;
+}
+
+/* ---- keys ------------------------------------------------------------------------------- */
+
+/* Length of the well-formed UTF-8 sequence at p (Unicode table 3-7), 0 where it is malformed. */
+static size_t
+utf8_sequence(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] >= 0xc2 && p[0] <= 0xdf)
+        return (p[1] & 0xc0) == 0x80 ? 2 : 0;
+    if (p[0] >= 0xe0 && p[0] <= 0xef) {
+        unsigned char low = p[0] == 0xe0 ? 0xa0 : 0x80, high = p[0] == 0xed ? 0x9f : 0xbf;
+        return p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 ? 3 : 0;
+    }
+    if (p[0] >= 0xf0 && p[0] <= 0xf4) {
+        unsigned char low = p[0] == 0xf0 ? 0x90 : 0x80, high = p[0] == 0xf4 ? 0x8f : 0xbf;
+        return p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80 ? 4
+                                                                                             : 0;
+    }
+    return 0;
+}
+
+/* The rules that hold for a whole key and for a prefix, which may end in the middle of a segment.
+ */
+static enum mq_status
+check_text(const char *key, bool is_prefix, struct mq_error *err)
+{
+    size_t size = strlen(key);
+    const char *what = is_prefix ? "prefix" : "key";
+    if ((size == 0 && !is_prefix) || size >= MQ_OBJECT_KEY_MAX)
+        return mq_fail(err, MQ_E_RANGE, "object %s '%.64s…' has %zu bytes, allowed are 1…%d", what,
+                       key, size, MQ_OBJECT_KEY_MAX - 1);
+    for (size_t i = 0; i < size;) {
+        size_t n = utf8_sequence((const unsigned char *)key + i);
+        if (n == 0)
+            return mq_fail(err, MQ_E_RANGE, "object %s is not UTF-8 at byte %zu", what, i);
+        i += n;
+    }
+    for (const char *segment = key; size > 0;) {
+        const char *slash = strchr(segment, '/');
+        size_t n = slash != NULL ? (size_t)(slash - segment) : strlen(segment);
+        bool unfinished = is_prefix && slash == NULL;
+        bool dots = (n == 1 && segment[0] == '.') || (n == 2 && memcmp(segment, "..", 2) == 0);
+        if ((n == 0 || dots) && !unfinished)
+            return mq_fail(err, MQ_E_RANGE,
+                           "object %s '%.256s' has an empty, \".\" or \"..\" segment", what, key);
+        if (slash == NULL)
+            break;
+        segment = slash + 1;
+    }
+    if (!is_prefix && size >= 8 && strcmp(key + size - 8, ".partial") == 0)
+        return mq_fail(err, MQ_E_RANGE,
+                       "object key '%.256s' ends in \".partial\", which marks unfinished files",
+                       key);
+    return MQ_OK;
+}
+
+enum mq_status
+mq_object_key_check(const char *key, struct mq_error *err)
+{
+    return check_text(key, false, err);
+}
+
+/* ---- operations ------------------------------------------------------------------------- */
+
+bool
+mq_object_store_local_path(const struct mq_object_store *store, const char *key, char *ret_path,
+                           size_t path_size)
+{
+    return store->ops->local_path != NULL && check_text(key, true, NULL) == MQ_OK &&
+           store->ops->local_path(store, key, ret_path, path_size);
+}
+
+enum mq_status
+mq_object_stat(struct mq_object_store *store, const char *key, struct mq_object_info *ret_info,
+               struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    return st != MQ_OK ? st : store->ops->stat(store, key, ret_info, err);
+}
+
+enum mq_status
+mq_object_get(struct mq_object_store *store, const char *key, struct mq_buffer *buffer,
+              struct mq_error *err)
+{
+    struct mq_reader *reader;
+    enum mq_status st = mq_object_reader(store, key, &reader, err);
+    if (st != MQ_OK)
+        return st;
+    size_t limit = buffer->limit_bytes > 0 ? buffer->limit_bytes : MQ_BUFFER_DEFAULT_LIMIT;
+    size_t before = buffer->size;
+    if (reader->size_bytes >= 0 && (uint64_t)reader->size_bytes > limit - MQ_MIN(before, limit))
+        st =
+            mq_fail(err, MQ_E_RANGE, "'%s' has %lld bytes, more than the %zu that are allowed here",
+                    reader->name, (long long)reader->size_bytes, limit);
+    else
+        st = mq_reader_all(reader, limit, buffer, err);
+    mq_reader_close(reader);
+    if (st != MQ_OK && buffer->data != NULL) {
+        buffer->size = before;
+        buffer->data[before] = '\0';
+    }
+    return st;
+}
+
+enum mq_status
+mq_object_get_range(struct mq_object_store *store, const char *key, int64_t offset, size_t size,
+                    struct mq_buffer *buffer, struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    if (st != MQ_OK)
+        return st;
+    if (offset < 0)
+        return mq_fail(err, MQ_E_RANGE, "cannot read '%.256s' from byte %lld: before its beginning",
+                       key, (long long)offset);
+    return store->ops->get_range(store, key, offset, size, buffer, err);
+}
+
+enum mq_status
+mq_object_reader(struct mq_object_store *store, const char *key, struct mq_reader **ret_reader,
+                 struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    return st != MQ_OK ? st : store->ops->reader(store, key, ret_reader, err);
+}
+
+enum mq_status
+mq_object_put(struct mq_object_store *store, const char *key, const void *bytes, size_t size,
+              enum mq_put_condition condition, const char *etag, struct mq_object_info *ret_info,
+              struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    if (st != MQ_OK)
+        return st;
+    if (condition == MQ_PUT_IF_MATCH && (etag == NULL || *etag == '\0'))
+        return mq_fail(err, MQ_E_USAGE, "cannot put '%.256s' if it matches: no ETag was given",
+                       key);
+    return store->ops->put(store, key, bytes, size, condition, etag, ret_info, err);
+}
+
+enum mq_status
+mq_object_writer(struct mq_object_store *store, const char *key, struct mq_writer **ret_writer,
+                 struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    return st != MQ_OK ? st : store->ops->writer(store, key, ret_writer, err);
+}
+
+static enum mq_status
+copy_and_close(struct mq_reader *reader, struct mq_object_store *store, const char *key,
+               struct mq_error *err)
+{
+    struct mq_writer *writer = NULL;
+    enum mq_status st = store->ops->writer(store, key, &writer, err);
+    if (st == MQ_OK)
+        st = mq_stream_copy(reader, writer, err);
+    if (st == MQ_OK)
+        st = mq_writer_commit(writer, err);
+    mq_writer_close(writer);
+    mq_reader_close(reader);
+    return st;
+}
+
+enum mq_status
+mq_object_put_file(struct mq_object_store *store, const char *key, const char *path,
+                   struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    if (st != MQ_OK)
+        return st;
+    if (store->ops->put_file != NULL)
+        return store->ops->put_file(store, key, path, err);
+    struct mq_reader *reader;
+    st = mq_reader_from_file(path, &reader, err);
+    return st != MQ_OK ? st : copy_and_close(reader, store, key, err);
+}
+
+enum mq_status
+mq_object_list(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn,
+               void *context, struct mq_error *err)
+{
+    enum mq_status st = check_text(prefix, true, err);
+    return st != MQ_OK ? st : store->ops->list(store, prefix, fn, context, err);
+}
+
+enum mq_status
+mq_object_copy(struct mq_object_store *store, const char *from_key, const char *to_key,
+               struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(from_key, err);
+    if (st != MQ_OK || (st = mq_object_key_check(to_key, err)) != MQ_OK)
+        return st;
+    if (store->ops->copy != NULL)
+        return store->ops->copy(store, from_key, to_key, err);
+    struct mq_reader *reader;
+    st = store->ops->reader(store, from_key, &reader, err);
+    return st != MQ_OK ? st : copy_and_close(reader, store, to_key, err);
+}
+
+enum mq_status
+mq_object_delete(struct mq_object_store *store, const char *const *keys, size_t count,
+                 struct mq_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum mq_status st = mq_object_key_check(keys[i], err);
+        if (st != MQ_OK)
+            return st;
+    }
+    return count == 0 ? MQ_OK : store->ops->remove(store, keys, count, err);
+}
