@@ -56,16 +56,31 @@ struct mq_deepfm {
     struct mq_deepfm_field *fields;
     int32_t layer_count; /**< hidden layers, 0…MQ_DEEPFM_LAYERS_MAX; 0: a factorisation machine */
     int32_t width[MQ_DEEPFM_LAYERS_MAX];
-    float bias;
-    float *w; /**< [feature_count] */
+    /** All parameters lie in one block, in this order, each array on a 64-byte boundary; what is
+     * between them is 0. */
+    float *parameters;
+    size_t parameter_count; /**< floats of the block */
+    float *w;               /**< [feature_count] */
     float *v; /**< [feature_count, dim] */
     /** Layer l: [input, output]; the last, kernel[layer_count], is [input, 1]. Input of layer 0 is
      * field_count · dim. Without hidden layers there is no MLP at all and both are NULL. */
     float *kernel[MQ_DEEPFM_LAYERS_MAX + 1];
     float *offset[MQ_DEEPFM_LAYERS_MAX + 1];
+    float *bias; /**< [1] */
 };
 
-/** NULL allowed. */
+/**
+ * A model with all parameters zero, for training, reading and tests to fill.
+ * @param fields borrowed, copied; `first` is set here
+ * @param width  int32 [layer_count]
+ * @return MQ_OK | MQ_E_RANGE (fields out of order, no fields, a limit above passed, a name empty or
+ *         twice, a scale or mean that is not finite) | MQ_E_NOMEM
+ */
+enum mq_status mq_deepfm_new(const struct mq_deepfm_field *fields, int32_t field_count,
+                             int32_t dim, int32_t layer_count, const int32_t *width,
+                             struct mq_deepfm **ret_model, struct mq_error *err);
+
+/** Also for a half-made model; NULL allowed. */
 void mq_deepfm_free(struct mq_deepfm *model);
 
 /** Field of a name, or -1. */
@@ -89,6 +104,14 @@ struct mq_deepfm_rows {
     const int64_t *bag_count; /**< by bag field: number of bags */
     const float *label;       /**< [count] 0 or 1; NULL where only a prediction is asked */
 };
+
+/**
+ * Whether rows fit a model: columns there, row and bag numbers in range, dense values finite, labels
+ * (where given) 0 or 1.
+ * @return MQ_OK | MQ_E_RANGE (names field, row and value)
+ */
+enum mq_status mq_deepfm_rows_check(const struct mq_deepfm *model,
+                                    const struct mq_deepfm_rows *rows, struct mq_error *err);
 
 struct mq_deepfm_options {
     int32_t dim;
