@@ -43,8 +43,9 @@ check_shape(const struct mq_deepfm_field *fields, int32_t field_count, int32_t d
         return mq_fail(err, MQ_E_RANGE, "a DeepFM model cannot have %d fields (allowed: 1 to %d)",
                        field_count, MQ_DEEPFM_FIELDS_MAX);
     if (dim < 1 || dim > MQ_DEEPFM_DIM_MAX)
-        return mq_fail(err, MQ_E_RANGE, "a DeepFM model cannot have vectors of %d (allowed: 1 to %d)",
-                       dim, MQ_DEEPFM_DIM_MAX);
+        return mq_fail(err, MQ_E_RANGE,
+                       "a DeepFM model cannot have vectors of %d (allowed: 1 to %d)", dim,
+                       MQ_DEEPFM_DIM_MAX);
     if (layer_count < 0 || layer_count > MQ_DEEPFM_LAYERS_MAX)
         return mq_fail(err, MQ_E_RANGE,
                        "a DeepFM model cannot have %d hidden layers (allowed: 0 to %d)",
@@ -215,8 +216,7 @@ check_bags(const struct mq_deepfm *model, const struct mq_deepfm_rows *rows, int
     if (bags < 0 || bags > INT32_MAX)
         return mq_fail(err, MQ_E_RANGE, "field '%s' cannot have %lld bags", name, (long long)bags);
     for (int64_t b = 0; b < bags; b++)
-        if (rows->bag_offset[bag][b] < 0 ||
-            rows->bag_offset[bag][b + 1] < rows->bag_offset[bag][b])
+        if (rows->bag_offset[bag][b] < 0 || rows->bag_offset[bag][b + 1] < rows->bag_offset[bag][b])
             return mq_fail(err, MQ_E_RANGE, "bag %lld of field '%s' ends before it begins",
                            (long long)b, name);
     const int32_t *number = rows->ids[model->category_count + bag];

@@ -61,7 +61,7 @@ struct mq_deepfm {
     float *parameters;
     size_t parameter_count; /**< floats of the block */
     float *w;               /**< [feature_count] */
-    float *v; /**< [feature_count, dim] */
+    float *v;               /**< [feature_count, dim] */
     /** Layer l: [input, output]; the last, kernel[layer_count], is [input, 1]. Input of layer 0 is
      * field_count · dim. Without hidden layers there is no MLP at all and both are NULL. */
     float *kernel[MQ_DEEPFM_LAYERS_MAX + 1];
@@ -76,8 +76,8 @@ struct mq_deepfm {
  * @return MQ_OK | MQ_E_RANGE (fields out of order, no fields, a limit above passed, a name empty or
  *         twice, a scale or mean that is not finite) | MQ_E_NOMEM
  */
-enum mq_status mq_deepfm_new(const struct mq_deepfm_field *fields, int32_t field_count,
-                             int32_t dim, int32_t layer_count, const int32_t *width,
+enum mq_status mq_deepfm_new(const struct mq_deepfm_field *fields, int32_t field_count, int32_t dim,
+                             int32_t layer_count, const int32_t *width,
                              struct mq_deepfm **ret_model, struct mq_error *err);
 
 /** Also for a half-made model; NULL allowed. */
@@ -106,8 +106,8 @@ struct mq_deepfm_rows {
 };
 
 /**
- * Whether rows fit a model: columns there, row and bag numbers in range, dense values finite, labels
- * (where given) 0 or 1.
+ * Whether rows fit a model: columns there, row and bag numbers in range, dense values finite,
+ * labels (where given) 0 or 1.
  * @return MQ_OK | MQ_E_RANGE (names field, row and value)
  */
 enum mq_status mq_deepfm_rows_check(const struct mq_deepfm *model,

@@ -24,12 +24,12 @@
 /* A category or bag field. */
 struct column {
     const struct mq_deepfm_field *field;
-    int32_t number;  /* of the field in the model */
-    int32_t bag;     /* of the bag field, -1 for a category */
-    int32_t bound;   /* ids, or bags */
-    int32_t base;    /* its first entry */
-    int32_t entries; /* in this batch */
-    int32_t *slot;   /* [bound] entry within the column, -1 none; all -1 between batches */
+    int32_t number;   /* of the field in the model */
+    int32_t bag;      /* of the bag field, -1 for a category */
+    int32_t bound;    /* ids, or bags */
+    int32_t base;     /* its first entry */
+    int32_t entries;  /* in this batch */
+    int32_t *slot;    /* [bound] entry within the column, -1 none; all -1 between batches */
     int32_t *grouped; /* [capacity] places in the batch, by entry */
     /* members of this batch's bags */
     int32_t members;
@@ -44,10 +44,10 @@ struct chunk {
 
 /* Scratch of one worker. */
 struct lane {
-    float *x;       /* [SLICE, dense] standardised */
-    float *term;    /* [SLICE, dense] */
-    float *sum;     /* [SLICE, dim] Σ e */
-    float *logit;   /* [SLICE] */
+    float *x;                           /* [SLICE, dense] standardised */
+    float *term;                        /* [SLICE, dense] */
+    float *sum;                         /* [SLICE, dim] Σ e */
+    float *logit;                       /* [SLICE] */
     float *z[MQ_DEEPFM_LAYERS_MAX];     /* [SLICE, width] */
     float *delta[MQ_DEEPFM_LAYERS_MAX]; /* [SLICE, width], from layer 1 on */
 };
@@ -195,7 +195,8 @@ make_lanes(struct mq_deepfm_batch *b)
             return false;
         for (int32_t l = 0; l < model->layer_count; l++) {
             lane->z[l] = floats(b, slice, (size_t)model->width[l]);
-            lane->delta[l] = l > 0 && b->backward ? floats(b, slice, (size_t)model->width[l]) : NULL;
+            lane->delta[l] =
+                l > 0 && b->backward ? floats(b, slice, (size_t)model->width[l]) : NULL;
             if (lane->z[l] == NULL || (l > 0 && b->backward && lane->delta[l] == NULL))
                 return false;
         }
@@ -229,10 +230,10 @@ make_backward(struct mq_deepfm_batch *b, size_t entries, size_t chunks)
     b->dense_v = floats(b, dense, dim);
     b->dense_w = floats(b, dense, 1);
     b->layers = floats(b, b->layers_count, 1);
-    if (b->entry_v == NULL || b->entry_w == NULL || b->entry_feature == NULL ||
-        b->delta0 == NULL || b->pull == NULL || b->slope == NULL || b->partial == NULL ||
-        b->slice_loss == NULL || b->chunk_kernel == NULL || b->dense_feature == NULL ||
-        b->dense_v == NULL || b->dense_w == NULL || b->layers == NULL)
+    if (b->entry_v == NULL || b->entry_w == NULL || b->entry_feature == NULL || b->delta0 == NULL ||
+        b->pull == NULL || b->slope == NULL || b->partial == NULL || b->slice_loss == NULL ||
+        b->chunk_kernel == NULL || b->dense_feature == NULL || b->dense_v == NULL ||
+        b->dense_w == NULL || b->layers == NULL)
         return false;
     for (int32_t d = 0; d < model->dense_count; d++)
         b->dense_feature[d] = model->fields[d].first;
@@ -262,8 +263,8 @@ mq_deepfm_batch_new(const struct mq_deepfm *model, const struct mq_deepfm_rows *
     bool made = b->columns != NULL && make_columns(b, &entries);
     if (made) {
         /* Every chunk but the last of its column holds CHUNK_ENTRIES entries or CHUNK_ROWS rows. */
-        size_t chunks = (size_t)entries / CHUNK_ENTRIES +
-                        columns * ((size_t)b->capacity / CHUNK_ROWS + 2);
+        size_t chunks =
+            (size_t)entries / CHUNK_ENTRIES + columns * ((size_t)b->capacity / CHUNK_ROWS + 2);
         b->chunks = mq_arena_array(&b->memory, MQ_MAX(chunks, 1), sizeof(*b->chunks));
         b->entry_id = integers(b, (size_t)entries);
         b->start = integers(b, (size_t)entries + columns);
@@ -519,9 +520,9 @@ slice_forward(const struct mq_deepfm_batch *b, struct lane *lane, int32_t first,
         int32_t last = model->layer_count;
         size_t input = (size_t)model->width[last - 1];
         for (int32_t i = 0; i < rows; i++)
-            lane->logit[i] += model->offset[last][0] +
-                              kernels->dot(lane->z[last - 1] + (size_t)i * input,
-                                           model->kernel[last], input);
+            lane->logit[i] +=
+                model->offset[last][0] +
+                kernels->dot(lane->z[last - 1] + (size_t)i * input, model->kernel[last], input);
     }
 }
 
@@ -877,15 +878,13 @@ mq_deepfm_batch_segment(const struct mq_deepfm_batch *b, int32_t segment)
                                                    .v = b->dense_v};
     const struct column *c = &b->columns[segment];
     if (c->bag >= 0)
-        return (struct mq_deepfm_feature_gradient){.count = c->members,
-                                                   .feature = c->member_feature,
-                                                   .w = c->member_w,
-                                                   .v = c->member_v};
-    return (struct mq_deepfm_feature_gradient){
-        .count = c->entries,
-        .feature = b->entry_feature + c->base,
-        .w = b->entry_w + c->base,
-        .v = b->entry_v + (size_t)c->base * (size_t)b->model->dim};
+        return (struct mq_deepfm_feature_gradient){
+            .count = c->members, .feature = c->member_feature, .w = c->member_w, .v = c->member_v};
+    return (struct mq_deepfm_feature_gradient){.count = c->entries,
+                                               .feature = b->entry_feature + c->base,
+                                               .w = b->entry_w + c->base,
+                                               .v = b->entry_v +
+                                                    (size_t)c->base * (size_t)b->model->dim};
 }
 
 const float *

@@ -1,6 +1,6 @@
 /**
- * One batch of DeepFM rows, forward and backward, by the algebra of docs/decisions/deepfm-algebra.md:
- * what rows of a batch share goes through the first layer once.
+ * One batch of DeepFM rows, forward and backward, by the algebra of
+ * docs/decisions/deepfm-algebra.md: what rows of a batch share goes through the first layer once.
  *
  * A category (or a bag) that occurs in the batch is an *entry*: its vector e and its hidden half
  * e · W1_f are computed once, rows gather and add them; backward, the rows' deltas are summed by
