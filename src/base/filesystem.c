@@ -85,7 +85,7 @@ mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial, struct m
         mq_strfmt("%s.%ld-%u.partial", path, (long)getpid(), atomic_fetch_add(&serial, 1));
     if (partial == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    int fd = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
         st = mq_fail_errno(err, errno, "cannot create '%s'", partial);
         free(partial);

@@ -27,7 +27,7 @@ enum mq_status mq_fs_size(const char *path, int64_t *ret_size_bytes, struct mq_e
 
 /**
  * Create "<path>.<pid>-<n>.partial" beside a file, parents made.
- * @param ret_fd open for writing, owned  @param ret_partial its path, owned (free)
+ * @param ret_fd open for reading and writing, owned  @param ret_partial its path, owned (free)
  */
 enum mq_status mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial,
                                     struct mq_error *err);

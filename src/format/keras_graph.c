@@ -255,7 +255,7 @@ mq_keras_graph_config(const struct mq_keras_model *model, char **ret_json, struc
 {
     json_t *layers = json_array();
     for (size_t i = 0; i < model->layer_count; i++) {
-        json_t *layer;
+        json_t *layer = NULL;
         enum mq_status st = layer_json(&model->layers[i], &layer, err);
         if (st != MQ_OK) {
             json_decref(layers);

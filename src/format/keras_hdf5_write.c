@@ -1,4 +1,6 @@
 /* Writing of keras_hdf5.h. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -6,6 +8,7 @@
 #include "base/filesystem.h"
 #include "base/memory.h"
 #include "format/hdf5_guard.h"
+#include "format/hdf5_output.h"
 #include "format/keras_graph.h"
 #include "format/keras_hdf5.h"
 
@@ -17,9 +20,7 @@
 static enum mq_status
 write_failed(const char *path, const char *what, struct mq_error *err)
 {
-    enum mq_status st = mq_hdf5_fail(err, MQ_E_IO, "cannot write Keras model '%s': %s", path, what);
-    mq_error_hint(err, "is the disk full?");
-    return st;
+    return mq_hdf5_fail(err, MQ_E_IO, "cannot write Keras model '%s': %s", path, what);
 }
 
 /* A text of any length: kept on the heap of the file, where an object header's limit ends not. */
@@ -178,10 +179,9 @@ write_groups(hid_t file, const struct mq_keras_model *model, const int32_t *orde
     return MQ_OK;
 }
 
-/* Into an existing empty file. `path` is for messages. */
+/* Into an empty file that is open for reading and writing. `path` is for messages. */
 static enum mq_status
-write_into(const struct mq_keras_model *model, const char *partial, const char *path,
-           struct mq_error *err)
+write_into(const struct mq_keras_model *model, int fd, const char *path, struct mq_error *err)
 {
     mq_autofree int32_t *order = NULL;
     mq_autofree char *config = NULL;
@@ -189,6 +189,7 @@ write_into(const struct mq_keras_model *model, const char *partial, const char *
     if (st != MQ_OK || (st = mq_keras_graph_order(model, order, err)) != MQ_OK ||
         (st = mq_keras_graph_config(model, &config, err)) != MQ_OK)
         return mq_fail_context(err, st, "cannot write Keras model '%s'", path);
+    struct mq_hdf5_output output = {.fd = fd};
     struct mq_hdf5_guard guard;
     mq_hdf5_enter(&guard);
     {
@@ -196,19 +197,20 @@ write_into(const struct mq_keras_model *model, const char *partial, const char *
         H5Pset_obj_track_times(creation, false);
         mq_hdf5_auto access = H5Pcreate(H5P_FILE_ACCESS);
         H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-        H5Pset_file_locking(access, false, true);
-        hid_t file = H5Fcreate(partial, H5F_ACC_TRUNC, creation, access);
+        hid_t file = mq_hdf5_output_use(access, &output)
+                         ? H5Fcreate(path, H5F_ACC_TRUNC, creation, access)
+                         : -1;
         if (file < 0) {
             st = write_failed(path, "cannot create it", err);
         } else {
             st = write_groups(file, model, order, config, path, err);
-            if (st == MQ_OK && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0)
-                st = write_failed(path, "cannot flush it", err);
             if (H5Fclose(file) < 0 && st == MQ_OK)
                 st = write_failed(path, "cannot close it", err);
         }
     }
     mq_hdf5_leave(&guard);
+    if (st == MQ_OK && output.errnum != 0)
+        st = mq_fail_errno(err, output.errnum, "cannot write Keras model '%s'", path);
     return st;
 }
 
@@ -221,7 +223,7 @@ mq_keras_model_write_file(const struct mq_keras_model *model, const char *path,
     enum mq_status st = mq_fs_create_partial(path, &fd, &partial, err);
     if (st != MQ_OK)
         return st;
-    if ((st = write_into(model, partial, path, err)) == MQ_OK)
+    if ((st = write_into(model, fd, path, err)) == MQ_OK)
         st = mq_fs_publish(fd, partial, path, err);
     if (st != MQ_OK)
         unlink(partial);
@@ -238,13 +240,16 @@ mq_keras_model_write(const struct mq_keras_model *model, struct mq_writer *write
     if (st != MQ_OK)
         return st;
     mq_autofree char *path = mq_strfmt("%s/model.h5", folder);
+    int fd = path != NULL ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
     struct mq_reader *reader = NULL;
-    if (path == NULL)
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    if (st == MQ_OK && (st = write_into(model, path, writer->name, err)) == MQ_OK &&
+    if (fd < 0)
+        st = mq_fail_errno(err, errno, "cannot make a scratch file in '%s'", folder);
+    if (st == MQ_OK && (st = write_into(model, fd, writer->name, err)) == MQ_OK &&
         (st = mq_reader_from_file(path, &reader, err)) == MQ_OK)
         st = mq_stream_copy(reader, writer, err);
     mq_reader_close(reader);
+    if (fd >= 0)
+        close(fd);
     (void)mq_fs_remove(folder, NULL);
     return st;
 }
