@@ -1,0 +1,31 @@
+/**
+ * SHA-256 (FIPS 180-4), from OpenSSL. Wrapped here once.
+ * Threads: one digest, one thread at a time.
+ */
+#ifndef MQ_BASE_SHA256_H
+#define MQ_BASE_SHA256_H
+
+#include "base/stream.h"
+
+/** 64 lower-case hexadecimal digits plus NUL. */
+#define MQ_SHA256_HEX_SIZE 65
+#define MQ_SHA256_SIZE 32
+
+struct mq_sha256;
+
+/** Start a digest. */
+enum mq_status mq_sha256_new(struct mq_sha256 **ret_digest, struct mq_error *err);
+/** NULL allowed. */
+void mq_sha256_free(struct mq_sha256 *digest);
+/** Take more bytes. */
+enum mq_status mq_sha256_add(struct mq_sha256 *digest, const void *bytes, size_t size,
+                             struct mq_error *err);
+/** End it; no more bytes may be added. */
+enum mq_status mq_sha256_hex(struct mq_sha256 *digest, char ret_hex[MQ_SHA256_HEX_SIZE],
+                             struct mq_error *err);
+
+/** Digest of all that is left of a reader. @param ret_size_bytes may be NULL */
+enum mq_status mq_sha256_of_reader(struct mq_reader *reader, char ret_hex[MQ_SHA256_HEX_SIZE],
+                                   int64_t *ret_size_bytes, struct mq_error *err);
+
+#endif
