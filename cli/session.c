@@ -69,6 +69,19 @@ mq_cli_positional(const struct mq_cli *cli, int index)
     return mq_arguments_positional(cli->arguments, index);
 }
 
+enum mq_status
+mq_cli_store(struct mq_cli *cli, struct mq_object_store **ret_store, struct mq_error *err)
+{
+    if (cli->store == NULL) {
+        enum mq_status st =
+            mq_object_store_open(mq_config_text(cli->config, "store.uri"), &cli->store, err);
+        if (st != MQ_OK)
+            return st;
+    }
+    *ret_store = cli->store;
+    return MQ_OK;
+}
+
 const char *
 mq_cli_region(const struct mq_cli *cli)
 {
@@ -236,6 +249,7 @@ mq_session_run(const struct mq_parsed *parsed)
     enum mq_status st = run_command(&cli, &error);
     int exit_status = st == MQ_OK ? 0 : mq_session_report(&error, cli.json);
     mq_pool_free(cli.pool);
+    mq_object_store_free(cli.store);
     mq_config_free(cli.config);
     return exit_status;
 }

@@ -93,10 +93,9 @@ read_file(struct mq_object_store *store, const char *region, const struct mq_art
 }
 
 enum mq_status
-mq_artifact_state_read(struct mq_object_store *store, const char *region,
-                       enum mq_artifact artifact, enum mq_program_type type,
-                       const struct mq_artifact_states *known, bool digest,
-                       struct mq_artifact_state *ret_state, struct mq_error *err)
+mq_artifact_state_read(struct mq_object_store *store, const char *region, enum mq_artifact artifact,
+                       enum mq_program_type type, const struct mq_artifact_states *known,
+                       bool digest, struct mq_artifact_state *ret_state, struct mq_error *err)
 {
     const struct mq_artifact_info *info = mq_artifact_info(artifact);
     struct mq_artifact_state state = {
@@ -128,9 +127,9 @@ mq_artifact_states_read(struct mq_object_store *store, const char *region,
             if (ret_states->count == MQ_STEP_ARTIFACTS_MAX)
                 return mq_fail(err, MQ_E_INTERNAL, "more than %d artifacts of one step",
                                MQ_STEP_ARTIFACTS_MAX);
-            enum mq_status st = mq_artifact_state_read(
-                store, region, artifacts[i].artifact, (enum mq_program_type)t, known, digest,
-                &ret_states->list[ret_states->count], err);
+            enum mq_status st = mq_artifact_state_read(store, region, artifacts[i].artifact,
+                                                       (enum mq_program_type)t, known, digest,
+                                                       &ret_states->list[ret_states->count], err);
             if (st != MQ_OK)
                 return st;
             ret_states->count++;
@@ -155,11 +154,11 @@ mq_artifact_states_to_json(const struct mq_artifact_states *states)
     json_t *array = json_array();
     for (int i = 0; array != NULL && i < states->count; i++) {
         const struct mq_artifact_state *s = &states->list[i];
-        json_t *entry = json_pack("{s:s, s:s, s:b, s:I, s:I, s:s, s:s, s:i}", "artifact",
-                                  mq_artifact_info(s->artifact)->name, "key", s->key, "exists",
-                                  (int)s->exists, "bytes", (json_int_t)s->size_bytes, "objects",
-                                  (json_int_t)s->object_count, "etag", s->etag, "sha256",
-                                  s->sha256, "schema", s->schema_version);
+        json_t *entry =
+            json_pack("{s:s, s:s, s:b, s:I, s:I, s:s, s:s, s:i}", "artifact",
+                      mq_artifact_info(s->artifact)->name, "key", s->key, "exists", (int)s->exists,
+                      "bytes", (json_int_t)s->size_bytes, "objects", (json_int_t)s->object_count,
+                      "etag", s->etag, "sha256", s->sha256, "schema", s->schema_version);
         if (entry == NULL || json_array_append_new(array, entry) != 0) {
             json_decref(array);
             return NULL;

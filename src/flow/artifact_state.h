@@ -21,9 +21,9 @@ struct mq_artifact_state {
     bool exists;                 /**< for a folder: holds at least one object */
     int64_t size_bytes;          /**< of all objects */
     int64_t object_count;
-    char etag[MQ_ETAG_MAX];        /**< "" for a folder */
+    char etag[MQ_ETAG_MAX];          /**< "" for a folder */
     char sha256[MQ_SHA256_HEX_SIZE]; /**< "" when it does not exist */
-    int schema_version;            /**< as recorded by the run that wrote it, else the table's */
+    int schema_version;              /**< as recorded by the run that wrote it, else the table's */
 };
 
 /** States of all inputs or outputs of a step. Zero-initialise. */
@@ -47,8 +47,7 @@ enum mq_status mq_artifact_state_read(struct mq_object_store *store, const char 
 enum mq_status mq_artifact_states_read(struct mq_object_store *store, const char *region,
                                        const struct mq_step_artifact *artifacts, int count,
                                        const struct mq_artifact_states *known, bool digest,
-                                       struct mq_artifact_states *ret_states,
-                                       struct mq_error *err);
+                                       struct mq_artifact_states *ret_states, struct mq_error *err);
 
 /** The state of an artifact in a list, or NULL. */
 const struct mq_artifact_state *mq_artifact_states_find(const struct mq_artifact_states *states,

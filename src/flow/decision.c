@@ -50,13 +50,12 @@ inputs_changed(const struct mq_step_row *row, const struct mq_artifact_states *b
         const struct mq_artifact_state *s = &now->list[i];
         if ((input_flags(row, s->artifact) & (MQ_OWN_STATE | MQ_OWN_CACHE)) != 0)
             continue;
-        const struct mq_artifact_state *old =
-            mq_artifact_states_find(before, s->artifact, s->type);
+        const struct mq_artifact_state *old = mq_artifact_states_find(before, s->artifact, s->type);
         bool was_there = old != NULL && old->exists;
-        const char *what = s->exists && !was_there                               ? "is new"
-                           : !s->exists && was_there                             ? "is gone"
-                           : s->exists && strcmp(s->sha256, old->sha256) != 0    ? "changed"
-                                                                                 : NULL;
+        const char *what = s->exists && !was_there                            ? "is new"
+                           : !s->exists && was_there                          ? "is gone"
+                           : s->exists && strcmp(s->sha256, old->sha256) != 0 ? "changed"
+                                                                              : NULL;
         if (what == NULL)
             continue;
         snprintf(decision->reason, sizeof(decision->reason), "input %s %s", short_name(s->key),
@@ -72,8 +71,7 @@ outputs_changed(const struct mq_artifact_states *before, const struct mq_artifac
 {
     for (int i = 0; i < now->count; i++) {
         const struct mq_artifact_state *s = &now->list[i];
-        const struct mq_artifact_state *old =
-            mq_artifact_states_find(before, s->artifact, s->type);
+        const struct mq_artifact_state *old = mq_artifact_states_find(before, s->artifact, s->type);
         const char *what = NULL;
         if (old == NULL)
             what = "is new to this step";
@@ -101,8 +99,8 @@ mq_decide(const struct mq_step_row *row, const struct mq_step_record *record, bo
     } else if (!record->exists) {
         snprintf(decision.reason, sizeof(decision.reason), "it has not run yet");
     } else if (record->version != row->version) {
-        snprintf(decision.reason, sizeof(decision.reason),
-                 "its code changed (version %d to %d)", record->version, row->version);
+        snprintf(decision.reason, sizeof(decision.reason), "its code changed (version %d to %d)",
+                 record->version, row->version);
     } else if (!options_changed(record->options, options, &decision) &&
                !inputs_changed(row, &record->inputs, inputs, &decision) &&
                !outputs_changed(&record->outputs, outputs, &decision)) {

@@ -1,5 +1,6 @@
 #include "flow/graph.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct planner {
@@ -161,8 +162,8 @@ mq_graph_draw(const struct mq_step_table *table, const struct mq_workflow *workf
 {
     enum mq_status st = MQ_OK;
     if (format == MQ_GRAPH_DOT)
-        st = mq_buffer_append_text(buffer, "digraph marquee {\n  rankdir=LR;\n  node [shape=box];\n",
-                                   err);
+        st = mq_buffer_append_text(buffer,
+                                   "digraph marquee {\n  rankdir=LR;\n  node [shape=box];\n", err);
     else if (format == MQ_GRAPH_MERMAID)
         st = mq_buffer_append_text(buffer, "flowchart LR\n", err);
     for (int i = 0; st == MQ_OK && i < table->row_count; i++) {
@@ -174,8 +175,8 @@ mq_graph_draw(const struct mq_step_table *table, const struct mq_workflow *workf
             st = draw_text(table, row, buffer, err);
             break;
         case MQ_GRAPH_DOT:
-            st = mq_buffer_printf(buffer, err, "  \"%s\" [tooltip=\"%s\"];\n", row->name,
-                                  row->help);
+            st =
+                mq_buffer_printf(buffer, err, "  \"%s\" [tooltip=\"%s\"];\n", row->name, row->help);
             break;
         case MQ_GRAPH_MERMAID:
             st = mq_buffer_printf(buffer, err, "    %s[\"%s\"]\n", row->name, row->name);

@@ -10,9 +10,9 @@
 
 /** One step of a plan. */
 struct mq_planned_step {
-    int row;              /**< in the table */
-    int needed_by;        /**< row that needs its output, when it was pulled in; else -1 */
-    int needed_artifact;  /**< enum mq_artifact that is missing, when pulled in; else -1 */
+    int row;             /**< in the table */
+    int needed_by;       /**< row that needs its output, when it was pulled in; else -1 */
+    int needed_artifact; /**< enum mq_artifact that is missing, when pulled in; else -1 */
 };
 
 struct mq_plan {

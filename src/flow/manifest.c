@@ -137,9 +137,8 @@ step_json(const struct mq_step_run *step)
     json_object_set_new(entry, "notes", notes_json(&step->report));
     if (step->outcome == MQ_STEP_FAILED)
         json_object_set_new(entry, "error",
-                            json_pack("{s:s, s:s, s:s}", "code",
-                                      mq_status_name(step->error.code), "message",
-                                      step->error.message, "hint", step->error.hint));
+                            json_pack("{s:s, s:s, s:s}", "code", mq_status_name(step->error.code),
+                                      "message", step->error.message, "hint", step->error.hint));
     return entry;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Run manifests: what each run did, written as it goes on, to `<region>/runs/<run id>/manifest.json`.
+ * Run manifests: what each run did, written as it goes on, to `<region>/runs/<run
+ * id>/manifest.json`.
  *
  * Times, rows, bytes and peak memory of every step, its inputs and outputs by content and schema
  * version, and the figures and notes of its report. Layout: docs/formats/manifest.md.
@@ -53,7 +54,7 @@ struct mq_run {
     enum mq_run_status status;
     int64_t started_ms;
     double seconds;
-    int64_t now_s; /**< the instant all steps see */
+    int64_t now_s;               /**< the instant all steps see */
     char resumed[MQ_RUN_ID_MAX]; /**< the dead run whose instant it took over, or "" */
     int threads;
     uint64_t seed;
@@ -82,13 +83,14 @@ enum mq_status mq_manifest_write(struct mq_object_store *store, const char *regi
  * Read a manifest.
  * @param id a run's id, or any beginning that only one run has, or "latest"
  * @param ret_document owned
- * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_USAGE (several runs begin so) | MQ_E_FORMAT | store's errors
+ * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_USAGE (several runs begin so) | MQ_E_FORMAT | store's
+ * errors
  */
 enum mq_status mq_manifest_read(struct mq_object_store *store, const char *region, const char *id,
                                 json_t **ret_document, struct mq_error *err);
 
 /** Ids of all runs, oldest first, as a JSON array of strings. @param ret_ids owned */
-enum mq_status mq_manifest_list(struct mq_object_store *store, const char *region,
-                                json_t **ret_ids, struct mq_error *err);
+enum mq_status mq_manifest_list(struct mq_object_store *store, const char *region, json_t **ret_ids,
+                                struct mq_error *err);
 
 #endif

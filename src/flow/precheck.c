@@ -7,7 +7,8 @@ hint_producer(const struct mq_step_table *table, enum mq_artifact artifact, stru
 {
     int producer = mq_step_producer(table, artifact);
     if (producer >= 0)
-        mq_error_hint(err, "%s makes it: marquee step %s, or let marquee run make all that is "
+        mq_error_hint(err,
+                      "%s makes it: marquee step %s, or let marquee run make all that is "
                       "missing",
                       table->rows[producer].name, table->rows[producer].name);
     else
@@ -49,7 +50,10 @@ check_input(const struct mq_step_table *table, const struct mq_step_row *row,
     if (any != NULL && empty == NULL)
         return MQ_OK;
     mq_fail(err, MQ_E_INPUT, "%s cannot start: %s ('%s/%s', %s) is %s", row->name, info->name,
-            store_uri, empty != NULL ? empty->key : first != NULL ? first->key : info->path,
+            store_uri,
+            empty != NULL   ? empty->key
+            : first != NULL ? first->key
+                            : info->path,
             info->help, empty != NULL ? "empty" : "missing");
     hint_producer(table, input->artifact, err);
     return MQ_E_INPUT;

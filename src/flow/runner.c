@@ -46,9 +46,8 @@ cache_states(struct runner *runner, const struct mq_artifact_states *states)
 {
     for (int i = 0; i < states->count; i++) {
         const struct mq_artifact_state *s = &states->list[i];
-        struct mq_artifact_state *old =
-            (struct mq_artifact_state *)mq_artifact_states_find(&runner->cache, s->artifact,
-                                                                s->type);
+        struct mq_artifact_state *old = (struct mq_artifact_state *)mq_artifact_states_find(
+            &runner->cache, s->artifact, s->type);
         if (old != NULL)
             *old = *s;
         else if (runner->cache.count < MQ_STEP_ARTIFACTS_MAX)
@@ -79,8 +78,7 @@ known_states(struct runner *runner, const struct mq_step_record *record)
 
 /* Schema versions as the producers recorded them, where the file is still the one they wrote. */
 static enum mq_status
-fill_schema_versions(struct runner *runner, struct mq_artifact_states *inputs,
-                     struct mq_error *err)
+fill_schema_versions(struct runner *runner, struct mq_artifact_states *inputs, struct mq_error *err)
 {
     const struct mq_step_table *table = runner->request->table;
     for (int r = 0; r < table->row_count; r++) {
@@ -123,8 +121,8 @@ decide(struct runner *runner, struct attempt *attempt, struct mq_decision *decis
 {
     struct mq_step_run *step = attempt->step;
     const struct mq_step_row *row = step->row;
-    enum mq_status st = mq_step_record_read(runner->store, runner->region, step->record_name,
-                                            attempt->record, err);
+    enum mq_status st =
+        mq_step_record_read(runner->store, runner->region, step->record_name, attempt->record, err);
     bool died = false;
     if (st == MQ_OK)
         st = mq_step_mark_stale(runner->store, runner->region, step->record_name, attempt->record,
@@ -141,9 +139,8 @@ decide(struct runner *runner, struct attempt *attempt, struct mq_decision *decis
                                  known, true, &step->inputs, err);
     /* Without a record the step runs anyway: its old outputs need no digest. */
     if (st == MQ_OK)
-        st = mq_artifact_states_read(runner->store, runner->region, row->outputs,
-                                     row->output_count, known, attempt->record->exists,
-                                     &step->outputs, err);
+        st = mq_artifact_states_read(runner->store, runner->region, row->outputs, row->output_count,
+                                     known, attempt->record->exists, &step->outputs, err);
     free(known);
     if (st != MQ_OK)
         return st;
@@ -191,9 +188,8 @@ finish_step(struct runner *runner, struct attempt *attempt, struct mq_error *err
 {
     struct mq_step_run *step = attempt->step;
     const struct mq_step_row *row = step->row;
-    enum mq_status st =
-        mq_artifact_states_read(runner->store, runner->region, row->outputs, row->output_count,
-                                NULL, true, &step->outputs, err);
+    enum mq_status st = mq_artifact_states_read(runner->store, runner->region, row->outputs,
+                                                row->output_count, NULL, true, &step->outputs, err);
     if (st == MQ_OK)
         st = mq_postcheck(row, &step->outputs, mq_object_store_uri(runner->store), err);
     if (st != MQ_OK)
@@ -224,8 +220,7 @@ static enum mq_status
 announce(struct runner *runner, enum mq_run_event_kind kind, const struct mq_step_run *step,
          struct mq_error *err)
 {
-    runner->run->seconds =
-        (double)(mq_clock_now_ms() - runner->run->started_ms) / 1000.0;
+    runner->run->seconds = (double)(mq_clock_now_ms() - runner->run->started_ms) / 1000.0;
     enum mq_status st = mq_manifest_write(runner->store, runner->region, runner->run, err);
     emit(runner, kind, step);
     return st;
@@ -284,11 +279,10 @@ process_step(struct runner *runner, int index)
     struct mq_error error = {0};
     bool forced = runner->request->force && runner->asked[runner->plan.steps[index].row];
     step->started_ms = mq_clock_now_ms();
-    enum mq_status st =
-        attempt.record == NULL
-            ? mq_fail(&error, MQ_E_NOMEM, "cannot allocate the record of step '%s'",
-                      step->row->name)
-            : attempt_step(runner, &attempt, forced, &error);
+    enum mq_status st = attempt.record == NULL
+                            ? mq_fail(&error, MQ_E_NOMEM, "cannot allocate the record of step '%s'",
+                                      step->row->name)
+                            : attempt_step(runner, &attempt, forced, &error);
     if (attempt.record != NULL)
         mq_step_record_release(attempt.record);
     free(attempt.record);
@@ -487,8 +481,7 @@ static enum mq_status
 new_run(struct runner *runner, const char *what, struct mq_error *err)
 {
     struct mq_run *run = calloc(1, sizeof(*run));
-    struct mq_step_run *steps =
-        calloc((size_t)MQ_MAX(runner->plan.count, 1), sizeof(*steps));
+    struct mq_step_run *steps = calloc((size_t)MQ_MAX(runner->plan.count, 1), sizeof(*steps));
     if (run == NULL || steps == NULL) {
         free(run);
         free(steps);
@@ -508,8 +501,7 @@ new_run(struct runner *runner, const char *what, struct mq_error *err)
     for (int i = 0; i < run->step_count; i++) {
         const struct mq_planned_step *planned = &runner->plan.steps[i];
         steps[i].row = &request->table->rows[planned->row];
-        mq_step_record_name(steps[i].row, run->shard_index, run->shard_count,
-                            steps[i].record_name);
+        mq_step_record_name(steps[i].row, run->shard_index, run->shard_count, steps[i].record_name);
         if (planned->needed_artifact >= 0)
             snprintf(steps[i].reason, sizeof(steps[i].reason), "%s needs %s",
                      request->table->rows[planned->needed_by].name,
@@ -530,7 +522,7 @@ run_under_lock(struct runner *runner, struct mq_error *err)
         return st;
     emit(runner, MQ_RUN_EVENT_BEGIN, NULL);
     st = run_steps(runner, err);
-    run->status = st == MQ_OK           ? MQ_RUN_DONE
+    run->status = st == MQ_OK            ? MQ_RUN_DONE
                   : st == MQ_E_CANCELLED ? MQ_RUN_CANCELLED
                                          : MQ_RUN_FAILED;
     run->seconds = (double)(mq_clock_now_ms() - run->started_ms) / 1000.0;
@@ -550,8 +542,8 @@ run_under_lock(struct runner *runner, struct mq_error *err)
 
 enum mq_status
 mq_run_workflow(struct mq_object_store *store, const char *region, const struct mq_config *config,
-                struct mq_pool *pool, const struct mq_run_request *request,
-                struct mq_run **ret_run, struct mq_error *err)
+                struct mq_pool *pool, const struct mq_run_request *request, struct mq_run **ret_run,
+                struct mq_error *err)
 {
     int wanted[MQ_STEPS_MAX], count = 0;
     char what[64];
@@ -578,8 +570,8 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
         st = mq_run_lock_take(store, region, what, &lock, err);
     struct existence where = {store, region};
     if (st == MQ_OK)
-        st = mq_plan_make(request->table, wanted, count, !request->no_pull, artifact_exists,
-                          &where, &runner->plan, err);
+        st = mq_plan_make(request->table, wanted, count, !request->no_pull, artifact_exists, &where,
+                          &runner->plan, err);
     if (st == MQ_OK)
         st = new_run(runner, what, err);
     if (st == MQ_OK)

@@ -33,13 +33,13 @@ typedef void (*mq_run_event_fn)(void *context, enum mq_run_event_kind kind,
 /** What to run. Zero-initialise; table and one of change_type, only are needed. */
 struct mq_run_request {
     const struct mq_step_table *table;
-    const char *change_type; /**< workflow name or alias; NULL: the default */
-    const char *from;        /**< leave out the workflow's steps before this one */
-    const char *only;        /**< this step alone (any step of the table) */
-    bool no_pull;            /**< do not make missing inputs: refuse (`marquee step`) */
-    bool force;              /**< run the asked-for steps even if up to date */
-    bool dry_run;            /**< decide, tell, write nothing */
-    int jobs;                /**< steps at once, 0: 1 */
+    const char *change_type;      /**< workflow name or alias; NULL: the default */
+    const char *from;             /**< leave out the workflow's steps before this one */
+    const char *only;             /**< this step alone (any step of the table) */
+    bool no_pull;                 /**< do not make missing inputs: refuse (`marquee step`) */
+    bool force;                   /**< run the asked-for steps even if up to date */
+    bool dry_run;                 /**< decide, tell, write nothing */
+    int jobs;                     /**< steps at once, 0: 1 */
     int shard_index, shard_count; /**< 0, 0: whole */
     mq_run_event_fn on_event;     /**< may be NULL */
     void *event_context;

@@ -113,11 +113,11 @@ mq_step_record_write(struct mq_object_store *store, const char *region, const ch
     enum mq_status st = record_key(region, name, "", key, err);
     if (st != MQ_OK)
         return st;
-    json_t *document = json_pack(
-        "{s:i, s:s, s:s, s:i, s:O, s:o, s:o}", "schema", MQ_RUN_SCHEMA, "step", name, "run",
-        record->run_id, "version", record->version, "options", record->options, "inputs",
-        mq_artifact_states_to_json(&record->inputs), "outputs",
-        mq_artifact_states_to_json(&record->outputs));
+    json_t *document =
+        json_pack("{s:i, s:s, s:s, s:i, s:O, s:o, s:o}", "schema", MQ_RUN_SCHEMA, "step", name,
+                  "run", record->run_id, "version", record->version, "options", record->options,
+                  "inputs", mq_artifact_states_to_json(&record->inputs), "outputs",
+                  mq_artifact_states_to_json(&record->outputs));
     return mq_run_document_write(store, key, document, err);
 }
 
@@ -254,9 +254,9 @@ keep_state(struct mq_object_store *store, const char *region, const struct mq_st
 }
 
 enum mq_status
-mq_step_mark_begin(struct mq_object_store *store, const char *region,
-                   const struct mq_step_row *row, const char *name, const char *run_id,
-                   const struct mq_step_record *record, bool *ret_recovered, struct mq_error *err)
+mq_step_mark_begin(struct mq_object_store *store, const char *region, const struct mq_step_row *row,
+                   const char *name, const char *run_id, const struct mq_step_record *record,
+                   bool *ret_recovered, struct mq_error *err)
 {
     char dead_run[MQ_RUN_ID_MAX], key[MQ_OBJECT_KEY_MAX];
     json_t *stale = NULL;

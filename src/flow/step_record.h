@@ -63,8 +63,8 @@ enum mq_status mq_step_mark_begin(struct mq_object_store *store, const char *reg
                                   bool *ret_recovered, struct mq_error *err);
 
 /** Remove the mark and all copies, after the record is written. */
-enum mq_status mq_step_mark_end(struct mq_object_store *store, const char *region,
-                                const char *name, struct mq_error *err);
+enum mq_status mq_step_mark_end(struct mq_object_store *store, const char *region, const char *name,
+                                struct mq_error *err);
 
 /** Whether a mark of a dead run is there (for the reason of a dry run). */
 enum mq_status mq_step_mark_stale(struct mq_object_store *store, const char *region,

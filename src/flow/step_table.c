@@ -38,8 +38,7 @@ mq_workflow_find(const struct mq_step_table *table, const char *name)
         return table->workflow_count > 0 ? &table->workflows[0] : NULL;
     for (int i = 0; i < table->workflow_count; i++) {
         const struct mq_workflow *w = &table->workflows[i];
-        if (strcasecmp(w->name, name) == 0 ||
-            (w->alias != NULL && strcasecmp(w->alias, name) == 0))
+        if (strcasecmp(w->name, name) == 0 || (w->alias != NULL && strcasecmp(w->alias, name) == 0))
             return w;
     }
     return NULL;

@@ -30,7 +30,8 @@ struct mq_step_artifact {
 };
 
 /** Properties of a step. */
-#define MQ_STEP_CLEANS (1u << 0) /**< cheap upkeep of raw input: every workflow that reads its
+#define MQ_STEP_CLEANS                                                                             \
+    (1u << 0)                    /**< cheap upkeep of raw input: every workflow that reads its     \
                                       outputs brings it up to date first */
 #define MQ_STEP_SHARDS (1u << 1) /**< works on a share of the users when --shard is given */
 
