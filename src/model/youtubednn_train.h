@@ -18,17 +18,10 @@
 
 #include "config/options.h"
 #include "model/leave_one_out.h"
+#include "model/sampled_softmax.h"
 #include "model/youtubednn.h"
 
 enum mq_tower_pooling { MQ_POOLING_MEAN = 0, MQ_POOLING_POSITION };
-
-/** Where negatives come from. */
-enum mq_negative_source {
-    MQ_NEGATIVES_UNIFORM = 0, /**< items with plays, evenly, without replacement */
-    MQ_NEGATIVES_POPULARITY,  /**< by plays^0.75, with replacement */
-    MQ_NEGATIVES_IN_BATCH,    /**< the other samples' targets of the same shard */
-    MQ_NEGATIVES_ALL,         /**< no sampling: every item with plays (full softmax) */
-};
 
 /** Settings; options.def section youtubednn says each one's meaning, range and default. */
 struct mq_youtubednn_options {
@@ -45,6 +38,8 @@ struct mq_youtubednn_options {
     float rate_end;           /**< at the last epoch's end, as a share of `rate` (cosine) */
     float l2;                 /**< on touched embedding rows */
     float user_dropout;       /**< share of runs trained as an unknown user */
+    float user_deviation;     /**< standard deviation of the initial user embeddings */
+    float item_deviation;     /**< standard deviation of the initial item embeddings */
 };
 
 /** Read them from the configuration. */
