@@ -271,7 +271,7 @@ dense_update(const struct mq_adam *adam, struct trainer *t, int32_t shards, size
     float *sum = gradient_of(&t->shards[0], which);
     for (int32_t i = 1; i < shards; i++)
         kernels->add(gradient_of(&t->shards[i], which), sum, n);
-    kernels->adam(adam, value, moments[0], moments[1], sum, n);
+    mq_adam_dense(adam, t->step, n, sum, value, moments[0], moments[1]);
 }
 
 static float *
@@ -308,8 +308,8 @@ update(struct trainer *t, int32_t shards)
 {
     float rate = scheduled_rate(t);
     t->step++;
-    struct mq_adam dense = mq_adam_at(rate, 0.9f, 0.999f, 1e-8f, 0.0f, t->step);
-    struct mq_adam rows = mq_adam_at(rate, 0.9f, 0.999f, 1e-8f, t->options->l2, t->step);
+    struct mq_adam dense = mq_adam_defaults(rate), rows = dense;
+    rows.l2 = t->options->l2;
     struct mq_user_tower *tower = t->tower;
     for (int i = 0; i < MQ_TOWER_LAYERS; i++) {
         struct mq_tower_layer *layer = &tower->layer[i];
@@ -327,10 +327,10 @@ update(struct trainer *t, int32_t shards)
         mq_row_gradient_merge(&t->user, &t->shards[i].user);
         mq_row_gradient_merge(&t->item, &t->shards[i].item);
     }
-    mq_adam_rows(&rows, (size_t)t->user.count, t->user.rows, USER, t->user.value, tower->user,
-                 t->moments.user[0], t->moments.user[1]);
-    mq_adam_rows(&rows, (size_t)t->item.count, t->item.rows, DIM, t->item.value, tower->item,
-                 t->moments.item[0], t->moments.item[1]);
+    mq_adam_rows(&rows, t->step, (size_t)t->user.count, t->user.rows, USER, t->user.value,
+                 tower->user, t->moments.user[0], t->moments.user[1]);
+    mq_adam_rows(&rows, t->step, (size_t)t->item.count, t->item.rows, DIM, t->item.value,
+                 tower->item, t->moments.item[0], t->moments.item[1]);
 }
 
 static double
