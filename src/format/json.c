@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "format/number_text.h"
+#include "format/utf8.h"
 
 /* Deepest nesting of brackets outside strings, so that the parser's recursion is bounded. */
 static int
@@ -83,25 +84,6 @@ mq_json_read_file(const char *path, json_t **ret_value, struct mq_error *err)
 
 /* ---- writing ---------------------------------------------------------------------------- */
 
-/* Bytes of a well-formed UTF-8 character at p (shortest form, no surrogates), or 0. */
-static size_t
-utf8_length(const unsigned char *p, size_t left)
-{
-    unsigned char c = p[0];
-    if (c < 0x80)
-        return 1;
-    size_t n = c >= 0xc2 && c <= 0xdf ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
-    if (n == 0 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) || (c == 0xf0 && p[1] < 0x90) ||
-        (c == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 enum mq_status
 mq_json_quote(const char *text, size_t size, struct mq_buffer *buffer, struct mq_error *err)
 {
@@ -121,7 +103,7 @@ mq_json_quote(const char *text, size_t size, struct mq_buffer *buffer, struct mq
             continue;
         }
         unsigned char c = p[i];
-        size_t n = utf8_length(p + i, size - i);
+        size_t n = mq_utf8_character(text + i, size - i);
         if (c >= 0x80)
             st = n > 0 ? mq_buffer_append(buffer, text + i, n, err)
                        : mq_buffer_append_text(buffer, "\xef\xbf\xbd", err);
