@@ -14,6 +14,7 @@
 
 static const struct mq_object_store_ops *const backends[] = {
     &mq_object_store_file_ops,
+    &mq_object_store_s3_ops,
 };
 
 /* Length of "scheme" in "scheme:…", 0 where the text is a bare path. */

@@ -53,4 +53,7 @@ struct mq_object_store {
 /** Objects as files of a directory (object_store_file.c). */
 extern const struct mq_object_store_ops mq_object_store_file_ops;
 
+/** Objects of an S3 bucket (object_store_s3.c). */
+extern const struct mq_object_store_ops mq_object_store_s3_ops;
+
 #endif
