@@ -24,6 +24,9 @@ enum mq_status mq_sha256_add(struct mq_sha256 *digest, const void *bytes, size_t
 enum mq_status mq_sha256_hex(struct mq_sha256 *digest, char ret_hex[MQ_SHA256_HEX_SIZE],
                              struct mq_error *err);
 
+/** Digest of bytes in memory. */
+void mq_sha256_of_bytes(const void *bytes, size_t size, char ret_hex[MQ_SHA256_HEX_SIZE]);
+
 /** Digest of all that is left of a reader. @param ret_size_bytes may be NULL */
 enum mq_status mq_sha256_of_reader(struct mq_reader *reader, char ret_hex[MQ_SHA256_HEX_SIZE],
                                    int64_t *ret_size_bytes, struct mq_error *err);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/sha.h>
 
 #include "base/clock.h"
 
@@ -18,14 +18,6 @@ to_hex(const unsigned char *bytes, size_t size, char *ret_hex)
         ret_hex[2 * i + 1] = digits[bytes[i] & 15];
     }
     ret_hex[2 * size] = '\0';
-}
-
-void
-mq_sha256_hex(const void *bytes, size_t size, char ret_hex[MQ_SHA256_HEX_SIZE])
-{
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    SHA256(bytes, size, digest);
-    to_hex(digest, sizeof(digest), ret_hex);
 }
 
 void
@@ -66,9 +58,9 @@ compare_headers(const void *a, const void *b)
 }
 
 static void
-hmac(const void *key, size_t key_size, const char *text, unsigned char ret[SHA256_DIGEST_LENGTH])
+hmac(const void *key, size_t key_size, const char *text, unsigned char ret[MQ_SHA256_SIZE])
 {
-    unsigned int size = SHA256_DIGEST_LENGTH;
+    unsigned int size = MQ_SHA256_SIZE;
     HMAC(EVP_sha256(), key, (int)key_size, (const unsigned char *)text, strlen(text), ret, &size);
 }
 
@@ -103,7 +95,7 @@ mq_sigv4_authorization(const struct mq_sigv4_identity *identity,
                               identity->service);
     char digest[MQ_SHA256_HEX_SIZE];
     if (st == MQ_OK) {
-        mq_sha256_hex(canonical.data, canonical.size, digest);
+        mq_sha256_of_bytes(canonical.data, canonical.size, digest);
         st = mq_buffer_printf(&to_sign, err, "AWS4-HMAC-SHA256\n%s\n%s\n%s", amz_date, scope.data,
                               digest);
     }
@@ -111,7 +103,7 @@ mq_sigv4_authorization(const struct mq_sigv4_identity *identity,
     if (st == MQ_OK)
         st = mq_buffer_printf(&seed, err, "AWS4%s", identity->secret_key);
     if (st == MQ_OK) {
-        unsigned char key[SHA256_DIGEST_LENGTH], next[SHA256_DIGEST_LENGTH];
+        unsigned char key[MQ_SHA256_SIZE], next[MQ_SHA256_SIZE];
         hmac(seed.data, seed.size, day, key);
         hmac(key, sizeof(key), identity->region, next);
         hmac(next, sizeof(next), identity->service, key);

@@ -13,10 +13,9 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/sha256.h"
 #include "marquee/status.h"
 
-/** Hexadecimal SHA-256 plus NUL. */
-#define MQ_SHA256_HEX_SIZE 65
 /** "YYYYMMDDTHHMMSSZ" plus NUL. */
 #define MQ_AMZ_DATE_SIZE 17
 /** Most headers of a signed request. */
@@ -44,9 +43,6 @@ struct mq_sigv4_request {
     size_t header_count;
     const char *payload_sha256; /**< hexadecimal, or "UNSIGNED-PAYLOAD" */
 };
-
-/** Lower-case hexadecimal SHA-256 of bytes. */
-void mq_sha256_hex(const void *bytes, size_t size, char ret_hex[MQ_SHA256_HEX_SIZE]);
 
 /** "YYYYMMDDTHHMMSSZ" of an instant. */
 void mq_amz_date_format(int64_t epoch_s, char ret_text[MQ_AMZ_DATE_SIZE]);

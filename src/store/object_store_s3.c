@@ -92,6 +92,14 @@ s3_get_range(struct mq_object_store *store, const char *key, int64_t offset, siz
         .method = "GET", .key = key, .query = "", .extra = {{"range", range}}, .extra_count = 1};
     struct mq_http_response response = {.body.limit_bytes = size};
     enum mq_status st = mq_s3_perform(c, &call, &response, err);
+    struct mq_object_info info;
+    if (st == MQ_E_RANGE) { /* some servers say so of a missing object too */
+        enum mq_status found = s3_stat(store, key, &info, err);
+        st = found != MQ_OK ? found
+                            : mq_fail(err, MQ_E_RANGE,
+                                      "cannot read %zu bytes at %lld of '%s': it has %lld bytes",
+                                      size, (long long)offset, uri, (long long)info.size_bytes);
+    }
     if (st == MQ_OK && response.body.size != size)
         st = mq_fail(err, MQ_E_RANGE, "cannot read %zu bytes at %lld of '%s': only %zu are there",
                      size, (long long)offset, uri, response.body.size);

@@ -491,7 +491,7 @@ mq_s3_perform(struct mq_s3_connection *c, const struct mq_s3_call *call,
     if (st == MQ_OK && call->key != NULL)
         st = mq_uri_encode(call->key, strlen(call->key), true, &path, &local);
     char payload_hash[MQ_SHA256_HEX_SIZE];
-    mq_sha256_hex(call->body != NULL ? call->body : "", call->body_size, payload_hash);
+    mq_sha256_of_bytes(call->body != NULL ? call->body : "", call->body_size, payload_hash);
     struct mq_retry retry;
     mq_retry_begin(&retry, c->deadline_ms, c->attempts_max);
     bool mended = false;
