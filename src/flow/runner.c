@@ -174,7 +174,9 @@ call_step(struct runner *runner, struct mq_step_run *step, struct mq_error *err)
         context.shard_count = 1;
     }
     mq_peak_memory_reset();
-    st = step->row->fn(&context, err);
+    st = step->row->fn != NULL
+             ? step->row->fn(&context, err)
+             : mq_fail(err, MQ_E_UNSUPPORTED, "%s is not built into this Marquee", step->row->name);
     step->peak_memory_bytes = mq_memory_peak_bytes();
     struct mq_error ignored;
     if (mq_fs_remove(scratch, &ignored) != MQ_OK)
