@@ -71,7 +71,7 @@ struct mq_youtubednn_report {
  * Train a tower.
  *
  * Without a single sample (no user with two plays) the initial tower is returned, samples 0.
- * Item vectors of items that no sample touched are their initial values; mq_item_vectors_fill
+ * Item vectors of items that no sample touched are their initial values; mq_untrained_items_fill
  * gives them sensible ones.
  *
  * @param pool NULL: this thread alone. The result does not depend on the number of threads.
