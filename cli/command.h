@@ -1,12 +1,12 @@
 /**
  * The command line: what a command is, and what its code is given.
  *
- * Every command is one `struct mq_command` in cli/<command>.c, listed once in
- * cli/command_table.c. Its rows (flags, positionals, help, examples) are the only description of
+ * Every command is one `struct mq_command` in cli/<command>_command.c, listed once in
+ * cli/commands.def. Its rows (flags, positionals, help, examples) are the only description of
  * the command line: the parser, `--help`, the messages, man pages, shell completions and
  * docs/cli/ are generated from them.
  *
- * To add a command: write cli/NAME.c with `const struct mq_command mq_command_NAME = {…}`, add
+ * To add a command: write cli/NAME_command.c with `const struct mq_command mq_command_NAME = {…}`, add
  * COMMAND(NAME) to cli/commands.def and the file to cli/meson.build.
  *
  * A command prints its result on `cli->out` (aligned text, or JSON when cli->json) and returns a

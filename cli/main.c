@@ -2,7 +2,7 @@
 
 #include "cli/command_table.h"
 #include "cli/help_text.h"
-#include "cli/session.h"
+#include "cli/command_life.h"
 
 /* The parser failed, so whether errors should be JSON is read from the words themselves. */
 static bool
@@ -20,7 +20,7 @@ main(int argc, char **argv)
     struct mq_parsed parsed = {0};
     struct mq_error error = {0};
     if (mq_arguments_parse(argc, argv, &parsed, &error) != MQ_OK)
-        return mq_session_report(&error, wants_json(argc, argv));
+        return mq_cli_report(&error, wants_json(argc, argv));
     int exit_status = 0;
     switch (parsed.request) {
     case MQ_REQUEST_HELP:
@@ -38,10 +38,10 @@ main(int argc, char **argv)
         break;
     case MQ_REQUEST_VERSION:
         parsed.command = mq_command_find("version");
-        exit_status = mq_session_run(&parsed);
+        exit_status = mq_cli_run_parsed(&parsed);
         break;
     case MQ_REQUEST_RUN:
-        exit_status = mq_session_run(&parsed);
+        exit_status = mq_cli_run_parsed(&parsed);
         break;
     }
     mq_arguments_free(parsed.arguments);

@@ -40,7 +40,8 @@ on_event(void *context, enum mq_run_event_kind kind, const struct mq_run *run,
     char seconds[MQ_FORM_SIZE];
     switch (kind) {
     case MQ_RUN_EVENT_BEGIN:
-        fprintf(cli->out, "run %s: %s, %d steps\n", run->id, run->what, run->step_count);
+        fprintf(cli->out, "run %s: %s, %d step%s\n", run->id, run->what, run->step_count,
+                run->step_count == 1 ? "" : "s");
         break;
     case MQ_RUN_EVENT_STARTED:
         if (!cli->quiet)

@@ -37,10 +37,10 @@ mq_run_free(struct mq_run *run)
 }
 
 void
-mq_run_id_make(int64_t now_s, char ret_id[MQ_RUN_ID_MAX])
+mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX])
 {
     char instant[MQ_INSTANT_SIZE];
-    mq_instant_format(now_s, instant);
+    mq_instant_format(now_ms / 1000, instant);
     uint64_t random = 0;
     if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random)) {
         uint64_t state = (uint64_t)(mq_clock_monotonic_s() * 1e9) ^ ((uint64_t)getpid() << 32);
@@ -53,8 +53,8 @@ mq_run_id_make(int64_t now_s, char ret_id[MQ_RUN_ID_MAX])
         if (*p != '-' && *p != ':')
             compact[n++] = *p;
     compact[n] = '\0';
-    snprintf(ret_id, MQ_RUN_ID_MAX, "%s-%012llx", compact,
-             (unsigned long long)(random & 0xffffffffffffULL));
+    snprintf(ret_id, MQ_RUN_ID_MAX, "%s-%03x%09llx", compact, (unsigned)(now_ms % 1000),
+             (unsigned long long)(random & 0xfffffffffULL));
 }
 
 int64_t

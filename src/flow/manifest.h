@@ -66,8 +66,9 @@ struct mq_run {
 /** NULL allowed. */
 void mq_run_free(struct mq_run *run);
 
-/** A fresh id: "YYYYMMDDTHHMMSSZ-" and twelve random digits; ids sort by time. */
-void mq_run_id_make(int64_t now_s, char ret_id[MQ_RUN_ID_MAX]);
+/** A fresh id: "YYYYMMDDTHHMMSSZ-", three digits of milliseconds and nine random ones (all
+ * hexadecimal); ids sort by time. */
+void mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX]);
 
 /** The figure that says how much a step handled ("rows"), or -1. */
 int64_t mq_step_run_rows(const struct mq_step_run *step);

@@ -499,7 +499,7 @@ new_run(struct runner *runner, const char *what, struct mq_error *err)
     run->shard_index = request->shard_index;
     run->shard_count = MQ_MAX(request->shard_count, 1);
     snprintf(run->what, sizeof(run->what), "%s", what);
-    mq_run_id_make(run->now_s, run->id);
+    mq_run_id_make(run->started_ms, run->id);
     for (int i = 0; i < run->step_count; i++) {
         const struct mq_planned_step *planned = &runner->plan.steps[i];
         steps[i].row = &request->table->rows[planned->row];

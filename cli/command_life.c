@@ -1,4 +1,4 @@
-#include "cli/session.h"
+#include "cli/command_life.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -125,7 +125,7 @@ mq_cli_usage(const struct mq_cli *cli, struct mq_error *err, const char *format,
 }
 
 int
-mq_session_report(const struct mq_error *error, bool as_json)
+mq_cli_report(const struct mq_error *error, bool as_json)
 {
     mq_progress_clear_line();
     if (as_json) {
@@ -232,7 +232,7 @@ run_command(struct mq_cli *cli, struct mq_error *err)
 }
 
 int
-mq_session_run(const struct mq_parsed *parsed)
+mq_cli_run_parsed(const struct mq_parsed *parsed)
 {
     struct mq_cli cli = {.command = parsed->command,
                          .arguments = parsed->arguments,
@@ -247,7 +247,7 @@ mq_session_run(const struct mq_parsed *parsed)
     catch_signals();
     struct mq_error error = {0};
     enum mq_status st = run_command(&cli, &error);
-    int exit_status = st == MQ_OK ? 0 : mq_session_report(&error, cli.json);
+    int exit_status = st == MQ_OK ? 0 : mq_cli_report(&error, cli.json);
     mq_pool_free(cli.pool);
     mq_object_store_free(cli.store);
     mq_config_free(cli.config);

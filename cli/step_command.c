@@ -16,7 +16,7 @@ const struct mq_command mq_command_step = {
     .help = "Runs one step whether or not it is up to date. Its inputs must be there: if one is "
             "missing or empty, the message says which, and which step makes it.",
     .positionals =
-        (const struct mq_positional[]){{"NAME", false, false, "a step; marquee steps lists them"},
+        (const struct mq_positional[]){{"STEP", false, false, "a step; marquee steps lists them"},
                                        {0}},
     .flags =
         (const struct mq_flag[]){
