@@ -6,8 +6,8 @@
  * the command line: the parser, `--help`, the messages, man pages, shell completions and
  * docs/cli/ are generated from them.
  *
- * To add a command: write cli/NAME_command.c with `const struct mq_command mq_command_NAME = {…}`, add
- * COMMAND(NAME) to cli/commands.def and the file to cli/meson.build.
+ * To add a command: write cli/NAME_command.c with `const struct mq_command mq_command_NAME = {…}`,
+ * add COMMAND(NAME) to cli/commands.def and the file to cli/meson.build.
  *
  * A command prints its result on `cli->out` (aligned text, or JSON when cli->json) and returns a
  * status. It never prints errors: main reports them once and sets the exit status
