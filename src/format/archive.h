@@ -36,7 +36,7 @@ struct mq_archive_limits {
 /** One file of the archive. */
 struct mq_archive_entry {
     const char *name;   /**< "serve/model.onnx"; valid until the next entry */
-    int64_t size_bytes; /**< as the header says, -1 when it does not */
+    int64_t size_bytes; /**< as the header claims (reading fails on another), -1 when it does not */
 };
 
 struct mq_archive_reader;
@@ -77,6 +77,9 @@ enum mq_status mq_archive_find(struct mq_archive_reader *archive, const char *na
 enum mq_status mq_archive_entry_reader(struct mq_archive_reader *archive,
                                        struct mq_reader **ret_reader, struct mq_error *err);
 
+/** Whether a name may be read: see the top. @return MQ_OK | MQ_E_FORMAT (says which rule) */
+enum mq_status mq_archive_name_check(const char *name, struct mq_error *err);
+
 /* ---- writing ---------------------------------------------------------------------------- */
 
 enum mq_archive_format { MQ_ARCHIVE_TAR_GZ = 0, MQ_ARCHIVE_ZIP, MQ_ARCHIVE_TAR };
@@ -91,7 +94,8 @@ void mq_archive_writer_free(struct mq_archive_writer *archive);
 
 /**
  * Add a file as a stream: write exactly `size_bytes`, commit, close, before the next call here.
- * @param name as reading would accept it
+ * Closed without a commit, the archive can only be thrown away.
+ * @param name as reading would accept it, and ASCII (other names depend on the locale)
  * @param size_bytes -1 for "not known" (zip only)
  * @param ret_writer owned; its commit fails with MQ_E_USAGE when bytes are missing
  */
