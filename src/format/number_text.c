@@ -32,9 +32,9 @@ mq_real_text(double value, char ret_text[MQ_REAL_TEXT_SIZE])
         return 3;
     }
     if (isinf(value)) {
-        size_t n = value < 0;
-        memcpy(ret_text, "-inf" + !n, 4 + n);
-        return 3 + n;
+        const char *text = value < 0 ? "-inf" : "inf";
+        memcpy(ret_text, text, strlen(text) + 1);
+        return strlen(text);
     }
     int length = 0;
     for (int precision = 15; precision <= 17; precision++) {

@@ -25,12 +25,17 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers and arrays a
 #define INTERN_TEXT_MAX 64
 #define DIMS_MAX 8
 
+#define INLINE_TEXT 19
+
+/* Two a cache line; most ids and all method names are compared without leaving it. */
 struct slot {
     uint64_t hash; /* 0: empty */
     uint32_t memo; /* number + 1, 0: seen once */
-    uint32_t size;
-    const char *text; /* of a memoised string */
+    uint8_t size;
+    char text[INLINE_TEXT]; /* of a memoised string; a pointer to it when longer */
 };
+
+_Static_assert(sizeof(struct slot) == 32, "a slot is half a cache line");
 
 struct frame {
     char kind;       /* '}', ']', '(' */
@@ -67,7 +72,9 @@ mq_pickle_writer_new(struct mq_writer *out, struct mq_pickle_writer **ret_writer
     struct mq_pickle_writer *writer = calloc(1, sizeof(*writer));
     if (writer != NULL) {
         writer->bytes = malloc(OUT_BYTES);
-        writer->slots = calloc(INTERN_SLOTS, sizeof(*writer->slots));
+        void *slots = NULL;
+        if (mq_alloc_array(INTERN_SLOTS, sizeof(*writer->slots), &slots, NULL) == MQ_OK)
+            writer->slots = slots;
     }
     if (writer == NULL || writer->bytes == NULL || writer->slots == NULL) {
         mq_pickle_writer_free(writer);
@@ -315,6 +322,15 @@ mq_pickle_end(struct mq_pickle_writer *writer)
 
 /* ---- values ----------------------------------------------------------------------------- */
 
+static bool
+same_text(const struct slot *slot, const char *text)
+{
+    const char *known = slot->text;
+    if (slot->size > INLINE_TEXT)
+        memcpy(&known, slot->text, sizeof(known));
+    return memcmp(known, text, slot->size) == 0;
+}
+
 static struct slot *
 find_slot(struct mq_pickle_writer *writer, uint64_t hash, const char *text, size_t size)
 {
@@ -322,7 +338,7 @@ find_slot(struct mq_pickle_writer *writer, uint64_t hash, const char *text, size
     for (size_t i = 0; i < INTERN_WINDOW; i++) {
         struct slot *slot = &writer->slots[(hash + i) & (INTERN_SLOTS - 1)];
         if (slot->hash == hash) {
-            if (slot->memo == 0 || (slot->size == size && memcmp(slot->text, text, size) == 0))
+            if (slot->memo == 0 || (slot->size == size && same_text(slot, text)))
                 return slot;
         } else if (slot->hash == 0) {
             empty = empty != NULL ? empty : slot;
@@ -363,11 +379,15 @@ put_text(struct mq_pickle_writer *writer, const char *text, size_t size)
         slot->hash = hash;
         return;
     }
-    char *copy = mq_arena_copy(&writer->text, text, size);
-    if (copy == NULL)
-        return; /* stays un-interned: the output is longer, not wrong */
-    slot->text = copy;
-    slot->size = (uint32_t)size;
+    if (size > INLINE_TEXT) {
+        const char *copy = mq_arena_copy(&writer->text, text, size);
+        if (copy == NULL)
+            return; /* stays un-interned: the output is longer, not wrong */
+        memcpy(slot->text, &copy, sizeof(copy));
+    } else if (size > 0) {
+        memcpy(slot->text, text, size);
+    }
+    slot->size = (uint8_t)size;
     slot->memo = put_memo(writer);
 }
 

@@ -15,7 +15,7 @@
  * mq_pickle_finish reports it (mq_pickle_failed tells earlier, to stop long loops).
  *
  * Repeated strings are written once and referred to afterwards, as Python does with interned ones,
- * through a table of fixed size (strings of up to 64 bytes), so memory stays bounded (3 MiB, and at
+ * through a table of fixed size (strings of up to 64 bytes), so memory stays bounded (4 MiB, and at
  * most 9 MiB of interned text) for any output. A dict or
  * list is written in batches of at most 1,000 entries and about 64 KiB, so that
  * mq_pickle_stream reads it back in bounded memory too. The same calls give the same bytes.

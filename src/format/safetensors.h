@@ -4,7 +4,8 @@
  * Layout: uint64 little-endian header size, JSON object {name: {dtype, shape, data_offsets}},
  * then the data. Checked on reading as the format asks: offsets ordered without gap or overlap,
  * sizes equal to shape times width, no duplicate names, everything inside the file.
- * Written: names in byte order of (name), data 8-byte aligned, header padded with blanks.
+ * Written: wide elements first, then by name, so that each tensor is aligned to its width; data
+ * 8-byte aligned, header padded with blanks.
  * Threads: a file is immutable after reading.
  *
  * Layout: docs/formats/safetensors.md. Golden: tests/golden/safetensors_golden.py.
