@@ -27,6 +27,9 @@
 #define MQ_INDEX_VALUE_MAX 1e15f
 /** Most results of one query. */
 #define MQ_INDEX_K_MAX 65536
+#define MQ_INDEX_EF_SEARCH_MAX 100000
+/** Values (vectors × dim) from which on MQ_INDEX_AUTO takes the graph. */
+#define MQ_INDEX_HNSW_FROM 16000000
 
 enum mq_index_kind {
     MQ_INDEX_AUTO = 0, /**< flat below MQ_INDEX_HNSW_FROM values (vectors × dim), else HNSW */
@@ -42,7 +45,7 @@ enum mq_index_metric {
 struct mq_vector_index_options {
     enum mq_index_kind kind;
     enum mq_index_metric metric;
-    int hnsw_m;          /**< links of a vector on upper layers, twice that on the ground: 2…256 */
+    int hnsw_m; /**< links of a vector on upper layers, twice that on the ground: 2…256 */
     int ef_construction; /**< candidates kept while inserting: 1…10000 */
     int ef_search;       /**< candidates kept while searching (raised to k): 1…100000 */
 };

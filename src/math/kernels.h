@@ -128,7 +128,37 @@ struct mq_kernels {
      *  @return how many */
     size_t (*select_above)(const float *scores, size_t n, float threshold, int32_t *ret_positions,
                            float *ret_scores);
+
+    /**
+     * Which rows of byte panels pass a bound, for one query. Exact in every table.
+     *
+     * A panel holds MQ_PANEL_ROWS rows, two dimensions after two: uint8 [pairs][rows][2], each
+     * value 0…127. With w the query's weights, each -127…127, acc[row] = start + Σ_j
+     * value[row][j]*w[j]  (wrapping int16)
+     *
+     * @param panels  uint8 [panel_count][pairs][MQ_PANEL_ROWS][2]
+     * @param weights int32 [pairs]: bytes (w[2p], w[2p+1]) twice, see mq_panel_weight
+     * @param ret_hits uint32 [panel_count]; bit r is set where acc[r] > above
+     */
+    void (*scan_panels)(const uint8_t *panels, size_t panel_count, size_t pairs,
+                        const int32_t *weights, const int16_t *start, const int16_t *above,
+                        uint32_t *ret_hits);
+    /** Four queries at once: weights [4][pairs], start [4], above [4], ret_hits [4][panel_count] */
+    void (*scan_panels4)(const uint8_t *panels, size_t panel_count, size_t pairs,
+                         const int32_t *weights, const int16_t *start, const int16_t *above,
+                         uint32_t *ret_hits);
 };
+
+/** Rows of a byte panel. */
+#define MQ_PANEL_ROWS 32
+
+/** A pair of byte weights as scan_panels takes it. */
+static inline int32_t
+mq_panel_weight(int8_t even, int8_t odd)
+{
+    uint32_t pair = (uint32_t)(uint8_t)even | (uint32_t)(uint8_t)odd << 8;
+    return (int32_t)(pair | pair << 16);
+}
 
 /** The table in force, chosen on the first call. Never NULL. */
 const struct mq_kernels *mq_kernels(void);

@@ -1,5 +1,6 @@
 /* AVX2 with FMA: the primitives that kernels_vector.h is written on, 8 floats a vector. */
 #include <immintrin.h>
+#include <stdint.h>
 
 typedef __m256 vf;
 #define VF_LANES 8
@@ -53,6 +54,27 @@ vf_sum4(vf a, vf b, vf c, vf d, float *p)
     vf ab = _mm256_hadd_ps(a, b), cd = _mm256_hadd_ps(c, d);
     vf abcd = _mm256_hadd_ps(ab, cd);
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
+}
+
+/* Byte panels: 16 sums of int16 a vector, two vectors a panel. */
+typedef __m256i vs;
+typedef __m256i vp;
+#define VS_PER_PANEL 2
+#define vs_set1(s) _mm256_set1_epi16(s)
+#define vp_load(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+/* acc[r] += pairs[2r]*w[0] + pairs[2r+1]*w[1], wrapping. The addition is spelled out so that it
+ * stays in its register: from the intrinsic, compilers copy sums about and spill some. */
+#define vs_add_pairs(acc, part, w)                                                                 \
+    __asm__("vpaddw %1, %0, %0" : "+x"(acc) : "x"(_mm256_maddubs_epi16(part, _mm256_set1_epi32(w))))
+
+static inline uint32_t
+vs_bits(const vs acc[VS_PER_PANEL], int16_t above)
+{
+    vs bound = _mm256_set1_epi16(above);
+    /* Packing works within 128-bit halves: put the quarters back in order. */
+    vs packed =
+        _mm256_packs_epi16(_mm256_cmpgt_epi16(acc[0], bound), _mm256_cmpgt_epi16(acc[1], bound));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(packed, 0xd8));
 }
 
 #include "math/kernels_vector.h"

@@ -1,5 +1,6 @@
 /* AVX-512 F, BW, DQ, VL: the primitives that kernels_vector.h is written on, 16 floats a vector. */
 #include <immintrin.h>
+#include <stdint.h>
 
 typedef __m512 vf;
 #define VF_LANES 16
@@ -61,6 +62,18 @@ vf_sum4(vf a, vf b, vf c, vf d, float *p)
     __m256 abcd = _mm256_hadd_ps(ab, cd);
     _mm_storeu_ps(p, _mm_add_ps(_mm256_castps256_ps128(abcd), _mm256_extractf128_ps(abcd, 1)));
 }
+
+/* Byte panels: 32 sums of int16, one vector a panel. */
+typedef __m512i vs;
+typedef __m512i vp;
+#define VS_PER_PANEL 1
+#define vs_set1(s) _mm512_set1_epi16(s)
+#define vp_load(p) _mm512_loadu_si512(p)
+/* acc[r] += pairs[2r]*w[0] + pairs[2r+1]*w[1], wrapping. The addition is spelled out so that it
+ * stays in its register: from the intrinsic, compilers copy sums about and spill some. */
+#define vs_add_pairs(acc, part, w)                                                                 \
+    __asm__("vpaddw %1, %0, %0" : "+v"(acc) : "v"(_mm512_maddubs_epi16(part, _mm512_set1_epi32(w))))
+#define vs_bits(acc, above) (uint32_t) _mm512_cmpgt_epi16_mask((acc)[0], _mm512_set1_epi16(above))
 
 #include "math/kernels_vector.h"
 

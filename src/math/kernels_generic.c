@@ -258,4 +258,33 @@ select_above(const float *scores, size_t n, float threshold, int32_t *ret_positi
     return count;
 }
 
+static void
+scan_panels(const uint8_t *panels, size_t panel_count, size_t pairs, const int32_t *weights,
+            const int16_t *start, const int16_t *above, uint32_t *ret_hits)
+{
+    for (size_t panel = 0; panel < panel_count; panel++) {
+        const uint8_t *values = panels + panel * pairs * MQ_PANEL_ROWS * 2;
+        ret_hits[panel] = 0;
+        for (size_t r = 0; r < MQ_PANEL_ROWS; r++) {
+            int32_t acc = *start;
+            for (size_t p = 0; p < pairs; p++) {
+                const uint8_t *pair = values + (p * MQ_PANEL_ROWS + r) * 2;
+                acc += pair[0] * (int8_t)(weights[p] & 0xff);
+                acc += pair[1] * (int8_t)((weights[p] >> 8) & 0xff);
+            }
+            if ((int16_t)(uint16_t)acc > *above)
+                ret_hits[panel] |= UINT32_C(1) << r;
+        }
+    }
+}
+
+static void
+scan_panels4(const uint8_t *panels, size_t panel_count, size_t pairs, const int32_t *weights,
+             const int16_t *start, const int16_t *above, uint32_t *ret_hits)
+{
+    for (size_t q = 0; q < 4; q++)
+        scan_panels(panels, panel_count, pairs, weights + q * pairs, start + q, above + q,
+                    ret_hits + q * panel_count);
+}
+
 const struct mq_kernels mq_kernels_generic = {MQ_KERNEL_TABLE(MQ_KERNEL_GENERIC)};

@@ -1,6 +1,7 @@
 /* 64-bit Arm: the primitives that kernels_vector.h is written on, 4 floats a vector. */
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef float32x4_t vf;
 #define VF_LANES 4
@@ -73,6 +74,35 @@ static inline void
 vf_sum4(vf a, vf b, vf c, vf d, float *p)
 {
     vst1q_f32(p, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
+
+/* Byte panels: 8 sums of int16 a vector, four vectors a panel. Values are below 128, so they are
+ * good signed bytes. */
+typedef int16x8_t vs;
+typedef uint8x8x2_t vp;
+#define VS_PER_PANEL 4
+#define vs_set1(s) vdupq_n_s16(s)
+#define vp_load(p) vld2_u8(p)
+
+/* acc[r] += pairs[2r]*w[0] + pairs[2r+1]*w[1], wrapping */
+static inline void
+add_pairs(vs *acc, vp part, int32_t w)
+{
+    vs sum = vmlal_s8(*acc, vreinterpret_s8_u8(part.val[0]), vdup_n_s8((int8_t)(w & 0xff)));
+    *acc = vmlal_s8(sum, vreinterpret_s8_u8(part.val[1]), vdup_n_s8((int8_t)((w >> 8) & 0xff)));
+}
+#define vs_add_pairs(acc, part, w) add_pairs(&(acc), part, w)
+
+static inline uint32_t
+vs_bits(const vs acc[VS_PER_PANEL], int16_t above)
+{
+    static const uint16_t bits[8] = {1, 2, 4, 8, 16, 32, 64, 128};
+    uint32_t all = 0;
+    for (int v = 0; v < VS_PER_PANEL; v++)
+        all |=
+            (uint32_t)vaddvq_u16(vandq_u16(vcgtq_s16(acc[v], vdupq_n_s16(above)), vld1q_u16(bits)))
+            << (8 * v);
+    return all;
 }
 
 #include "math/kernels_vector.h"

@@ -20,6 +20,7 @@ extern const struct mq_kernels mq_kernels_neon;
     .softmax_rows = softmax_rows, .sigmoid = sigmoid, .log_loss = log_loss, .adam = adam,          \
     .dot_rows = dot_rows, .dot_rows4 = dot_rows4, .dot_indexed = dot_indexed,                      \
     .square_distance_rows = square_distance_rows,                                                  \
-    .square_distance_indexed = square_distance_indexed, .select_above = select_above
+    .square_distance_indexed = square_distance_indexed, .select_above = select_above,              \
+    .scan_panels = scan_panels, .scan_panels4 = scan_panels4
 
 #endif

@@ -19,7 +19,6 @@
 
 #define L ((size_t)VF_LANES)
 
-/* Run `whole(VECTOR LOADS)` statements over [0,n): `LOAD`/`STORE` are full or partial. */
 #define vf_zero() vf_set1(0.0f)
 
 /* e^x: x = n·ln2 + r, |r| <= ln2/2, a degree 7 polynomial in r (coefficients of Cephes' expf), then
@@ -562,6 +561,45 @@ select_above(const float *scores, size_t n, float threshold, int32_t *ret_positi
             ret_scores[count++] = scores[i];
         }
     return count;
+}
+
+/* A panel's pairs are loaded once for `queries` queries; the sums stay in registers. */
+static inline __attribute__((always_inline)) void
+scan(const uint8_t *panels, size_t panel_count, size_t pairs, const int32_t *weights,
+     const int16_t *start, const int16_t *above, uint32_t *ret_hits, const int queries)
+{
+    for (size_t panel = 0; panel < panel_count; panel++) {
+        const uint8_t *values = panels + panel * pairs * MQ_PANEL_ROWS * 2;
+        vs acc[4][VS_PER_PANEL];
+        for (int q = 0; q < queries; q++)
+            for (int v = 0; v < VS_PER_PANEL; v++)
+                acc[q][v] = vs_set1(start[q]);
+        for (size_t p = 0; p < pairs; p++) {
+            vp part[VS_PER_PANEL];
+            for (int v = 0; v < VS_PER_PANEL; v++)
+                part[v] = vp_load(values + p * MQ_PANEL_ROWS * 2 +
+                                  (size_t)v * (MQ_PANEL_ROWS * 2 / VS_PER_PANEL));
+            for (int q = 0; q < queries; q++)
+                for (int v = 0; v < VS_PER_PANEL; v++)
+                    vs_add_pairs(acc[q][v], part[v], weights[(size_t)q * pairs + p]);
+        }
+        for (int q = 0; q < queries; q++)
+            ret_hits[(size_t)q * panel_count + panel] = vs_bits(acc[q], above[q]);
+    }
+}
+
+static void
+scan_panels(const uint8_t *panels, size_t panel_count, size_t pairs, const int32_t *weights,
+            const int16_t *start, const int16_t *above, uint32_t *ret_hits)
+{
+    scan(panels, panel_count, pairs, weights, start, above, ret_hits, 1);
+}
+
+static void
+scan_panels4(const uint8_t *panels, size_t panel_count, size_t pairs, const int32_t *weights,
+             const int16_t *start, const int16_t *above, uint32_t *ret_hits)
+{
+    scan(panels, panel_count, pairs, weights, start, above, ret_hits, 4);
 }
 
 #undef L

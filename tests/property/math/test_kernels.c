@@ -235,6 +235,32 @@ check_search(const struct mq_kernels *k, const struct mq_kernels *g)
 }
 
 static void
+check_panels(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    enum { PANELS = 5, PAIRS = 20 };
+    static uint8_t storage[PANELS * PAIRS * MQ_PANEL_ROWS * 2 + 64];
+    int32_t weights[4 * PAIRS];
+    size_t pairs = 1 + mq_rng_below(&rng, PAIRS), panels = 1 + mq_rng_below(&rng, PANELS);
+    uint8_t *values = storage + mq_rng_below(&rng, 64);
+    for (size_t i = 0; i < panels * pairs * MQ_PANEL_ROWS * 2; i++)
+        values[i] = (uint8_t)mq_rng_below(&rng, 128);
+    for (size_t i = 0; i < 4 * pairs; i++)
+        weights[i] = mq_panel_weight((int8_t)((int)mq_rng_below(&rng, 255) - 127),
+                                     (int8_t)((int)mq_rng_below(&rng, 255) - 127));
+    int16_t start[4], above[4];
+    uint32_t got[4 * PANELS], want[4 * PANELS];
+    for (int q = 0; q < 4; q++) {
+        start[q] = (int16_t)(uint16_t)mq_rng_next(&rng);
+        above[q] = (int16_t)(uint16_t)mq_rng_next(&rng);
+    }
+    k->scan_panels4(values, panels, pairs, weights, start, above, got);
+    g->scan_panels4(values, panels, pairs, weights, start, above, want);
+    assert_memory_equal(got, want, 4 * panels * sizeof(*got));
+    k->scan_panels(values, panels, pairs, weights, start, above, got);
+    assert_memory_equal(got, want, panels * sizeof(*got));
+}
+
+static void
 test_equal_to_generic(void **state)
 {
     const struct mq_kernels *k = *state;
@@ -251,6 +277,7 @@ test_equal_to_generic(void **state)
         check_bags(k, g);
         check_adam(k, g);
         check_search(k, g);
+        check_panels(k, g);
     }
 }
 
