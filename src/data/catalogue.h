@@ -9,6 +9,7 @@
 #ifndef MQ_DATA_CATALOGUE_H
 #define MQ_DATA_CATALOGUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/strmap.h"
@@ -27,6 +28,10 @@ enum mq_property {
 
 /** "category", "director", … */
 const char *mq_property_name(enum mq_property property);
+
+/** Whether a property's text stands for no value, once trimmed and in any case: empty, nan, nr, na,
+ * n/a, #n/a, null, none, \N, '', "" or 0. */
+bool mq_property_is_missing(const char *text, size_t size);
 
 /** Time bounds of no licence limit. */
 #define MQ_TIME_MIN INT64_MIN
@@ -60,7 +65,9 @@ struct mq_catalogue {
 };
 
 /**
- * Load from item.parquet and raw_embed_item_mapping (none of it: all rows uncoded).
+ * Load from item.parquet and raw_embed_item_mapping (none of it: all rows uncoded). Values of
+ * category and actor are split at '|', the others are one value; a value named twice counts once.
+ * Names stand in the order of the item file.
  * Items appear in code order, then uncoded ones in item-file order.
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_FORMAT | MQ_E_NOMEM
  */

@@ -32,12 +32,13 @@ struct mq_sql_result {
 };
 
 static const char macros[] =
-    "create macro mq_to_double(t) as try_cast(t as double);"
+    "create macro mq_finite(d) as case when isfinite(d) then d end;"
+    "create macro mq_to_double(t) as mq_finite(try_cast(t as double));"
     "create macro mq_whole(d) as case when d = floor(d) then try_cast(d as bigint) end;"
     "create macro mq_to_int(t) as mq_whole(try_cast(t as double));"
-    "create macro mq_epoch_number(d) as try_cast("
-    "  case when abs(d) >= 1e11 then floor(d / 1000) else floor(d) end as bigint);"
-    "create macro mq_epoch_s(t) as coalesce(mq_epoch_number(try_cast(t as double)),"
+    "create macro mq_epoch_integer(n) as case when n >= 100000000000 or n <= -100000000000"
+    "  then n // 1000 else n end;"
+    "create macro mq_epoch_s(t) as coalesce(mq_epoch_integer(try_cast(t as bigint)),"
     "  cast(floor(epoch(try_cast(t as timestamptz))) as bigint));"
     "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);";
 
@@ -454,6 +455,107 @@ mq_sql_view_of_artifact(struct mq_sql *sql, const char *view, struct mq_object_s
     enum mq_status st = mq_artifact_find(store, region, artifact, MQ_PROGRAM_MOVIE, key, NULL, err);
     const char *const keys[] = {key};
     return st != MQ_OK ? st : mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
+}
+
+/* ---- adding rows ------------------------------------------------------------------------ */
+
+struct mq_sql_appender {
+    duckdb_appender appender;
+    bool failed;
+    char *table;
+};
+
+enum mq_status
+mq_sql_appender_new(struct mq_sql *sql, const char *table, struct mq_sql_appender **ret_appender,
+                    struct mq_error *err)
+{
+    struct mq_sql_appender *appender = calloc(1, sizeof(*appender));
+    if (appender == NULL || (appender->table = mq_strdup(table)) == NULL) {
+        free(appender);
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate an appender");
+    }
+    if (duckdb_appender_create(sql->connection, NULL, table, &appender->appender) !=
+        DuckDBSuccess) {
+        enum mq_status st = fail_engine(err, table, DUCKDB_ERROR_INTERNAL,
+                                        duckdb_appender_error(appender->appender));
+        duckdb_appender_destroy(&appender->appender);
+        free(appender->table);
+        free(appender);
+        return st;
+    }
+    *ret_appender = appender;
+    return MQ_OK;
+}
+
+void
+mq_sql_append_int(struct mq_sql_appender *appender, int64_t value)
+{
+    appender->failed |= duckdb_append_int64(appender->appender, value) != DuckDBSuccess;
+}
+
+void
+mq_sql_append_real(struct mq_sql_appender *appender, double value)
+{
+    appender->failed |= duckdb_append_double(appender->appender, value) != DuckDBSuccess;
+}
+
+void
+mq_sql_append_text(struct mq_sql_appender *appender, const char *text, size_t size)
+{
+    appender->failed |=
+        duckdb_append_varchar_length(appender->appender, text, size) != DuckDBSuccess;
+}
+
+void
+mq_sql_append_null(struct mq_sql_appender *appender)
+{
+    appender->failed |= duckdb_append_null(appender->appender) != DuckDBSuccess;
+}
+
+void
+mq_sql_append_end(struct mq_sql_appender *appender)
+{
+    appender->failed |= duckdb_appender_end_row(appender->appender) != DuckDBSuccess;
+}
+
+enum mq_status
+mq_sql_appender_free(struct mq_sql_appender *appender, struct mq_error *err)
+{
+    if (appender == NULL)
+        return MQ_OK;
+    enum mq_status st = MQ_OK;
+    if (appender->failed || duckdb_appender_close(appender->appender) != DuckDBSuccess)
+        st = fail_engine(err, appender->table, DUCKDB_ERROR_INTERNAL,
+                         duckdb_appender_error(appender->appender));
+    duckdb_appender_destroy(&appender->appender);
+    free(appender->table);
+    free(appender);
+    return st;
+}
+
+bool
+mq_sql_text_is_valid(const char *text, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)text, *end = p + size;
+    while (p < end) {
+        if (*p < 0x80) {
+            if (*p++ == 0)
+                return false;
+            continue;
+        }
+        size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+        if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) < n)
+            return false;
+        unsigned char low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
+        unsigned char high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+        if (p[1] < low || p[1] > high)
+            return false;
+        for (size_t i = 2; i < n; i++)
+            if ((p[i] & 0xc0) != 0x80)
+                return false;
+        p += n;
+    }
+    return true;
 }
 
 /* ---- results ---------------------------------------------------------------------------- */

@@ -7,11 +7,8 @@
  *    that C code registered (mq_sql_view_of_…, mq_sql_table), what it makes goes where C code says
  *    (mq_sql_table, mq_sql_copy_to_object, or a result to walk);
  *  - keeps to what Spark SQL runs too: no list comprehension, no struct punning, no DuckDB file
- *    functions. What Spark names otherwise goes through the macros below, which a cluster defines
- * as its own functions: mq_to_double(text), mq_to_int(text)   NULL where the text is no (whole)
- * number; whole numbers are exact up to 2^53 mq_epoch_s(text)   epoch seconds of "978300760",
- * "978300760.5", "978300760000" (values of 1e11 and more are milliseconds) or an ISO 8601 instant
- * in UTC; else NULL mq_hash(a, …)      a 64-bit hash of a row
+ *    functions. What Spark names otherwise goes through macros, which a cluster defines as its own
+ *    functions; they are listed below as MQ_SQL_MACROS;
  *  - takes parameters as $name, replaced by a literal (never by an identifier or SQL).
  *
  * Traps of the library, dealt with here: CSV sniffing is never used (it samples, so a file's
@@ -35,8 +32,19 @@
 #include "marquee/status.h"
 #include "store/object_store.h"
 
+/*
+ * MQ_SQL_MACROS
+ *   mq_to_double(text)      NULL where the text is no number (try_cast)
+ *   mq_to_int(text)         NULL where the text is no whole number; exact up to 2^53
+ *   mq_epoch_s(text)        epoch seconds of "978300760", of "978300760.5" (rounded), of
+ *                           "978300760000" (1e11 and more are milliseconds), or of an ISO 8601
+ *                           instant, UTC where it says nothing else; NULL for anything else
+ *   mq_hash(a, b, c, d)     a 64-bit hash of four values
+ */
+
 struct mq_sql;
 struct mq_sql_result;
+struct mq_sql_appender;
 
 struct mq_sql_options {
     int threads;          /**< 0: one a processor */
@@ -142,6 +150,27 @@ enum mq_status mq_sql_object_path(struct mq_sql *sql, struct mq_object_store *st
 /** 'text' as a SQL literal, quotes doubled, appended to a buffer. */
 enum mq_status mq_sql_append_literal(struct mq_buffer *buffer, const char *text,
                                      struct mq_error *err);
+
+/* ---- adding rows ------------------------------------------------------------------------ */
+
+/**
+ * Append rows to a table: per row its values in column order, then mq_sql_append_end. The append
+ * functions keep the first failure, mq_sql_appender_free reports it. Some 10 million values a
+ * second.
+ */
+enum mq_status mq_sql_appender_new(struct mq_sql *sql, const char *table,
+                                   struct mq_sql_appender **ret_appender, struct mq_error *err);
+void mq_sql_append_int(struct mq_sql_appender *appender, int64_t value);
+void mq_sql_append_real(struct mq_sql_appender *appender, double value);
+/** @param text valid by mq_sql_text_is_valid */
+void mq_sql_append_text(struct mq_sql_appender *appender, const char *text, size_t size);
+void mq_sql_append_null(struct mq_sql_appender *appender);
+void mq_sql_append_end(struct mq_sql_appender *appender);
+/** Flush and free. NULL allowed. */
+enum mq_status mq_sql_appender_free(struct mq_sql_appender *appender, struct mq_error *err);
+
+/** Whether the engine takes these bytes as text: UTF-8 without NUL. */
+bool mq_sql_text_is_valid(const char *text, size_t size);
 
 /* ---- results ---------------------------------------------------------------------------- */
 
