@@ -22,9 +22,8 @@
 bool
 mq_shard_has_user(const char *user_id, size_t size, int shard_index, int shard_count)
 {
-    return shard_count <= 1 ||
-           mq_hash_bytes(user_id, size, SHARD_SEED) % (uint64_t)shard_count ==
-               (uint64_t)shard_index;
+    return shard_count <= 1 || mq_hash_bytes(user_id, size, SHARD_SEED) % (uint64_t)shard_count ==
+                                   (uint64_t)shard_index;
 }
 
 void
@@ -117,9 +116,8 @@ find_user(struct loading *loading, const struct mq_sql_string *id, struct mq_err
         return MQ_OK;
     enum mq_status st = mq_strmap_add(users, bytes, id->size, &loading->last_user, err);
     loading->has_last = st == MQ_OK;
-    loading->last_kept =
-        st == MQ_OK &&
-        mq_shard_has_user(bytes, id->size, loading->shard_index, loading->shard_count);
+    loading->last_kept = st == MQ_OK && mq_shard_has_user(bytes, id->size, loading->shard_index,
+                                                          loading->shard_count);
     return st;
 }
 
@@ -158,8 +156,8 @@ add_rows(struct loading *loading, const struct mq_sql_result *result, int64_t ro
             return st;
         if (!loading->last_kept)
             continue;
-        int32_t item = mq_strmap_find(&loading->catalogue->ids, mq_sql_string_bytes(&items[r]),
-                                      items[r].size);
+        int32_t item =
+            mq_strmap_find(&loading->catalogue->ids, mq_sql_string_bytes(&items[r]), items[r].size);
         if (item < 0) {
             loading->skipped++;
             continue;
@@ -324,9 +322,9 @@ load_rows(struct mq_object_store *store, const char *region, unsigned want, cons
     if (st == MQ_OK)
         st = allocate(loading, rows, want, err);
     if (st == MQ_OK)
-        st = mq_sql_query(sql, "actions_load.sql",
-                          mq_sql_params(mq_sql_int("exposures", exposures)), COLUMN_TYPES, &result,
-                          err);
+        st =
+            mq_sql_query(sql, "actions_load.sql", mq_sql_params(mq_sql_int("exposures", exposures)),
+                         COLUMN_TYPES, &result, err);
     while (st == MQ_OK && (st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0)
         st = add_rows(loading, result, rows, err);
     mq_sql_close(result);

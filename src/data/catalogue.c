@@ -73,8 +73,8 @@ mq_catalogue_free(struct mq_catalogue *catalogue)
 bool
 mq_property_is_missing(const char *text, size_t size)
 {
-    static const char *const words[] = {"",     "nan",  "nr",   "na",     "n/a", "#n/a",
-                                        "null", "none", "\\n",  "''",     "\"\"", "0"};
+    static const char *const words[] = {"",     "nan",  "nr",  "na", "n/a",  "#n/a",
+                                        "null", "none", "\\n", "''", "\"\"", "0"};
     while (size > 0 && (*text == ' ' || *text == '\t')) {
         text++;
         size--;
@@ -222,7 +222,8 @@ add_item(struct loading *loading, const struct mq_sql_result *result, int64_t r,
          struct mq_error *err)
 {
     struct mq_catalogue *c = loading->catalogue;
-    const struct mq_sql_string *id = (const struct mq_sql_string *)mq_sql_column(result, COL_ID) + r;
+    const struct mq_sql_string *id =
+        (const struct mq_sql_string *)mq_sql_column(result, COL_ID) + r;
     int32_t row;
     enum mq_status st = mq_strmap_add(&c->ids, mq_sql_string_bytes(id), id->size, &row, err);
     if (st == MQ_OK)
@@ -240,10 +241,8 @@ add_item(struct loading *loading, const struct mq_sql_result *result, int64_t r,
                        ? MQ_PROGRAM_TV
                        : MQ_PROGRAM_MOVIE;
     c->year[row] = (int16_t)(year > 0 && year <= INT16_MAX ? year : 0);
-    c->popularity[row] =
-        finite_or_zero(((const double *)mq_sql_column(result, COL_POPULARITY))[r]);
-    c->ticket_num[row] =
-        finite_or_zero(((const double *)mq_sql_column(result, COL_TICKET_NUM))[r]);
+    c->popularity[row] = finite_or_zero(((const double *)mq_sql_column(result, COL_POPULARITY))[r]);
+    c->ticket_num[row] = finite_or_zero(((const double *)mq_sql_column(result, COL_TICKET_NUM))[r]);
     c->score[row] = finite_or_zero(((const double *)mq_sql_column(result, COL_SCORE))[r]);
     c->is_new[row] = ((const bool *)mq_sql_column(result, COL_IS_NEW))[r];
     c->duration_s[row] = ((const int32_t *)mq_sql_column(result, COL_DURATION))[r];
@@ -352,8 +351,7 @@ mq_catalogue_load(struct mq_object_store *store, const char *region,
     catalogue->count = catalogue->ids.count;
     catalogue->ids_numeric = true;
     for (int32_t i = 0; i < catalogue->count && catalogue->ids_numeric; i++)
-        catalogue->ids_numeric =
-            is_plain_number(catalogue->ids.keys[i], catalogue->ids.sizes[i]);
+        catalogue->ids_numeric = is_plain_number(catalogue->ids.keys[i], catalogue->ids.sizes[i]);
     for (int p = 0; p < MQ_PROPERTY_COUNT && st == MQ_OK; p++)
         st = index_property(catalogue, p, &loading.pairs[p], err);
     for (int p = 0; p < MQ_PROPERTY_COUNT; p++) {

@@ -223,8 +223,7 @@ load_rows(struct mq_sql *sql, const char *table, struct mq_csv_reader *csv, cons
         }
         mq_sql_append_int(appender, (*seq)++);
         for (int i = 0; i < count; i++) {
-            const struct mq_csv_field *field =
-                positions[i] >= 0 ? &row.fields[positions[i]] : NULL;
+            const struct mq_csv_field *field = positions[i] >= 0 ? &row.fields[positions[i]] : NULL;
             if (field == NULL || (!field->quoted && mq_csv_is_missing(field->text, field->size)))
                 mq_sql_append_null(appender);
             else

@@ -3,8 +3,8 @@
  * usual names, with which separator; and small files (catalogue, users) read into the SQL engine.
  *
  * A file is CSV with a header (separator ',', tab, ';' or '|', found in the header), or the
- * original system's header-less form with "_!_" between the fields, told apart by the first line. Names
- * ending in ".gz" are gzip. Threads: one call, one thread.
+ * original system's header-less form with "_!_" between the fields, told apart by the first line.
+ * Names ending in ".gz" are gzip. Threads: one call, one thread.
  */
 #ifndef MQ_DATA_TABLE_SOURCE_H
 #define MQ_DATA_TABLE_SOURCE_H
@@ -30,11 +30,11 @@ struct mq_table_column {
 
 /** The first line of a file. */
 struct mq_table_header {
-    bool is_empty;         /**< the file holds no byte */
-    bool is_headerless;    /**< the "_!_" form: the first line is data */
-    char separator[8];     /**< "," … or "_!_" */
-    int column_count;      /**< fields of the first line */
-    const char **names;    /**< [column_count] as in the file, in the arena */
+    bool is_empty;      /**< the file holds no byte */
+    bool is_headerless; /**< the "_!_" form: the first line is data */
+    char separator[8];  /**< "," … or "_!_" */
+    int column_count;   /**< fields of the first line */
+    const char **names; /**< [column_count] as in the file, in the arena */
 };
 
 /** Open an object for reading, expanded when its name ends in ".gz". */
@@ -67,8 +67,8 @@ struct mq_table_counts {
 
 /**
  * Append a file's rows to a table (seq BIGINT, then the columns as VARCHAR, NULL where missing),
- * which must exist: mq_table_create. Bad lines (wrong number of fields, broken quotes, text that is not
- * UTF-8) are counted, not loaded.
+ * which must exist: mq_table_create. Bad lines (wrong number of fields, broken quotes, text that is
+ * not UTF-8) are counted, not loaded.
  *
  * @param seq       number of the first row, raised by the rows read: later files come later
  * @param headerless_columns names of the columns of the "_!_" form in order, ended by NULL; NULL:

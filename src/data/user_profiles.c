@@ -71,14 +71,13 @@ mq_user_profiles_load(struct mq_object_store *store, const char *region,
     bool exists;
     struct mq_reader *reader = NULL;
     struct mq_csv_reader *csv = NULL;
-    enum mq_status st = mq_artifact_exists(store, region, MQ_ARTIFACT_USER_CSV, MQ_PROGRAM_MOVIE,
-                                           &exists, err);
+    enum mq_status st =
+        mq_artifact_exists(store, region, MQ_ARTIFACT_USER_CSV, MQ_PROGRAM_MOVIE, &exists, err);
     if (st == MQ_OK && exists) {
-        const struct mq_csv_format format = {
-            .separator = "_!_", .min_fields = 5, .max_fields = 5};
+        const struct mq_csv_format format = {.separator = "_!_", .min_fields = 5, .max_fields = 5};
         struct room room = {0};
-        st = mq_artifact_reader(store, region, MQ_ARTIFACT_USER_CSV, MQ_PROGRAM_MOVIE, &reader,
-                                err);
+        st =
+            mq_artifact_reader(store, region, MQ_ARTIFACT_USER_CSV, MQ_PROGRAM_MOVIE, &reader, err);
         if (st == MQ_OK)
             st = mq_csv_reader_new(reader, &format, &csv, err);
         struct mq_csv_row row;

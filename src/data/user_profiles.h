@@ -14,9 +14,9 @@ enum mq_sex { MQ_SEX_UNKNOWN = 0, MQ_SEX_FEMALE, MQ_SEX_MALE };
 
 struct mq_user_profiles {
     int32_t count;
-    struct mq_strmap ids; /**< user id by row, in the order of the file */
-    uint8_t *sex;         /**< [count] enum mq_sex */
-    uint8_t *age;         /**< [count] years, 0 unknown */
+    struct mq_strmap ids;   /**< user id by row, in the order of the file */
+    uint8_t *sex;           /**< [count] enum mq_sex */
+    uint8_t *age;           /**< [count] years, 0 unknown */
     struct mq_strmap names; /**< distinct names */
     int32_t *name;          /**< [count] code of names, -1 unknown */
 };

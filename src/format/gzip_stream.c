@@ -76,10 +76,8 @@ mq_gzip_reader(struct mq_reader *source, struct mq_reader **ret_reader, struct m
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a decompressor");
     }
     reader->source = source;
-    reader->base = (struct mq_reader){.read = gzip_read,
-                                      .close = gzip_reader_close,
-                                      .name = source->name,
-                                      .size_bytes = -1};
+    reader->base = (struct mq_reader){
+        .read = gzip_read, .close = gzip_reader_close, .name = source->name, .size_bytes = -1};
     *ret_reader = &reader->base;
     return MQ_OK;
 }
@@ -154,10 +152,8 @@ mq_gzip_writer(struct mq_writer *sink, int level, struct mq_writer **ret_writer,
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a compressor");
     }
     writer->sink = sink;
-    writer->base = (struct mq_writer){.write = gzip_write,
-                                      .commit = gzip_commit,
-                                      .close = gzip_writer_close,
-                                      .name = sink->name};
+    writer->base = (struct mq_writer){
+        .write = gzip_write, .commit = gzip_commit, .close = gzip_writer_close, .name = sink->name};
     *ret_writer = &writer->base;
     return MQ_OK;
 }

@@ -29,10 +29,20 @@ static const struct mq_table_column basic_columns[] = {
     {"is_new", "new|new_series", false},
 };
 
-static const char *const headerless_basic[] = {
-    "program_id",        "program_type", "program_name", "release_year", "director", "actor",
-    "category_property", "language",     "ticket_num",   "popularity",   "score",    "level",
-    "is_new",            NULL};
+static const char *const headerless_basic[] = {"program_id",
+                                               "program_type",
+                                               "program_name",
+                                               "release_year",
+                                               "director",
+                                               "actor",
+                                               "category_property",
+                                               "language",
+                                               "ticket_num",
+                                               "popularity",
+                                               "score",
+                                               "level",
+                                               "is_new",
+                                               NULL};
 
 struct keys {
     struct mq_arena arena;
@@ -112,8 +122,8 @@ write_csv(struct mq_step_context *context, struct mq_sql *sql, struct mq_error *
     struct mq_sql_result *result = NULL;
     struct mq_writer *out = NULL;
     struct mq_csv_writer csv;
-    enum mq_status st = mq_sql_query(sql, "item_csv.sql", mq_sql_no_params, "ttttttttttttt",
-                                     &result, err);
+    enum mq_status st =
+        mq_sql_query(sql, "item_csv.sql", mq_sql_no_params, "ttttttttttttt", &result, err);
     if (st == MQ_OK)
         st = mq_artifact_writer(context->store, context->region, MQ_ARTIFACT_ITEM_CSV,
                                 MQ_PROGRAM_MOVIE, &out, err);
@@ -160,8 +170,10 @@ clean(struct mq_step_context *context, struct mq_sql *sql, struct mq_error *err)
                              counts.bad_lines + without_id, counts.rows + counts.bad_lines,
                              counts.example[0] != '\0' ? counts.example : "a line has no id", err);
     if (st == MQ_OK && counts.rows == without_id)
-        st = mq_fail(err, MQ_E_INPUT, "the catalogue is empty: %" PRId64 " files below '%s' hold no "
-                     "programme", counts.files, mq_artifact_info(MQ_ARTIFACT_ITEM_BASIC)->path);
+        st = mq_fail(err, MQ_E_INPUT,
+                     "the catalogue is empty: %" PRId64 " files below '%s' hold no "
+                     "programme",
+                     counts.files, mq_artifact_info(MQ_ARTIFACT_ITEM_BASIC)->path);
     if (st == MQ_OK)
         st = mq_sql_table(sql, "clean_item", "item_clean.sql", mq_sql_no_params, err);
     char key[MQ_OBJECT_KEY_MAX];

@@ -16,8 +16,8 @@ static const struct mq_table_column profile_columns[] = {
     {"name", "user_name|username|nickname", false},
 };
 
-static const char *const headerless_profile[] = {"user_id", "sex", "age", "registered", "name",
-                                                 NULL};
+static const char *const headerless_profile[] = {"user_id",    "sex",  "age",
+                                                 "registered", "name", NULL};
 
 static enum mq_status
 write_csv(struct mq_step_context *context, struct mq_sql *sql, int64_t *ret_rows,
@@ -62,8 +62,8 @@ clean(struct mq_step_context *context, struct mq_sql *sql, struct mq_error *err)
     char key[MQ_OBJECT_KEY_MAX];
     bool exists;
     int64_t seq = 0, without_id = 0, users = 0;
-    enum mq_status st = mq_table_create(sql, "profile", profile_columns,
-                                        MQ_COUNT(profile_columns), err);
+    enum mq_status st =
+        mq_table_create(sql, "profile", profile_columns, MQ_COUNT(profile_columns), err);
     if (st == MQ_OK)
         st = mq_artifact_key(context->region, MQ_ARTIFACT_PROFILE_MAP, MQ_PROGRAM_MOVIE, key, err);
     if (st == MQ_OK)
