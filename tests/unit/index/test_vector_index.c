@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -170,6 +171,43 @@ test_file(void **state)
     }
 }
 
+/* An index that faiss wrote is searched; wide enough, its graph gives the exact neighbours. */
+static void
+test_file_of_faiss(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"flat-l2", "flat-ip", "hnsw-l2", "hnsw-ip"};
+    enum { K = 10 };
+    int32_t ids[2][K];
+    float scores[2][K];
+    for (int i = 0; i < 4; i++) {
+        char path[1024];
+        struct mq_reader *reader = NULL;
+        struct mq_vector_index *index = NULL;
+        snprintf(path, sizeof(path), "%s/tests/golden/data/faiss-%s.index",
+                 getenv("MARQUEE_SOURCE") != NULL ? getenv("MARQUEE_SOURCE") : ".", names[i]);
+        check_ok(mq_reader_from_file(path, &reader, &err));
+        check_ok(mq_vector_index_read(reader, &index, &err));
+        mq_reader_close(reader);
+        assert_int_equal(mq_vector_index_kind(index), i < 2 ? MQ_INDEX_FLAT : MQ_INDEX_HNSW);
+        int64_t n = mq_vector_index_count(index);
+        int32_t dim = mq_vector_index_dim(index);
+        const float *x = mq_vector_index_vectors(index);
+        mq_vector_index_set_ef_search(index, (int)(2 * n));
+        struct mq_vector_index *exact =
+            build(x, n, dim, MQ_INDEX_FLAT, mq_vector_index_metric(index));
+        for (int64_t row = 0; row < n; row += 5) {
+            const float *query = x + row * dim;
+            check_ok(mq_vector_index_search(index, query, 1, K, ids[0], scores[0], NULL, &err));
+            check_ok(mq_vector_index_search(exact, query, 1, K, ids[1], scores[1], NULL, &err));
+            assert_memory_equal(ids[0], ids[1], sizeof(ids[0]));
+            assert_memory_equal(scores[0], scores[1], sizeof(scores[0]));
+        }
+        mq_vector_index_free(index);
+        mq_vector_index_free(exact);
+    }
+}
+
 static void
 test_choice_by_size(void **state)
 {
@@ -192,9 +230,11 @@ int
 main(void)
 {
     mq_log_configure(MQ_LOG_WARN, false);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_few), cmocka_unit_test(test_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_few),
+                                       cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_duplicates_and_zeros),
                                        cmocka_unit_test(test_file),
+                                       cmocka_unit_test(test_file_of_faiss),
                                        cmocka_unit_test(test_choice_by_size)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
