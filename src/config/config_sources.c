@@ -7,6 +7,7 @@
 
 #include "base/filesystem.h"
 #include "base/memory.h"
+#include "format/yaml_document.h"
 
 #define VARIABLE_MAX 128
 
@@ -86,5 +87,22 @@ mq_config_load_environment(struct mq_config *config, char *const *environment, s
 enum mq_status
 mq_config_load_file(struct mq_config *config, const char *path, struct mq_error *err)
 {
-    return MQ_OK;
+    if (path == NULL) {
+        path = getenv("MARQUEE_CONFIG");
+        if (path == NULL && !mq_fs_exists(MQ_CONFIG_DEFAULT_FILE))
+            return MQ_OK;
+        if (path == NULL)
+            path = MQ_CONFIG_DEFAULT_FILE;
+    }
+    struct mq_yaml_document document = {0};
+    enum mq_status st = mq_yaml_read_file(path, &document, err);
+    for (size_t i = 0; st == MQ_OK && i < document.count; i++) {
+        const struct mq_yaml_entry *entry = &document.entries[i];
+        mq_autofree char *place = mq_strfmt("%s line %d", path, entry->line);
+        st = place != NULL
+                 ? mq_config_set(config, entry->key, entry->text, MQ_FROM_FILE, place, err)
+                 : mq_fail(err, MQ_E_NOMEM, "cannot allocate a setting");
+    }
+    mq_yaml_release(&document);
+    return st;
 }
