@@ -3,14 +3,13 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/blas.h"
 #include "math/kernels.h"
 
 #define DIM MQ_TOWER_DIM
 #define HISTORY MQ_TOWER_HISTORY
 
-/* Users of one block of the forward pass: enough rows for BLAS, small enough for the caches. */
-#define BLOCK 256
+/* Users of one range of the forward pass. */
+#define RANGE 256
 
 enum mq_status
 mq_user_tower_new(int32_t user_count, int32_t item_count, int32_t heads,
@@ -83,65 +82,71 @@ mq_history_distinct(int32_t *items, int64_t n, int32_t *seen, int32_t round)
     return kept;
 }
 
-/* What one thread needs for a block. */
-struct scratch {
-    float *input;   /* [BLOCK, inputs] */
-    float *hidden1; /* [BLOCK, 128] */
-    float *hidden2; /* [BLOCK, 64] */
-    float *rows;    /* [50, 32], newest first */
-};
-
+/*
+ * The forward pass goes user by user through the kernels and not block by block through BLAS, whose
+ * rounding of a row depends on where in the block it stands: so a user's vector is the same bytes
+ * in a batch, alone, on any thread and in any shard. It costs no more: a layer is one weighted sum
+ * of its kernel's rows, which the caches hold.
+ */
 struct forward {
     const struct mq_user_tower *tower;
-    int64_t n;
     const int32_t *user_codes;
     const int64_t *hist_offset;
     const int32_t *hist_items;
     float *ret_vectors;
-    struct scratch *scratch; /* [threads] */
+};
+
+/* Row numbers 0, 1, 2 …: a dense product said as a weighted sum of rows. */
+struct counting {
+    int32_t row[MQ_TOWER_USER_DIM + MQ_TOWER_HEADS_MAX * DIM];
 };
 
 static void
-fill_input(const struct forward *f, struct scratch *scratch, int64_t user, float *input)
+dense(const struct mq_tower_layer *layer, const struct counting *counting, const float *x,
+      bool relu, float *y)
+{
+    const struct mq_kernels *kernels = mq_kernels();
+    size_t outputs = (size_t)layer->outputs;
+    kernels->gather_weighted_sum(layer->kernel, outputs, counting->row, x, (size_t)layer->inputs,
+                                 y);
+    (relu ? kernels->bias_relu : kernels->bias_add)(y, 1, outputs, layer->bias);
+}
+
+static void
+fill_input(const struct forward *f, int64_t user, float *input)
 {
     const struct mq_user_tower *tower = f->tower;
-    int32_t code = f->user_codes[user];
+    int32_t code = f->user_codes[user], newest[HISTORY], length = 0;
     if (code < 0 || code > tower->user_count)
         code = tower->user_count;
     memcpy(input, tower->user + (size_t)code * MQ_TOWER_USER_DIM,
            sizeof(float) * MQ_TOWER_USER_DIM);
-    int32_t length = 0;
+    input += MQ_TOWER_USER_DIM;
     for (int64_t i = f->hist_offset[user + 1]; i > f->hist_offset[user] && length < HISTORY; i--) {
         int32_t item = f->hist_items[i - 1];
         if (item >= 0 && item < tower->item_count)
-            memcpy(scratch->rows + (length++) * DIM, tower->item + (size_t)item * DIM,
-                   sizeof(float) * DIM);
+            newest[length++] = item;
     }
-    mq_sgemm(false, false, tower->heads, DIM, length, 1.0f,
-             tower->pooling + (size_t)length * (size_t)tower->heads * HISTORY, HISTORY,
-             scratch->rows, DIM, 0.0f, input + MQ_TOWER_USER_DIM, DIM);
+    const float *weight = tower->pooling + (size_t)length * (size_t)tower->heads * HISTORY;
+    for (int32_t h = 0; h < tower->heads; h++, weight += HISTORY, input += DIM)
+        mq_kernels()->gather_weighted_sum(tower->item, DIM, newest, weight, (size_t)length, input);
 }
 
 static enum mq_status
-forward_block(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
+forward_range(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
 {
-    struct forward *f = context;
-    struct scratch *scratch = &f->scratch[worker];
-    const struct mq_kernels *kernels = mq_kernels();
+    const struct forward *f = context;
     const struct mq_tower_layer *layer = f->tower->layer;
-    int32_t inputs = layer[0].inputs;
-    int64_t n = end - begin;
-    for (int64_t i = 0; i < n; i++)
-        fill_input(f, scratch, begin + i, scratch->input + i * inputs);
-    mq_sgemm_nn(n, MQ_TOWER_WIDTH_1, inputs, scratch->input, layer[0].kernel, 0.0f,
-                scratch->hidden1);
-    kernels->bias_relu(scratch->hidden1, (size_t)n, MQ_TOWER_WIDTH_1, layer[0].bias);
-    mq_sgemm_nn(n, MQ_TOWER_WIDTH_2, MQ_TOWER_WIDTH_1, scratch->hidden1, layer[1].kernel, 0.0f,
-                scratch->hidden2);
-    kernels->bias_relu(scratch->hidden2, (size_t)n, MQ_TOWER_WIDTH_2, layer[1].bias);
-    float *vectors = f->ret_vectors + begin * DIM;
-    mq_sgemm_nn(n, DIM, MQ_TOWER_WIDTH_2, scratch->hidden2, layer[2].kernel, 0.0f, vectors);
-    kernels->bias_add(vectors, (size_t)n, DIM, layer[2].bias);
+    struct counting counting;
+    float input[MQ_COUNT(counting.row)], hidden1[MQ_TOWER_WIDTH_1], hidden2[MQ_TOWER_WIDTH_2];
+    for (size_t i = 0; i < MQ_COUNT(counting.row); i++)
+        counting.row[i] = (int32_t)i;
+    for (int64_t i = begin; i < end; i++) {
+        fill_input(f, i, input);
+        dense(&layer[0], &counting, input, true, hidden1);
+        dense(&layer[1], &counting, hidden1, true, hidden2);
+        dense(&layer[2], &counting, hidden2, false, f->ret_vectors + i * DIM);
+    }
     return MQ_OK;
 }
 
@@ -150,27 +155,10 @@ mq_user_tower_forward(const struct mq_user_tower *tower, int64_t n, const int32_
                       const int64_t *hist_offset, const int32_t *hist_items, float *ret_vectors,
                       struct mq_pool *pool, struct mq_error *err)
 {
-    struct scratch scratch[MQ_POOL_THREADS_MAX];
     struct forward f = {.tower = tower,
-                        .n = n,
                         .user_codes = user_codes,
                         .hist_offset = hist_offset,
                         .hist_items = hist_items,
-                        .ret_vectors = ret_vectors,
-                        .scratch = scratch};
-    int threads = mq_pool_threads(pool);
-    size_t inputs = (size_t)mq_user_tower_inputs(tower), block = (size_t)MQ_MIN(n, BLOCK);
-    size_t each = block * (inputs + MQ_TOWER_WIDTH_1 + MQ_TOWER_WIDTH_2) + HISTORY * DIM;
-    mq_autofree float *memory = NULL;
-    enum mq_status st = mq_alloc_array_raw((size_t)threads * each, sizeof(float), &memory, err);
-    if (st != MQ_OK)
-        return st;
-    for (int t = 0; t < threads; t++) {
-        float *at = memory + (size_t)t * each;
-        scratch[t].rows = at;
-        scratch[t].hidden1 = at + HISTORY * DIM;
-        scratch[t].hidden2 = scratch[t].hidden1 + block * MQ_TOWER_WIDTH_1;
-        scratch[t].input = scratch[t].hidden2 + block * MQ_TOWER_WIDTH_2;
-    }
-    return mq_pool_for(pool, n, BLOCK, forward_block, &f, err);
+                        .ret_vectors = ret_vectors};
+    return mq_pool_for(pool, n, RANGE, forward_range, &f, err);
 }

@@ -79,8 +79,9 @@ mq_user_tower_inputs(const struct mq_user_tower *tower)
  *                     negative) are passed over, then the newest MQ_TOWER_HISTORY count. An empty
  *                     history is fine: all pooled parts are 0.
  * @param ret_vectors  float32 [n, 32] row-major, caller-owned
- * @param pool         NULL: this thread alone. Results do not depend on it.
- * @return MQ_OK | MQ_E_NOMEM
+ * @param pool         NULL: this thread alone
+ * @return MQ_OK | MQ_E_CANCELLED
+ * A user's vector does not depend on the pool, nor on who else is in the call (to the byte).
  * Threads: reentrant.  Cost: O(n·(50·32·H + inputs·128 + 128·64 + 64·32)).
  */
 enum mq_status mq_user_tower_forward(const struct mq_user_tower *tower, int64_t n,

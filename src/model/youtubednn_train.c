@@ -298,7 +298,8 @@ scheduled_rate(const struct trainer *t)
     const struct mq_youtubednn_options *o = t->options;
     double done = t->steps_planned > 0 ? (double)t->step / (double)t->steps_planned : 0.0;
     double cosine = 0.5 * (1.0 + cos(3.14159265358979 * MQ_MIN(done, 1.0)));
-    double warm = MQ_MIN(1.0, (double)(t->step + 1) / 200.0);
+    double warm_steps = MQ_MIN(200.0, 0.05 * (double)t->steps_planned);
+    double warm = MQ_MIN(1.0, (double)(t->step + 1) / (warm_steps + 1.0));
     return (float)(o->rate * warm * (o->rate_end + (1.0 - o->rate_end) * cosine));
 }
 
