@@ -20,6 +20,8 @@
 /* A chunk ends at so many entries, or so many rows of them. */
 #define CHUNK_ENTRIES 256
 #define CHUNK_ROWS 1024
+/* Rows of a batch lie anywhere in the columns: they are fetched so many rows ahead. */
+#define AHEAD 16
 
 /* A category or bag field. */
 struct column {
@@ -78,6 +80,7 @@ struct mq_deepfm_batch {
 
     float *dense_hidden; /* [dense, width0] */
     float *dense_square; /* [dense] |v|² */
+    float *mean, *scale; /* [dense] */
 
     /* sums by slice: M [dense,width0] | V [dense,dim] | w [dense] | x² [dense] | tail */
     float *partial;
@@ -188,7 +191,7 @@ make_lanes(struct mq_deepfm_batch *b)
     for (int i = 0; i < lanes; i++) {
         struct lane *lane = &b->lanes[i];
         lane->x = floats(b, slice, dense);
-        lane->term = floats(b, slice, dense);
+        lane->term = floats(b, dense, 1);
         lane->sum = floats(b, slice, (size_t)model->dim);
         lane->logit = floats(b, slice, 1);
         if (lane->x == NULL || lane->term == NULL || lane->sum == NULL || lane->logit == NULL)
@@ -274,15 +277,22 @@ mq_deepfm_batch_new(const struct mq_deepfm *model, const struct mq_deepfm_rows *
         b->local = integers(b, (size_t)b->capacity * columns);
         b->dense_hidden = floats(b, dense, width);
         b->dense_square = floats(b, dense, 1);
+        b->mean = floats(b, dense, 1);
+        b->scale = floats(b, dense, 1);
         made = b->chunks != NULL && b->entry_id != NULL && b->start != NULL && b->vector != NULL &&
                b->hidden != NULL && b->scalar != NULL && b->local != NULL &&
-               b->dense_hidden != NULL && b->dense_square != NULL && make_lanes(b) &&
+               b->dense_hidden != NULL && b->dense_square != NULL && b->mean != NULL &&
+               b->scale != NULL && make_lanes(b) &&
                (!backward || make_backward(b, (size_t)entries, chunks));
     }
     if (!made) {
         mq_deepfm_batch_free(b);
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a batch of %d rows of %d fields", capacity,
                        model->field_count);
+    }
+    for (size_t d = 0; d < dense; d++) {
+        b->mean[d] = model->fields[d].mean;
+        b->scale[d] = model->fields[d].scale;
     }
     *ret_batch = b;
     return MQ_OK;
@@ -319,6 +329,8 @@ number_columns(void *context, int64_t begin, int64_t end, int worker, struct mq_
         start[0] = 0;
         for (int32_t i = 0; i < b->n; i++) {
             int32_t id = ids[row_at(b, i)];
+            if (i + AHEAD < b->n)
+                __builtin_prefetch(&ids[row_at(b, i + AHEAD)]);
             if ((uint32_t)id >= (uint32_t)c->bound)
                 id = 0;
             int32_t e = c->slot[id];
@@ -467,6 +479,15 @@ drop_units(const struct mq_deepfm_batch *b, int32_t layer, int32_t first, int32_
     }
 }
 
+/* Dense values of a row of the batch. */
+static inline const float *
+dense_at(const struct mq_deepfm_batch *b, int32_t i)
+{
+    int64_t row = row_at(b, i);
+    int64_t at = b->rows->dense_row != NULL ? b->rows->dense_row[row] : row;
+    return b->rows->dense + (size_t)at * (size_t)b->model->dense_count;
+}
+
 /* Logits of a slice into lane->logit; activations stay in the lane. */
 static void
 slice_forward(const struct mq_deepfm_batch *b, struct lane *lane, int32_t first, int32_t rows)
@@ -488,14 +509,15 @@ slice_forward(const struct mq_deepfm_batch *b, struct lane *lane, int32_t first,
     if (dense > 0) {
         const float *w = model->w; /* dense fields come first: feature d is field d */
         for (int32_t i = 0; i < rows; i++) {
-            int64_t row = row_at(b, first + i);
-            const float *raw =
-                b->rows->dense +
-                (size_t)(b->rows->dense_row != NULL ? b->rows->dense_row[row] : row) * dense;
-            float *x = lane->x + (size_t)i * dense, *term = lane->term + (size_t)i * dense;
-            mq_deepfm_standardise(model, raw, x);
-            for (size_t d = 0; d < dense; d++)
+            const float *raw = dense_at(b, first + i);
+            if (i + AHEAD < rows)
+                for (size_t d = 0; d < dense; d += 16)
+                    __builtin_prefetch(dense_at(b, first + i + AHEAD) + d);
+            float *x = lane->x + (size_t)i * dense, *term = lane->term;
+            for (size_t d = 0; d < dense; d++) {
+                x[d] = (raw[d] - b->mean[d]) * b->scale[d];
                 term[d] = x[d] * (w[d] - 0.5f * x[d] * b->dense_square[d]);
+            }
             lane->logit[i] += kernels->sum(term, dense);
         }
         mq_sgemm_nn(rows, (int64_t)dim, (int64_t)dense, lane->x, model->v, 1.0f, lane->sum);
@@ -580,8 +602,11 @@ slice_backward(struct mq_deepfm_batch *b, struct lane *lane, int32_t first, int3
     float *tail = partial + (b->partial_stride - b->tail_count);
     float *slope = b->slope + first;
     float label[MQ_DEEPFM_SLICE];
-    for (int32_t i = 0; i < rows; i++)
+    for (int32_t i = 0; i < rows; i++) {
         label[i] = b->rows->label[row_at(b, first + i)];
+        if (i + AHEAD < rows)
+            __builtin_prefetch(&b->rows->label[row_at(b, first + i + AHEAD)]);
+    }
     b->slice_loss[slice] = kernels->log_loss(lane->logit, label, (size_t)rows, slope);
     kernels->scale(1.0f / (float)b->n, slope, (size_t)rows);
     tail_at(b, tail, model->bias)[0] = kernels->sum(slope, (size_t)rows);

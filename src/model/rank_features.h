@@ -70,16 +70,23 @@ enum mq_status mq_item_features_load(struct mq_object_store *store, const char *
                                      const struct mq_catalogue *catalogue,
                                      struct mq_item_features **ret_features, struct mq_error *err);
 
+/** Most fields of a rank model. */
+#define MQ_RANK_FIELDS_MAX (MQ_RANK_DIM + MQ_RANK_CATEGORIES + 1)
+
 /**
- * The fields of a rank model: 32 dense "u00"…"u31", then "category", "director", "actor",
- * "language", "level", "year", then "item" where asked. Codes are the frame's; an item's id is its
- * row + 1.
- * @param ret_fields [MQ_RANK_DIM + MQ_RANK_CATEGORIES + 1], `values` borrowed from features and
- *        the scratch arena
+ * The fields of a rank model to be trained: 32 dense "u00"…"u31" (mean 0, scale 1), then
+ * "category", "director", "actor", "language", "level", "year", then "item" where asked. A value
+ * gets an id of its own when its items have at least `min_rows` training rows together; the others
+ * share the reserved id 0, which so learns what a rare or new value is worth.
+ *
+ * @param item_rows  int64 [features->count] training rows of each item; NULL: every value counts
+ * @param arena      receives the lists of values; their texts are borrowed from features
+ * @param ret_fields [MQ_RANK_FIELDS_MAX]
  */
 enum mq_status mq_rank_fields(const struct mq_item_features *features, bool with_item,
-                              struct mq_arena *scratch, struct mq_deepfm_field *ret_fields,
-                              int32_t *ret_count, struct mq_error *err);
+                              const int64_t *item_rows, int64_t min_rows, struct mq_arena *arena,
+                              struct mq_deepfm_field *ret_fields, int32_t *ret_count,
+                              struct mq_error *err);
 
 /**
  * A user's dense values from the tower's vector: copied as it is; zeros for NULL.
@@ -88,15 +95,18 @@ enum mq_status mq_rank_fields(const struct mq_item_features *features, bool with
 void mq_rank_user_values(const float *vector, int64_t history, float ret_values[MQ_RANK_DIM]);
 
 /**
- * Item ids of a model's category fields for every row of the frame, by the model's own value
- * texts: what the model never met, or the frame lacks, is 0.
- * @param ret_ids by category field [model->category_count]: int32 [features->count]; owned, freed
- *        by mq_rank_ids_free
+ * Ids of the category fields for every row of the frame, by the fields' own value texts: what they
+ * do not hold, or the frame lacks, is 0. Training and serving both take ids from here.
+ *
+ * @param fields  of mq_rank_fields, or of a trained model
+ * @param ret_ids by category field: int32 [features->count]; owned, freed by mq_rank_ids_free
  * @return MQ_OK | MQ_E_UNSUPPORTED (a field that is not one of mq_rank_fields) | MQ_E_NOMEM
  */
-enum mq_status mq_rank_ids(const struct mq_deepfm *model, const struct mq_item_features *features,
-                           int32_t ***ret_ids, struct mq_error *err);
-void mq_rank_ids_free(const struct mq_deepfm *model, int32_t **ids);
+enum mq_status mq_rank_ids(const struct mq_deepfm_field *fields, int32_t field_count,
+                           const struct mq_item_features *features, int32_t ***ret_ids,
+                           struct mq_error *err);
+/** NULL allowed. @param columns category fields */
+void mq_rank_ids_free(int32_t **ids, int32_t columns);
 
 /**
  * The scorer of a catalogue: mq_rank_ids, then mq_deepfm_scorer_new. Row = row of features.
