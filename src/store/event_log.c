@@ -1,0 +1,211 @@
+#include "store/event_log.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "store/event_log_backend.h"
+
+#define SESSION_TIMEOUT_MS 10000
+
+static const struct mq_event_log_ops *const backends[] = {
+    &mq_event_log_lmdb_ops,
+};
+
+enum mq_status
+mq_event_log_open(const char *uri, struct mq_event_log **ret_log, struct mq_error *err)
+{
+    const char *colon = strchr(uri, ':');
+    size_t scheme_size = colon != NULL ? (size_t)(colon - uri) : 0;
+    for (size_t i = 0; colon != NULL && i < MQ_COUNT(backends); i++) {
+        const struct mq_event_log_ops *ops = backends[i];
+        if (strlen(ops->scheme) != scheme_size || memcmp(ops->scheme, uri, scheme_size) != 0)
+            continue;
+        struct mq_event_log *log;
+        enum mq_status st = ops->open(colon + 1, &log, err);
+        if (st != MQ_OK)
+            return mq_fail_context(err, st, "cannot open event log '%s'", uri);
+        log->ops = ops;
+        log->uri = mq_strdup(uri);
+        if (log->uri == NULL) {
+            ops->free(log);
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
+        }
+        *ret_log = log;
+        return MQ_OK;
+    }
+    mq_fail(err, MQ_E_CONFIG, "cannot open event log '%s': unknown kind", uri);
+    mq_error_hint(err, "use lmdb:FOLDER or kafka:HOST:PORT");
+    return MQ_E_CONFIG;
+}
+
+void
+mq_event_log_free(struct mq_event_log *log)
+{
+    if (log == NULL)
+        return;
+    char *uri = log->uri;
+    log->ops->free(log);
+    free(uri);
+}
+
+const char *
+mq_event_log_uri(const struct mq_event_log *log)
+{
+    return log->uri;
+}
+
+static enum mq_status
+check_name(const char *what, const char *name, struct mq_error *err)
+{
+    size_t n = strlen(name);
+    bool ok = n >= 1 && n <= MQ_TOPIC_NAME_MAX;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isalnum((unsigned char)name[i]) || strchr("-_.", name[i]) != NULL;
+    if (!ok)
+        return mq_fail(err, MQ_E_RANGE,
+                       "'%.64s' is no %s name (allowed: 1 to %d of A-Z a-z 0-9 - _ .)", name, what,
+                       MQ_TOPIC_NAME_MAX);
+    return MQ_OK;
+}
+
+enum mq_status
+mq_event_log_create_topic(struct mq_event_log *log, const char *topic, int partitions,
+                          struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    if (st == MQ_OK && (partitions < 1 || partitions > MQ_PARTITIONS_MAX))
+        st = mq_fail(err, MQ_E_RANGE, "topic '%s' cannot have %d partitions (allowed: 1 to %d)",
+                     topic, partitions, MQ_PARTITIONS_MAX);
+    return st != MQ_OK ? st : log->ops->create_topic(log, topic, partitions, err);
+}
+
+enum mq_status
+mq_event_log_partitions(struct mq_event_log *log, const char *topic, int *ret_partitions,
+                        struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    return st != MQ_OK ? st : log->ops->partitions(log, topic, ret_partitions, err);
+}
+
+enum mq_status
+mq_event_log_produce(struct mq_event_log *log, const char *topic, const struct mq_new_event *events,
+                     size_t count, int64_t timeout_ms, struct mq_produced *ret_produced,
+                     struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    if (st == MQ_OK && count > MQ_EVENTS_BATCH_MAX)
+        st = mq_fail(err, MQ_E_RANGE, "cannot write %zu events at once (at most %d)", count,
+                     MQ_EVENTS_BATCH_MAX);
+    for (size_t i = 0; st == MQ_OK && i < count; i++) {
+        if (events[i].key_size > MQ_EVENT_KEY_MAX ||
+            events[i].value_size > MQ_EVENT_BYTES_MAX - events[i].key_size)
+            st = mq_fail(err, MQ_E_RANGE,
+                         "event %zu has a key of %zu and a value of %zu bytes (at most %d and %zu)",
+                         i, events[i].key_size, events[i].value_size, MQ_EVENT_KEY_MAX,
+                         MQ_EVENT_BYTES_MAX);
+    }
+    for (size_t i = 0; i < count; i++)
+        ret_produced[i] = (struct mq_produced){st == MQ_OK ? MQ_E_TIMEOUT : st, -1, -1};
+    if (st != MQ_OK || count == 0)
+        return st;
+    return log->ops->produce(log, topic, events, count, timeout_ms, ret_produced, err);
+}
+
+enum mq_status
+mq_event_log_bounds(struct mq_event_log *log, const char *topic, int32_t partition,
+                    int64_t *ret_first, int64_t *ret_end, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    return st != MQ_OK ? st : log->ops->bounds(log, topic, partition, ret_first, ret_end, err);
+}
+
+enum mq_status
+mq_event_log_offset_at(struct mq_event_log *log, const char *topic, int32_t partition,
+                       int64_t time_ms, int64_t *ret_offset, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    return st != MQ_OK ? st : log->ops->offset_at(log, topic, partition, time_ms, ret_offset, err);
+}
+
+enum mq_status
+mq_event_log_trim(struct mq_event_log *log, const char *topic, int64_t time_ms,
+                  int64_t *ret_removed, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    int64_t removed = 0;
+    if (st == MQ_OK)
+        st = log->ops->trim(log, topic, time_ms, &removed, err);
+    if (st == MQ_OK && ret_removed != NULL)
+        *ret_removed = removed;
+    return st;
+}
+
+enum mq_status
+mq_consumer_new(struct mq_event_log *log, const struct mq_consumer_options *options,
+                struct mq_consumer **ret_consumer, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", options->topic, err);
+    if (st == MQ_OK && options->group != NULL)
+        st = check_name("group", options->group, err);
+    if (st != MQ_OK)
+        return st;
+    struct mq_consumer_options copy = *options;
+    copy.topic = mq_strdup(options->topic);
+    copy.group = options->group != NULL ? mq_strdup(options->group) : NULL;
+    if (copy.session_timeout_ms <= 0)
+        copy.session_timeout_ms = SESSION_TIMEOUT_MS;
+    struct mq_consumer *consumer = NULL;
+    if (copy.topic == NULL || (options->group != NULL && copy.group == NULL))
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a consumer");
+    else
+        st = log->ops->consumer_new(log, &copy, &consumer, err);
+    if (st != MQ_OK) {
+        free((char *)copy.topic);
+        free((char *)copy.group);
+        return st;
+    }
+    *ret_consumer = consumer;
+    return MQ_OK;
+}
+
+enum mq_status
+mq_consumer_poll(struct mq_consumer *consumer, size_t max_events, int64_t timeout_ms,
+                 const struct mq_event **ret_events, size_t *ret_count, struct mq_error *err)
+{
+    max_events = MQ_MAX((size_t)1, MQ_MIN(max_events, (size_t)MQ_EVENTS_BATCH_MAX));
+    return consumer->log->ops->poll(consumer, max_events, timeout_ms, ret_events, ret_count, err);
+}
+
+enum mq_status
+mq_consumer_commit(struct mq_consumer *consumer, const struct mq_position *positions, size_t count,
+                   struct mq_error *err)
+{
+    if (consumer->options.group == NULL)
+        return mq_fail(err, MQ_E_USAGE, "a consumer without a group has nothing to commit");
+    return count == 0 ? MQ_OK : consumer->log->ops->commit(consumer, positions, count, err);
+}
+
+enum mq_status
+mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position, struct mq_error *err)
+{
+    return consumer->log->ops->seek(consumer, position, err);
+}
+
+enum mq_status
+mq_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag, struct mq_error *err)
+{
+    return consumer->log->ops->lag(consumer, ret_lag, err);
+}
+
+void
+mq_consumer_close(struct mq_consumer *consumer)
+{
+    if (consumer == NULL)
+        return;
+    char *topic = (char *)consumer->options.topic, *group = (char *)consumer->options.group;
+    consumer->log->ops->consumer_close(consumer);
+    free(topic);
+    free(group);
+}

@@ -1,0 +1,159 @@
+/**
+ * User events, in order: topics of numbered partitions, each an append-only sequence of events at
+ * offsets 0, 1, 2 …; consumer groups share a topic's partitions and remember how far they came.
+ *
+ * A URI picks the back end: `lmdb:PATH` (embedded, several processes of one machine) or
+ * `kafka:HOST:PORT[,HOST:PORT…][?property=value&…]` (any librdkafka property).
+ *
+ * Guarantees, for every back end:
+ *  - an event whose produce call returned MQ_OK is durable, and is delivered to each group at
+ *    least once, in the order of offsets within its partition;
+ *  - a produce that failed may have been written (a time-out tells nothing): events that must not
+ *    double carry an id of their own;
+ *  - a committed offset survives; a group that comes back continues there;
+ *  - a partition belongs to one member of a group at a time; before it passes to another, the
+ *    owner's on_revoked is called (unless it died), and what it commits then counts.
+ *
+ * Events with the same key go to the same partition. Times are when the log took the event.
+ *
+ * Threads: a log may be used from many threads; a consumer from one at a time.
+ * Errors: MQ_E_NOT_FOUND (topic), MQ_E_TIMEOUT, MQ_E_UNREACHABLE, MQ_E_DENIED, MQ_E_CONFLICT (a
+ * commit of a partition that passed to another member), MQ_E_RANGE, MQ_E_IO, MQ_E_NOMEM.
+ */
+#ifndef MQ_STORE_EVENT_LOG_H
+#define MQ_STORE_EVENT_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "marquee/status.h"
+
+/** Largest event with its key, in bytes. */
+#define MQ_EVENT_BYTES_MAX ((size_t)1 << 20)
+#define MQ_EVENT_KEY_MAX 1024
+/** Most events of one produce call, and of one poll. */
+#define MQ_EVENTS_BATCH_MAX 10000
+#define MQ_PARTITIONS_MAX 256
+/** Topic and group names: 1…200 of A-Z a-z 0-9 - _ . */
+#define MQ_TOPIC_NAME_MAX 200
+
+struct mq_event_log;
+struct mq_consumer;
+
+/** An event to be written. All borrowed until the call returns. */
+struct mq_new_event {
+    const void *key; /**< NULL: partitions take turns */
+    size_t key_size;
+    const void *value;
+    size_t value_size;
+};
+
+/** Where a written event is, or why it was not written. */
+struct mq_produced {
+    enum mq_status status;
+    int32_t partition;
+    int64_t offset;
+};
+
+/** An event that was read. Lives until the next call on its consumer. */
+struct mq_event {
+    int32_t partition;
+    int64_t offset;
+    int64_t time_ms; /**< epoch milliseconds when the log took it */
+    const void *key;
+    size_t key_size;
+    const void *value;
+    size_t value_size;
+};
+
+/** The next offset to read in a partition. */
+struct mq_position {
+    int32_t partition;
+    int64_t offset;
+};
+
+/** @param uri copied */
+enum mq_status mq_event_log_open(const char *uri, struct mq_event_log **ret_log,
+                                 struct mq_error *err);
+/** Waits for events that are being written. NULL allowed; consumers must be closed before. */
+void mq_event_log_free(struct mq_event_log *log);
+const char *mq_event_log_uri(const struct mq_event_log *log);
+
+/** Make a topic; an existing one is fine, whatever its partitions. */
+enum mq_status mq_event_log_create_topic(struct mq_event_log *log, const char *topic,
+                                         int partitions, struct mq_error *err);
+
+/** Number of partitions. */
+enum mq_status mq_event_log_partitions(struct mq_event_log *log, const char *topic,
+                                       int *ret_partitions, struct mq_error *err);
+
+/**
+ * Write events; returns when each is durable or refused. Concurrent calls are written together.
+ *
+ * @param ret_produced [count], written also on failure
+ * @return MQ_OK when all are durable, else the status of the first that is not
+ */
+enum mq_status mq_event_log_produce(struct mq_event_log *log, const char *topic,
+                                    const struct mq_new_event *events, size_t count,
+                                    int64_t timeout_ms, struct mq_produced *ret_produced,
+                                    struct mq_error *err);
+
+/** First offset held and the offset the next event will get. */
+enum mq_status mq_event_log_bounds(struct mq_event_log *log, const char *topic, int32_t partition,
+                                   int64_t *ret_first, int64_t *ret_end, struct mq_error *err);
+
+/** First offset whose event was taken at time_ms or later; the end when there is none. */
+enum mq_status mq_event_log_offset_at(struct mq_event_log *log, const char *topic,
+                                      int32_t partition, int64_t time_ms, int64_t *ret_offset,
+                                      struct mq_error *err);
+
+/**
+ * Forget events taken before time_ms. Kafka does this by itself (retention.ms): there a no-op.
+ * @param ret_removed may be NULL
+ */
+enum mq_status mq_event_log_trim(struct mq_event_log *log, const char *topic, int64_t time_ms,
+                                 int64_t *ret_removed, struct mq_error *err);
+
+struct mq_consumer_options {
+    const char *topic;
+    const char *group;          /**< NULL: no group; all partitions, nothing is committed */
+    bool from_latest;           /**< where a group without commits begins; default: the earliest */
+    int64_t session_timeout_ms; /**< a member silent for so long is dead; 0: 10,000 */
+    /** Partitions were given to this member. May be NULL. */
+    void (*on_assigned)(void *context, const struct mq_position *positions, size_t count);
+    /** They are about to pass to another: finish and commit. Called within poll or close. */
+    void (*on_revoked)(void *context, const int32_t *partitions, size_t count);
+    void *context;
+};
+
+/** Join. @param options text copied */
+enum mq_status mq_consumer_new(struct mq_event_log *log, const struct mq_consumer_options *options,
+                               struct mq_consumer **ret_consumer, struct mq_error *err);
+
+/**
+ * Next events, at least one unless the time is over; of one partition in order.
+ * Must be called at least once a session_timeout, or the member loses its partitions.
+ *
+ * @param ret_events borrowed until the next call  @param ret_count 0 when the time was over
+ */
+enum mq_status mq_consumer_poll(struct mq_consumer *consumer, size_t max_events, int64_t timeout_ms,
+                                const struct mq_event **ret_events, size_t *ret_count,
+                                struct mq_error *err);
+
+/** Remember positions for the group, durably. */
+enum mq_status mq_consumer_commit(struct mq_consumer *consumer, const struct mq_position *positions,
+                                  size_t count, struct mq_error *err);
+
+/** Continue elsewhere in an own partition. */
+enum mq_status mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
+                                struct mq_error *err);
+
+/** Events in own partitions that were not read yet. */
+enum mq_status mq_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag,
+                               struct mq_error *err);
+
+/** Leave the group; on_revoked is called first. NULL allowed. */
+void mq_consumer_close(struct mq_consumer *consumer);
+
+#endif

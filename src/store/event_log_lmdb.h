@@ -1,0 +1,63 @@
+/**
+ * Parts of the embedded event log that its two files share: event_log_lmdb.c (topics, writing,
+ * bounds) and event_group_lmdb.c (consumers and groups). Only these include it.
+ *
+ * Databases of the environment:
+ *   "events:<topic>:<partition>"  offset (u64) -> i64 time_ms · u32 key size · key · value
+ *   "topics"                      topic -> u32 partitions
+ *   "ends"                        "<topic>:<partition>" -> u64 next offset (outlives retention)
+ *   "groups"                      "<group>/<topic>/<partition>" -> u64 committed offset
+ *   "members"                     "<group>/<topic>/<member>" -> i64 heartbeat ms · u32 process
+ *   "owners"                      "<group>/<topic>/<partition>" -> member
+ */
+#ifndef MQ_STORE_EVENT_LOG_LMDB_H
+#define MQ_STORE_EVENT_LOG_LMDB_H
+
+#include <pthread.h>
+
+#include "store/event_log_backend.h"
+#include "store/lmdb_environment.h"
+
+struct mq_pending_write;
+
+struct mq_lmdb_log {
+    struct mq_event_log base;
+    struct mq_lmdb *environment;
+    MDB_dbi topics, ends, groups, members, owners;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t written;
+    struct mq_pending_write *first, *last; /* calls that wait to be written */
+    bool writing;                          /* one of them writes for all */
+    uint32_t turn;                         /* partition of the next event without a key */
+};
+
+#define MQ_LMDB_EVENT_HEADER 12
+
+/** Handle of a partition's events. @return MQ_E_NOT_FOUND names the topic */
+enum mq_status mq_lmdb_log_partition(struct mq_lmdb_log *log, const char *topic, int32_t partition,
+                                     MDB_dbi *ret_dbi, struct mq_error *err);
+
+/** Next offset of a partition, within a transaction; LMDB code. */
+int mq_lmdb_log_end(struct mq_lmdb_log *log, MDB_txn *txn, const char *topic, int32_t partition,
+                    uint64_t *ret_end);
+
+/** First offset held, or the end where none is; LMDB code. */
+int mq_lmdb_log_first(MDB_txn *txn, MDB_dbi events, uint64_t end, uint64_t *ret_first);
+
+/* event_group_lmdb.c */
+enum mq_status mq_lmdb_consumer_new(struct mq_event_log *log,
+                                    const struct mq_consumer_options *options,
+                                    struct mq_consumer **ret_consumer, struct mq_error *err);
+enum mq_status mq_lmdb_consumer_poll(struct mq_consumer *consumer, size_t max_events,
+                                     int64_t timeout_ms, const struct mq_event **ret_events,
+                                     size_t *ret_count, struct mq_error *err);
+enum mq_status mq_lmdb_consumer_commit(struct mq_consumer *consumer,
+                                       const struct mq_position *positions, size_t count,
+                                       struct mq_error *err);
+enum mq_status mq_lmdb_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
+                                     struct mq_error *err);
+enum mq_status mq_lmdb_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag,
+                                    struct mq_error *err);
+void mq_lmdb_consumer_close(struct mq_consumer *consumer);
+
+#endif
