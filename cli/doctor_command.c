@@ -36,9 +36,8 @@ struct examination {
 };
 
 /* Add a finding: what was looked at, what was found, and how to mend it ("" when well). */
-static void
-find(struct examination *e, const char *what, enum health health, const char *mend,
-     const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void find(struct examination *e, const char *what, enum health health, const char *mend,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static void
 find(struct examination *e, const char *what, enum health health, const char *mend,
@@ -107,9 +106,9 @@ examine_machine(struct examination *e)
     bool writable = access(folder, W_OK) == 0;
     enum health health = !writable ? HEALTH_BAD : free_bytes < GIB ? HEALTH_WARN : HEALTH_OK;
     find(e, "scratch folder", health,
-         !writable            ? "set TMPDIR to a folder that can be written"
+         !writable          ? "set TMPDIR to a folder that can be written"
          : free_bytes < GIB ? "free some space, or set TMPDIR to a roomier folder"
-                              : "",
+                            : "",
          "%s, %s free%s", folder, bytes, writable ? "" : ", not writable");
 }
 
@@ -155,8 +154,8 @@ examine_engine(struct examination *e)
         find(e, "DuckDB (SQL)", HEALTH_OK, "", "%s", version);
     else
         find(e, "DuckDB (SQL)", HEALTH_BAD,
-             error.hint[0] != '\0' ? error.hint : "run make setup, which fetches its library",
-             "%s", error.message);
+             error.hint[0] != '\0' ? error.hint : "run make setup, which fetches its library", "%s",
+             error.message);
 }
 
 /* Put, read back, and remove a small object; its time tells the store's clock. */
@@ -167,8 +166,8 @@ round_trip(struct mq_object_store *store, const char *key, struct mq_object_info
     static const char text[] = "a probe of marquee doctor; it may be removed\n";
     const char *keys[] = {key};
     struct mq_buffer back = {0};
-    enum mq_status st = mq_object_put(store, key, text, sizeof(text) - 1, MQ_PUT_ALWAYS, NULL,
-                                      NULL, err);
+    enum mq_status st =
+        mq_object_put(store, key, text, sizeof(text) - 1, MQ_PUT_ALWAYS, NULL, NULL, err);
     if (st != MQ_OK)
         return st;
     st = mq_object_get(store, key, &back, err);

@@ -22,9 +22,11 @@ print_done(const struct mq_cli *cli, const struct mq_step_run *step)
     mq_form_bytes((int64_t)step->peak_memory_bytes, peak);
     fprintf(cli->out, "%-*s %sdone%s in %s", NAME_COLUMNS, step->row->name, paint(cli, "\033[32m"),
             paint(cli, "\033[0m"), seconds);
-    if (mq_step_run_rows(step) >= 0) {
-        mq_form_count(mq_step_run_rows(step), rows);
-        fprintf(cli->out, ", %s rows", rows);
+    const char *unit;
+    int64_t count = mq_step_run_rows(step, &unit);
+    if (count >= 0) {
+        mq_form_count(count, rows);
+        fprintf(cli->out, ", %s %s", rows, unit);
     }
     fprintf(cli->out, ", peak %s  (%s)\n", peak, step->reason);
 }

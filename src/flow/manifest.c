@@ -58,11 +58,18 @@ mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX])
 }
 
 int64_t
-mq_step_run_rows(const struct mq_step_run *step)
+mq_step_run_rows(const struct mq_step_run *step, const char **ret_name)
 {
-    for (int i = 0; i < step->report.counter_count; i++)
-        if (strcmp(step->report.counters[i].name, "rows") == 0)
+    static const char *const names[] = {"rows", "users", "items", "actions", "samples", "lines"};
+    for (size_t n = 0; n < MQ_COUNT(names); n++) {
+        for (int i = 0; i < step->report.counter_count; i++) {
+            if (strcmp(step->report.counters[i].name, names[n]) != 0)
+                continue;
+            if (ret_name != NULL)
+                *ret_name = names[n];
             return (int64_t)step->report.counters[i].value;
+        }
+    }
     return -1;
 }
 
@@ -124,7 +131,7 @@ step_json(const struct mq_step_run *step)
     json_object_set_new(entry, "started", instant_json(step->started_ms));
     json_object_set_new(entry, "seconds", json_real(step->seconds));
     if (step->outcome != MQ_STEP_SKIPPED) {
-        int64_t rows = mq_step_run_rows(step);
+        int64_t rows = mq_step_run_rows(step, NULL);
         json_object_set_new(entry, "rows", rows >= 0 ? json_integer(rows) : json_null());
         json_object_set_new(entry, "bytes_read", json_integer(bytes_of(&step->inputs)));
         json_object_set_new(entry, "bytes_written", json_integer(bytes_of(&step->outputs)));

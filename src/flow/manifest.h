@@ -70,8 +70,12 @@ void mq_run_free(struct mq_run *run);
  * hexadecimal); ids sort by time. */
 void mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX]);
 
-/** The figure that says how much a step handled ("rows"), or -1. */
-int64_t mq_step_run_rows(const struct mq_step_run *step);
+/**
+ * The figure that says how much a step handled: the first of its counters among rows, users, items,
+ * actions, samples, lines; -1 where it has none of them.
+ * @param ret_name static; may be NULL
+ */
+int64_t mq_step_run_rows(const struct mq_step_run *step, const char **ret_name);
 
 /** The manifest as JSON. Owned; NULL: no memory. */
 json_t *mq_run_to_json(const struct mq_run *run);

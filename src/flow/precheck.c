@@ -33,7 +33,9 @@ check_input(const struct mq_step_table *table, const struct mq_step_row *row,
         if (!s->exists)
             continue;
         any = s;
-        if (s->size_bytes == 0)
+        /* A CSV file of no rows is a fact; an empty file of any other kind is damage. */
+        bool may_be_empty = (input->flags & MQ_MAY_MISS) != 0 && info->codec == MQ_CODEC_CSV;
+        if (s->size_bytes == 0 && !may_be_empty)
             empty = s;
         if (s->schema_version > info->schema_version) {
             mq_fail(err, MQ_E_UNSUPPORTED,

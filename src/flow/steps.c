@@ -1,11 +1,7 @@
 #include "base/memory.h"
 #include "flow/steps.h"
 /* Until every step is linked in. */
-#pragma weak mq_step_item_preprocessing
-#pragma weak mq_step_user_preprocessing
-#pragma weak mq_step_action_preprocessing
 #pragma weak mq_step_inverted_list
-#pragma weak mq_step_add_item_user_batch
 #pragma weak mq_step_model_update_ub
 #pragma weak mq_step_item_feature_update_batch
 #pragma weak mq_step_model_update_deepfm
@@ -46,19 +42,19 @@ static const struct mq_step_row rows[] = {
      .fn = mq_step_item_preprocessing,
      IN(A(ITEM_BASIC), MAYBE(ITEM_EXPAND)),
      OUT(A(ITEM_CSV), A(ITEM_PARQUET)),
-     .options = "clean", .version = 1, .flags = MQ_STEP_CLEANS},
+     .options = "data", .version = 1, .flags = MQ_STEP_CLEANS},
     {.name = "user-preprocessing",
      .help = "clean the users: one row a user",
      .fn = mq_step_user_preprocessing,
      IN(MAYBE(PROFILE_MAP)),
-     OUT(A(USER_CSV)),
-     .options = "clean", .version = 1, .flags = MQ_STEP_CLEANS},
+     OUT({MQ_ARTIFACT_USER_CSV, MQ_MAY_MISS}),
+     .options = "data", .version = 1, .flags = MQ_STEP_CLEANS},
     {.name = "action-preprocessing",
      .help = "clean the exposure and play logs; keep bad lines aside with their reason",
      .fn = mq_step_action_preprocessing,
-     IN(A(ACTION_LOGS), A(ITEM_PARQUET), A(USER_CSV)),
+     IN(A(ACTION_LOGS), A(ITEM_PARQUET), MAYBE(USER_CSV)),
      OUT(A(ACTION_CSV), A(ACTION_PARQUET), {MQ_ARTIFACT_ACTION_REJECTS, MQ_MAY_MISS}),
-     .options = "clean", .version = 1},
+     .options = "data", .version = 1},
     {.name = "inverted-list",
      .help = "properties of each item; items of each property, best first, by heat and score",
      .fn = mq_step_inverted_list,
@@ -69,7 +65,7 @@ static const struct mq_step_row rows[] = {
     {.name = "add-item-user-batch",
      .help = "give new items and users a code; a code once given never changes",
      .fn = mq_step_add_item_user_batch,
-     IN(A(ITEM_PARQUET), A(USER_CSV), A(ACTION_PARQUET), STATE(RAW_EMBED_ITEM),
+     IN(A(ITEM_PARQUET), MAYBE(ACTION_PARQUET), MAYBE(USER_CSV), STATE(RAW_EMBED_ITEM),
         STATE(EMBED_RAW_ITEM), STATE(RAW_EMBED_USER), STATE(EMBED_RAW_USER)),
      OUT(A(RAW_EMBED_ITEM), A(EMBED_RAW_ITEM), A(RAW_EMBED_USER), A(EMBED_RAW_USER)),
      .options = "", .version = 1},
