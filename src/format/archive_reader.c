@@ -88,8 +88,9 @@ source_read(struct archive *archive, void *context, const void **ret_bytes)
     return (la_ssize_t)got;
 }
 
+/* @param can_seek a zip is then read by its directory only, so a cut one is noticed at once */
 static enum mq_status
-reader_new(const char *name, const struct mq_archive_limits *limits,
+reader_new(const char *name, const struct mq_archive_limits *limits, bool can_seek,
            struct mq_archive_reader **ret_ar, struct mq_error *err)
 {
     size_t size = strlen(name) + 1;
@@ -108,7 +109,10 @@ reader_new(const char *name, const struct mq_archive_limits *limits,
     if (ar->limits.total_bytes_max == 0)
         ar->limits.total_bytes_max = (int64_t)64 << 30;
     archive_read_support_format_tar(ar->archive);
-    archive_read_support_format_zip(ar->archive);
+    if (can_seek)
+        archive_read_support_format_zip_seekable(ar->archive);
+    else
+        archive_read_support_format_zip_streamable(ar->archive);
     archive_read_support_filter_gzip(ar->archive);
     archive_read_support_filter_zstd(ar->archive);
     *ret_ar = ar;
@@ -134,7 +138,7 @@ mq_archive_open(struct mq_reader *reader, const struct mq_archive_limits *limits
                 struct mq_archive_reader **ret_archive, struct mq_error *err)
 {
     struct mq_archive_reader *ar;
-    enum mq_status st = reader_new(reader->name, limits, &ar, err);
+    enum mq_status st = reader_new(reader->name, limits, false, &ar, err);
     if (st != MQ_OK)
         return st;
     ar->source = reader;
@@ -153,7 +157,7 @@ mq_archive_open_memory(const void *bytes, size_t size, const char *name,
                        struct mq_archive_reader **ret_archive, struct mq_error *err)
 {
     struct mq_archive_reader *ar;
-    enum mq_status st = reader_new(name, limits, &ar, err);
+    enum mq_status st = reader_new(name, limits, true, &ar, err);
     if (st != MQ_OK)
         return st;
     return opened(ar, archive_read_open_memory(ar->archive, bytes, size), ret_archive, err);
@@ -170,7 +174,7 @@ mq_archive_open_file(const char *path, const struct mq_archive_limits *limits,
     if (st != MQ_OK)
         return st;
     mq_reader_close(probe);
-    if ((st = reader_new(path, limits, &ar, err)) != MQ_OK)
+    if ((st = reader_new(path, limits, true, &ar, err)) != MQ_OK)
         return st;
     return opened(ar, archive_read_open_filename(ar->archive, path, INPUT_BYTES), ret_archive, err);
 }
