@@ -24,7 +24,8 @@ bracket_depth(const char *text, size_t size)
         } else if (c == '"') {
             in_text = true;
         } else if (c == '[' || c == '{') {
-            deepest = MQ_MAX(deepest, ++depth);
+            depth++;
+            deepest = MQ_MAX(deepest, depth);
             if (deepest > MQ_JSON_DEPTH_MAX)
                 break;
         } else if (c == ']' || c == '}') {

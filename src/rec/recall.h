@@ -58,6 +58,13 @@ enum mq_status mq_recall(const struct mq_snapshot *snapshot, enum mq_program_typ
 /** Whether the user of the last mq_recall (or mq_recall_mark) with this scratch played a row. */
 bool mq_recall_was_played(const struct mq_recall_scratch *scratch, int32_t row);
 
+/**
+ * Merged score and hits of an item that a list of the last mq_recall named, whether it was kept or
+ * cut. False where no list did.
+ */
+bool mq_recall_merged(const struct mq_recall_scratch *scratch, int32_t row, double *ret_score,
+                      int32_t *ret_hits);
+
 /** Note what a user played, as mq_recall does first: for filter and explain alone. */
 void mq_recall_mark(struct mq_recall_scratch *scratch, const struct mq_user_state *user);
 

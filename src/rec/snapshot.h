@@ -37,10 +37,11 @@ struct mq_offer {
     int32_t count;                                   /**< items that may be offered */
     int32_t *hot;                                    /**< [count] by heat, then list order */
     int32_t fresh_count;
-    int32_t *fresh;       /**< [fresh_count] new arrivals in list order */
-    int32_t vector_count; /**< items that have a vector */
-    int32_t *vector_row;  /**< [vector_count] catalogue row, ascending */
-    float *vectors;       /**< float32 [vector_count, 32] row-major, finite */
+    int32_t *fresh;           /**< [fresh_count] new arrivals in list order */
+    int32_t vector_count;     /**< items that have a vector */
+    int32_t *vector_row;      /**< [vector_count] catalogue row, ascending */
+    int32_t *vector_position; /**< [catalogue count] index in vector_row, -1 none */
+    float *vectors;           /**< float32 [vector_count, 32] row-major, finite */
 };
 
 struct mq_snapshot {

@@ -1,0 +1,185 @@
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "format/npy.h"
+#include "rec/heat.h"
+#include "rec/inverted_list_codec.h"
+#include "rec/snapshot.h"
+/* Until the rank features are linked in. */
+#pragma weak mq_deepfm_read
+#pragma weak mq_item_features_free
+#pragma weak mq_item_features_load
+
+struct loading {
+    struct mq_object_store *store;
+    const char *region;
+    unsigned parts;
+};
+
+/* Open an artifact; *ret_reader stays NULL where it is missing and may be. */
+static enum mq_status
+open_part(const struct loading *loading, enum mq_artifact artifact, bool optional,
+          struct mq_reader **ret_reader, struct mq_error *err)
+{
+    struct mq_error own = {0};
+    enum mq_status st = mq_artifact_reader(loading->store, loading->region, artifact,
+                                           MQ_PROGRAM_MOVIE, ret_reader, &own);
+    if (st == MQ_E_NOT_FOUND && (optional || (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)) {
+        mq_log_debug("%s is not there: left out", mq_artifact_info(artifact)->name);
+        return MQ_OK;
+    }
+    if (st != MQ_OK && err != NULL)
+        *err = own;
+    return st;
+}
+
+static enum mq_status
+load_lists(const struct loading *loading, struct mq_snapshot_parts *parts, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_ITEM_HEAT, true, &reader, err);
+    if (st == MQ_OK && reader != NULL) {
+        st = mq_alloc_array((size_t)parts->catalogue->count, sizeof(*parts->heat), &parts->heat,
+                            err);
+        if (st == MQ_OK)
+            st = mq_heat_read(parts->catalogue, reader, parts->heat, err);
+        mq_reader_close(reader);
+    }
+    if (st != MQ_OK)
+        return st;
+    struct mq_error own = {0};
+    st = mq_inverted_lists_load(loading->store, loading->region, parts->catalogue, &parts->lists,
+                                &own);
+    if (st == MQ_E_NOT_FOUND && (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)
+        return MQ_OK;
+    if (st != MQ_OK && err != NULL)
+        *err = own;
+    return st;
+}
+
+static enum mq_status
+load_vectors(const struct loading *loading, struct mq_snapshot_parts *parts, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_ITEM_EMBEDDINGS, false, &reader, err);
+    if (st != MQ_OK || reader == NULL)
+        return st;
+    int64_t rows = 0, columns = 0;
+    st = mq_npy_read_floats(reader, 0, &parts->vectors, &rows, &columns, err);
+    if (st == MQ_OK && columns != MQ_PORTRAIT_DIM)
+        st = mq_fail(err, MQ_E_FORMAT, "'%s': item vectors of %lld numbers (%d are due)",
+                     reader->name, (long long)columns, MQ_PORTRAIT_DIM);
+    if (st == MQ_OK && rows > parts->catalogue->coded_count) {
+        st = mq_fail(err, MQ_E_FORMAT,
+                     "'%s': %lld item vectors, but only %d items have a code: they are of "
+                     "another catalogue",
+                     reader->name, (long long)rows, parts->catalogue->coded_count);
+        mq_error_hint(err, "train again: marquee run --change-type CONTENT");
+    }
+    if (st == MQ_OK)
+        parts->vector_count = (int32_t)rows;
+    mq_reader_close(reader);
+    return st;
+}
+
+static enum mq_status
+load_tower(const struct loading *loading, struct mq_snapshot_parts *parts, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_USER_TOWER, false, &reader, err);
+    if (st == MQ_OK && reader != NULL)
+        st = mq_user_tower_read(reader, &parts->tower, err);
+    mq_reader_close(reader);
+    return st;
+}
+
+static enum mq_status
+load_rank(const struct loading *loading, struct mq_snapshot_parts *parts, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_DEEPFM_MODEL, false, &reader, err);
+    if (st != MQ_OK || reader == NULL)
+        return st;
+    struct mq_deepfm *deepfm = NULL;
+    st = mq_deepfm_read(reader, &deepfm, err);
+    mq_reader_close(reader);
+    if (st != MQ_OK)
+        return st;
+    struct mq_error own = {0};
+    st = mq_item_features_load(loading->store, loading->region, parts->catalogue, &parts->features,
+                               &own);
+    if (st == MQ_OK) {
+        parts->deepfm = deepfm;
+        return MQ_OK;
+    }
+    mq_deepfm_free(deepfm);
+    if (st == MQ_E_NOT_FOUND && (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)
+        return MQ_OK;
+    if (err != NULL)
+        *err = own;
+    return st;
+}
+
+/* Configurations that are missing stand at their defaults: the steps write them on the first run.
+ */
+static enum mq_status
+load_config(const struct loading *loading, struct mq_recall_config *recall,
+            struct mq_filter_config *filter, bool *ret_has_filter, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_RECALL_CONFIG, true, &reader, err);
+    if (st == MQ_OK && reader != NULL) {
+        st = mq_recall_config_read(reader, recall, err);
+        mq_reader_close(reader);
+        reader = NULL;
+    }
+    if (st == MQ_OK)
+        st = open_part(loading, MQ_ARTIFACT_FILTER_CONFIG, true, &reader, err);
+    if (st == MQ_OK && reader != NULL) {
+        st = mq_filter_config_read(reader, filter, err);
+        *ret_has_filter = st == MQ_OK;
+        mq_reader_close(reader);
+    }
+    return st;
+}
+
+enum mq_status
+mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned parts_wanted,
+                 const struct mq_config *config, int64_t now_s, struct mq_pool *pool,
+                 struct mq_snapshot **ret_snapshot, struct mq_error *err)
+{
+    const struct loading loading = {store, region, parts_wanted};
+    struct mq_snapshot_parts parts = {0};
+    struct mq_recall_config recall;
+    struct mq_filter_config filter = {0};
+    bool has_filter = false;
+    mq_recall_config_default(&recall);
+    enum mq_status st = mq_catalogue_load(store, region, &parts.catalogue, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_LISTS) != 0)
+        st = load_lists(&loading, &parts, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_VECTORS) != 0)
+        st = load_vectors(&loading, &parts, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_TOWER) != 0)
+        st = load_tower(&loading, &parts, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_RANK) != 0)
+        st = load_rank(&loading, &parts, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_CONFIG) != 0)
+        st = load_config(&loading, &recall, &filter, &has_filter, err);
+    parts.recall = &recall;
+    parts.filter = has_filter ? &filter : NULL;
+    if (st == MQ_OK)
+        st = mq_snapshot_assemble(&parts, config, now_s, pool, ret_snapshot, err);
+    if (st != MQ_OK) {
+        mq_filter_config_release(&filter);
+        mq_inverted_lists_free(parts.lists);
+        mq_free(parts.heat);
+        mq_free(parts.vectors);
+        mq_user_tower_free(parts.tower);
+        mq_deepfm_free(parts.deepfm);
+        if (parts.features != NULL)
+            mq_item_features_free(parts.features);
+        mq_catalogue_free(parts.catalogue);
+    }
+    return st;
+}
