@@ -100,9 +100,11 @@ measure(const struct settings *s, const struct mq_vector_index *index, const flo
             bench_time_add(&times, mq_clock_monotonic_s() - begin);
     }
     char quality[64];
-    snprintf(quality, sizeof(quality), "{\"recall@%d\": %.4f}", k,
-             truth != NULL ? recall(ids, truth, count, k) : 1.0);
-    bench_emit(work, mq_pool_threads(pool), &times, (double)count, "queries", quality);
+    if (truth != NULL)
+        snprintf(quality, sizeof(quality), "{\"recall@%d\": %.4f}", k,
+                 recall(ids, truth, count, k));
+    bench_emit(work, mq_pool_threads(pool), &times, (double)count, "queries",
+               truth != NULL ? quality : NULL);
     mq_free(ids);
     mq_free(scores);
 }

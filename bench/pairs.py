@@ -1,0 +1,76 @@
+"""What is compared: one entry a measurement. bench/run reads this table.
+
+name      what the table of results calls it
+needs     environments below MARQUEE_PEERS that the peers run in
+prepare   commands run once before, e.g. to write shared input
+marquee   (command, pattern): the best matching line's rate counts
+peers     [(label, command, pattern)]
+goal      least ratio to the best peer, or None
+pin       True: one processor for everybody
+
+A pattern is searched in "<work> threads=<n>" of each JSON line that a command prints; with a
+recall@10 below 0.95 a line does not count. In commands {bin} is the build's bench folder, {scratch} a
+scratch folder, {data} the folder of public data sets (MARQUEE_TEST_DATA), {here} this folder, {ml},
+{torch}, {tf} … the environments' Python.
+"""
+
+ANN_FILES = "--vectors {scratch}/ann.x --queries {scratch}/ann.q"
+ANN_PREPARE = ["{ml} {here}/peers/ann.py --save {scratch}/ann"]
+
+
+def flat(threads):
+    return {
+        "name": f"flat top-100, 100,000 × 32, batch 256, {threads} thread{'s'[: threads > 1]}",
+        "needs": ["ml"],
+        "prepare": ANN_PREPARE,
+        "marquee": (
+            f"{{bin}}/bench_index {ANN_FILES} --kinds flat-batch --threads {threads}",
+            rf"k=100 batch 256 threads={threads}",
+        ),
+        "peers": [
+            (
+                "faiss",
+                f"{{ml}} {{here}}/peers/ann.py --what flat --threads {threads}",
+                r"k=100 batch 256",
+            )
+        ],
+        "goal": 2.0,
+        "pin": threads == 1,
+    }
+
+
+def graph(name, pattern, threads, goal):
+    peer = f"{{ml}} {{here}}/peers/ann.py --threads {threads} --what "
+    return {
+        "name": name,
+        "needs": ["ml"],
+        "prepare": ANN_PREPARE,
+        "marquee": (f"{{bin}}/bench_index {ANN_FILES} --kinds hnsw --threads {threads}", pattern),
+        "peers": [(lib, peer + lib, pattern) for lib in ("faiss", "hnswlib")],
+        "goal": goal,
+        "pin": threads == 1,
+    }
+
+
+PAIRS = {
+    "flat-1": flat(1),
+    "flat-2": flat(2),
+    "flat-single": {
+        "name": "flat top-100, 100,000 × 32, one query a call",
+        "needs": ["ml"],
+        "prepare": ANN_PREPARE,
+        "marquee": (
+            f"{{bin}}/bench_index {ANN_FILES} --kinds flat --threads 1",
+            r"k=100 one query",
+        ),
+        "peers": [
+            ("faiss", "{ml} {here}/peers/ann.py --what flat --threads 1", r"k=100 batch 1 ")
+        ],
+        "goal": None,
+        "pin": True,
+    },
+    "hnsw-1": graph(
+        "HNSW, 100,000 × 32, recall@10 ≥ 0.95, one query a call", r"one query a call", 1, 1.0
+    ),
+    "hnsw-build": graph("HNSW build, M=16, efC=200, 2 threads", r"hnsw build", 2, 1.0),
+}
