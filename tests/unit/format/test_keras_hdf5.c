@@ -190,6 +190,10 @@ files_that_point_elsewhere_are_refused(void **state)
     check_contains(err.message, "no weight 'a/w'");
     golden_path(path, "keras-soft-link.h5");
     check_fails(MQ_E_FORMAT, mq_keras_file_open(path, &file, &err));
+    snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/keras_hdf5/external_storage",
+             getenv("MARQUEE_SOURCE"));
+    check_fails(MQ_E_FORMAT, mq_keras_file_open(path, &file, &err));
+    check_contains(err.message, "points to another file");
     golden_path(path, "no-such-file.h5");
     check_fails(MQ_E_NOT_FOUND, mq_keras_file_open(path, &file, &err));
     golden_path(path, "faiss-flat-l2.index");
