@@ -27,7 +27,6 @@ mq_expand_sheet_create(struct mq_sql *sql, const char *table, struct mq_error *e
     return mq_table_create(sql, table, columns, COLUMN_COUNT, err);
 }
 
-#ifdef MQ_HAVE_XLSX /* the reader is being landed */
 /* Which wanted column each sheet column is. */
 static enum mq_status
 match_header(const struct mq_xlsx_cell *cells, size_t count, const char *key,
@@ -123,15 +122,6 @@ load_sheet(struct mq_sql *sql, const char *table, struct mq_object_store *store,
     mq_reader_close(reader);
     return st != MQ_OK ? mq_fail_context(err, st, "cannot read sheet '%s'", key) : ended;
 }
-
-#else
-static enum mq_status
-load_sheet(struct mq_sql *sql, const char *table, struct mq_object_store *store, const char *key,
-           int64_t *seq, struct mq_error *err)
-{
-    return mq_fail(err, MQ_E_UNSUPPORTED, "'%s': sheets are not read yet", key);
-}
-#endif
 
 enum mq_status
 mq_expand_sheet_load(struct mq_sql *sql, const char *table, struct mq_object_store *store,

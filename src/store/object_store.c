@@ -261,6 +261,25 @@ mq_object_put_file(struct mq_object_store *store, const char *key, const char *p
 }
 
 enum mq_status
+mq_object_put_files(struct mq_object_store *store, const char *const *keys,
+                    const char *const *paths, size_t count, struct mq_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        enum mq_status st = mq_object_key_check(keys[i], err);
+        if (st != MQ_OK)
+            return st;
+    }
+    if (count > 0 && store->ops->put_files != NULL)
+        return store->ops->put_files(store, keys, paths, count, err);
+    for (size_t i = 0; i < count; i++) {
+        enum mq_status st = mq_object_put_file(store, keys[i], paths[i], err);
+        if (st != MQ_OK)
+            return st;
+    }
+    return MQ_OK;
+}
+
+enum mq_status
 mq_object_list(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn,
                void *context, struct mq_error *err)
 {

@@ -413,6 +413,28 @@ file_store_writer(struct mq_object_store *base, const char *key, struct mq_write
     return MQ_OK;
 }
 
+/* Make the writer's partial file hold a local file's bytes: moved within one file system, else
+ * copied. */
+static enum mq_status
+fill_from_file(struct file_object_writer *target, const char *path, struct mq_error *err)
+{
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+        rename(path, target->partial) == 0) {
+        close(target->fd);
+        target->fd = open(target->partial, O_RDWR | O_CLOEXEC);
+        return target->fd >= 0 ? MQ_OK
+                               : mq_fail_errno(err, errno, "cannot open '%s'", target->partial);
+    }
+    struct mq_reader *reader;
+    enum mq_status st = mq_reader_from_file(path, &reader, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_stream_copy(reader, &target->base, err);
+    mq_reader_close(reader);
+    return st;
+}
+
 static enum mq_status
 file_store_put_file(struct mq_object_store *base, const char *key, const char *path,
                     struct mq_error *err)
@@ -421,26 +443,67 @@ file_store_put_file(struct mq_object_store *base, const char *key, const char *p
     enum mq_status st = file_store_writer(base, key, &writer, err);
     if (st != MQ_OK)
         return st;
-    struct file_object_writer *target = (struct file_object_writer *)writer;
-    struct stat info;
-    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
-        rename(path, target->partial) == 0) {
-        /* Moved within one file system: the moved file now is the partial one. */
-        close(target->fd);
-        target->fd = open(target->partial, O_RDWR | O_CLOEXEC);
-        if (target->fd < 0)
-            st = mq_fail_errno(err, errno, "cannot open '%s'", target->partial);
-    } else {
-        struct mq_reader *reader;
-        st = mq_reader_from_file(path, &reader, err);
-        if (st == MQ_OK) {
-            st = mq_stream_copy(reader, writer, err);
-            mq_reader_close(reader);
-        }
-    }
+    st = fill_from_file((struct file_object_writer *)writer, path, err);
     if (st == MQ_OK)
         st = mq_writer_commit(writer, err);
     mq_writer_close(writer);
+    return st;
+}
+
+static enum mq_status
+sync_all(int root, const char *path, struct mq_error *err)
+{
+    return syncfs(root) == 0 ? MQ_OK : mq_fail_errno(err, errno, "cannot sync 'file:%s'", path);
+}
+
+/* Thousands of files: the whole file system is synced once before the renames, so that no name
+ * shows bytes that are not durable, and once after them. */
+static enum mq_status
+file_store_put_files(struct mq_object_store *base, const char *const *keys,
+                     const char *const *paths, size_t count, struct mq_error *err)
+{
+    struct file_store *store = (struct file_store *)base;
+    char **partials = calloc(count, sizeof(*partials));
+    int root;
+    if (partials == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate %zu names", count);
+    enum mq_status st = lock_root(store, LOCK_SH, &root, err);
+    if (st != MQ_OK) {
+        free(partials);
+        return st;
+    }
+    for (size_t i = 0; i < count && st == MQ_OK; i++) {
+        struct mq_writer *writer;
+        st = file_store_writer(base, keys[i], &writer, err);
+        if (st != MQ_OK)
+            break;
+        struct file_object_writer *target = (struct file_object_writer *)writer;
+        st = fill_from_file(target, paths[i], err);
+        stamp(target->fd);
+        partials[i] = mq_strdup(target->partial);
+        if (st == MQ_OK && partials[i] == NULL)
+            st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
+        if (st == MQ_OK)
+            target->partial[0] = '\0'; /* closing leaves it */
+        mq_writer_close(writer);
+    }
+    if (st == MQ_OK)
+        st = sync_all(root, store->root, err);
+    for (size_t i = 0; i < count && st == MQ_OK; i++) {
+        char path[MQ_PATH_MAX];
+        path_of(base, keys[i], path);
+        if (rename(partials[i], path) != 0)
+            st = mq_fail_errno(err, errno, "cannot publish 'file:%s'", path);
+    }
+    if (st == MQ_OK)
+        st = sync_all(root, store->root, err);
+    for (size_t i = 0; i < count; i++) {
+        if (st != MQ_OK && partials[i] != NULL)
+            unlink(partials[i]);
+        free(partials[i]);
+    }
+    free(partials);
+    close(root);
     return st;
 }
 
@@ -634,6 +697,7 @@ const struct mq_object_store_ops mq_object_store_file_ops = {
     .put = file_store_put,
     .writer = file_store_writer,
     .put_file = file_store_put_file,
+    .put_files = file_store_put_files,
     .list = file_store_list,
     .remove = file_store_remove,
 };

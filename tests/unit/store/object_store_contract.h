@@ -274,6 +274,23 @@ contract_copy_delete_file(void **state)
     assert_holds(s->store, "up/loaded", "uploaded");
     check_fails(MQ_E_NOT_FOUND, mq_object_put_file(s->store, "up/2", "/no/such/file", &err));
     assert_lists(s->store, "", "up/loaded:8\n");
+    /* Many at once; a missing one fails. */
+    char second[MQ_PATH_MAX];
+    snprintf(second, sizeof(second), "%s/second", folder);
+    for (int i = 0; i < 2; i++) {
+        file = fopen(i == 0 ? path : second, "w");
+        assert_non_null(file);
+        fprintf(file, "file %d", i);
+        fclose(file);
+    }
+    const char *const many[] = {"m/1", "up/loaded"};
+    const char *const files[] = {path, second};
+    check_ok(mq_object_put_files(s->store, many, files, 2, &err));
+    assert_holds(s->store, "m/1", "file 0");
+    assert_holds(s->store, "up/loaded", "file 1");
+    const char *const missing[] = {"/no/such/file"};
+    check_fails(MQ_E_NOT_FOUND, mq_object_put_files(s->store, many, missing, 1, &err));
+    assert_lists(s->store, "", "m/1:6\nup/loaded:6\n");
     check_ok(mq_fs_remove(folder, &err));
     free(folder);
 }
