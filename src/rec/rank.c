@@ -4,8 +4,6 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-/* Until the rank features are linked in. */
-#pragma weak mq_rank_user_values
 
 struct mq_rank_scratch {
     void *deepfm;

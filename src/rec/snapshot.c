@@ -6,9 +6,6 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-/* Until the rank features are linked in. */
-#pragma weak mq_item_features_free
-#pragma weak mq_rank_scorer_new
 
 /* The part of a list that may be offered, in its order. */
 static enum mq_status
@@ -243,8 +240,7 @@ mq_snapshot_free(struct mq_snapshot *s)
     mq_free(s->vectors);
     mq_user_tower_free(s->tower);
     mq_deepfm_free(s->deepfm);
-    if (s->features != NULL)
-        mq_item_features_free(s->features);
+    mq_item_features_free(s->features);
     mq_filter_config_release(&s->filter);
     mq_catalogue_free(s->catalogue);
     mq_free(s);

@@ -6,10 +6,6 @@
 #include "rec/heat.h"
 #include "rec/inverted_list_codec.h"
 #include "rec/snapshot.h"
-/* Until the rank features are linked in. */
-#pragma weak mq_deepfm_read
-#pragma weak mq_item_features_free
-#pragma weak mq_item_features_load
 
 struct loading {
     struct mq_object_store *store;
@@ -177,8 +173,7 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
         mq_free(parts.vectors);
         mq_user_tower_free(parts.tower);
         mq_deepfm_free(parts.deepfm);
-        if (parts.features != NULL)
-            mq_item_features_free(parts.features);
+        mq_item_features_free(parts.features);
         mq_catalogue_free(parts.catalogue);
     }
     return st;
