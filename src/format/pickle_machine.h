@@ -13,7 +13,8 @@ enum {
     KIND_CLASS = MQ_PICKLE_KIND_COUNT, /* integer: enum pickle_class */
     KIND_DTYPE,                        /* internal: struct pickle_dtype */
     KIND_SHELL,                        /* an ndarray before its state */
-    KIND_TIMEZONE                      /* integer: offset in microseconds */
+    KIND_TIMEZONE,                     /* integer: offset in microseconds */
+    KIND_OUTER                         /* the outermost container of a stream, once replaced */
 };
 
 /* mq_pickle_value.state */
@@ -43,7 +44,8 @@ struct pickle_local {
  * classes, dtypes) are copied aside, and containers are known within their batch only.
  */
 struct pickle_memo {
-    uint32_t *chunks[MQ_PICKLE_MEMO_MAX / MEMO_CHUNK];
+    uint32_t **chunks; /* [chunk_count], NULL where no number was set yet */
+    size_t chunk_count, chunk_capacity;
     uint32_t count; /* distinct numbers set: what MEMOIZE takes next */
     struct pickle_local *locals;
     size_t local_count, local_capacity;

@@ -16,8 +16,9 @@ pickle_memo_free(struct pickle_memo *memo)
 {
     if (memo == NULL)
         return;
-    for (size_t i = 0; i < MQ_COUNT(memo->chunks); i++)
+    for (size_t i = 0; i < memo->chunk_count; i++)
         free(memo->chunks[i]);
+    free(memo->chunks);
     free(memo->locals);
     free(memo->text_values);
     free(memo->kept);
@@ -31,7 +32,17 @@ slot_of(struct pickle_machine *m, uint32_t number, uint32_t **ret_slot)
     if (number >= MQ_PICKLE_MEMO_MAX)
         return pickle_fail(m, MQ_E_RANGE, "memo number %u (allowed: below %u)", number,
                            MQ_PICKLE_MEMO_MAX);
-    uint32_t **chunk = &m->memo->chunks[number / MEMO_CHUNK];
+    struct pickle_memo *memo = m->memo;
+    size_t at = number / MEMO_CHUNK;
+    if (at >= memo->chunk_count) {
+        enum mq_status st =
+            pickle_grow(m, &memo->chunks, &memo->chunk_capacity, at + 1, sizeof(*memo->chunks));
+        if (st != MQ_OK)
+            return st;
+        while (memo->chunk_count <= at)
+            memo->chunks[memo->chunk_count++] = NULL;
+    }
+    uint32_t **chunk = &memo->chunks[at];
     if (*chunk == NULL) {
         enum mq_status st = pickle_charge(m, MEMO_CHUNK * sizeof(uint32_t));
         if (st != MQ_OK)
@@ -157,7 +168,8 @@ enum mq_status
 pickle_memo_get(struct pickle_machine *m, uint32_t number, struct mq_pickle_value **ret_value)
 {
     const struct pickle_memo *memo = m->memo;
-    const uint32_t *chunk = number < MQ_PICKLE_MEMO_MAX ? memo->chunks[number / MEMO_CHUNK] : NULL;
+    size_t at = number / MEMO_CHUNK;
+    const uint32_t *chunk = at < memo->chunk_count ? memo->chunks[at] : NULL;
     uint32_t code = chunk != NULL ? chunk[number % MEMO_CHUNK] : 0;
     uint32_t place = code & PLACE_MASK;
     switch (code & TAG_MASK) {

@@ -73,6 +73,8 @@ pickle_class_name(const struct mq_pickle_value *value)
         return "numpy.dtype";
     case KIND_SHELL:
         return "numpy.ndarray without data";
+    case KIND_OUTER:
+        return "outermost value";
     default:
         return "timezone";
     }

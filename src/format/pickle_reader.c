@@ -133,6 +133,8 @@ pickle_place(struct pickle_machine *m, struct mq_pickle_value *parent,
              struct mq_pickle_value *child)
 {
     if (child->kind >= MQ_PICKLE_KIND_COUNT || (child->state & STATE_TAINTED)) {
+        if (child->kind == KIND_OUTER)
+            return pickle_fail(m, MQ_E_UNSUPPORTED, "the outermost value holds itself");
         if (parent->kind != MQ_PICKLE_TUPLE)
             return pickle_fail(m, MQ_E_UNSUPPORTED, "%s '%s' is not a plain value",
                                child->kind == KIND_CLASS ? "class" : "object",
@@ -309,7 +311,7 @@ emit_batch(struct pickle_machine *m, size_t begin, size_t count)
         kept->state = STATE_KEPT;
         m->stack[0] = kept;
         /* The memo may still know the old place, until the reset below. */
-        outer->state |= STATE_PLACED;
+        outer->kind = KIND_OUTER;
         outer = kept;
     }
     if (st == MQ_OK)

@@ -20,7 +20,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers and arrays a
 #define OUT_BYTES ((size_t)64 << 10)
 #define BATCH_ENTRIES 1000
 #define BATCH_BYTES ((int64_t)64 << 10)
-#define INTERN_SLOTS ((size_t)1 << 17)
+/* The table doubles when half of its slots hold memoised strings. */
+#define INTERN_SLOTS_FIRST ((size_t)1 << 12)
+#define INTERN_SLOTS_LAST ((size_t)1 << 17)
 #define INTERN_WINDOW 8
 #define INTERN_TEXT_MAX 64
 #define DIMS_MAX 8
@@ -56,7 +58,8 @@ struct mq_pickle_writer {
     bool done; /* the one outermost value is complete */
 
     uint32_t memo_count;
-    struct slot *slots; /* [INTERN_SLOTS] */
+    struct slot *slots; /* [slot_count], a power of two */
+    size_t slot_count, interned;
     struct mq_arena text;
     /* memo number + 1 of NumPy's names and of each dtype */
     uint32_t reconstruct_memo, ndarray_memo, dtype_class_memo, dtype_memo[MQ_PICKLE_DTYPE_COUNT];
@@ -73,8 +76,9 @@ mq_pickle_writer_new(struct mq_writer *out, struct mq_pickle_writer **ret_writer
     if (writer != NULL) {
         writer->bytes = malloc(OUT_BYTES);
         void *slots = NULL;
-        if (mq_alloc_array(INTERN_SLOTS, sizeof(*writer->slots), &slots, NULL) == MQ_OK)
+        if (mq_alloc_array(INTERN_SLOTS_FIRST, sizeof(*writer->slots), &slots, NULL) == MQ_OK)
             writer->slots = slots;
+        writer->slot_count = INTERN_SLOTS_FIRST;
     }
     if (writer == NULL || writer->bytes == NULL || writer->slots == NULL) {
         mq_pickle_writer_free(writer);
@@ -336,12 +340,13 @@ find_slot(struct mq_pickle_writer *writer, uint64_t hash, const char *text, size
 {
     struct slot *empty = NULL, *spare = NULL;
     for (size_t i = 0; i < INTERN_WINDOW; i++) {
-        struct slot *slot = &writer->slots[(hash + i) & (INTERN_SLOTS - 1)];
+        struct slot *slot = &writer->slots[(hash + i) & (writer->slot_count - 1)];
         if (slot->hash == hash) {
             if (slot->memo == 0 || (slot->size == size && same_text(slot, text)))
                 return slot;
         } else if (slot->hash == 0) {
-            empty = empty != NULL ? empty : slot;
+            empty = slot; /* slots are never emptied: the string cannot lie further on */
+            break;
         } else if (slot->memo == 0) {
             spare = spare != NULL ? spare : slot;
         }
@@ -350,6 +355,33 @@ find_slot(struct mq_pickle_writer *writer, uint64_t hash, const char *text, size
     if (slot != NULL)
         *slot = (struct slot){0};
     return slot;
+}
+
+/* Double the table; a string that finds no place in its window is interned anew when it returns. */
+static void
+grow_slots(struct mq_pickle_writer *writer)
+{
+    struct slot *old = writer->slots;
+    size_t old_count = writer->slot_count;
+    void *fresh = NULL;
+    if (mq_alloc_array(2 * old_count, sizeof(*old), &fresh, NULL) != MQ_OK)
+        return; /* goes on with the small table: the output is longer, not wrong */
+    writer->slots = fresh;
+    writer->slot_count = 2 * old_count;
+    writer->interned = 0;
+    for (size_t i = 0; i < old_count; i++) {
+        if (old[i].memo == 0)
+            continue;
+        for (size_t k = 0; k < INTERN_WINDOW; k++) {
+            struct slot *slot = &writer->slots[(old[i].hash + k) & (writer->slot_count - 1)];
+            if (slot->hash == 0) {
+                *slot = old[i];
+                writer->interned++;
+                break;
+            }
+        }
+    }
+    mq_free(old);
 }
 
 static void
@@ -389,6 +421,8 @@ put_text(struct mq_pickle_writer *writer, const char *text, size_t size)
     }
     slot->size = (uint8_t)size;
     slot->memo = put_memo(writer);
+    if (++writer->interned > writer->slot_count / 2 && writer->slot_count < INTERN_SLOTS_LAST)
+        grow_slots(writer);
 }
 
 static void
