@@ -11,6 +11,7 @@
 
 static const struct mq_event_log_ops *const backends[] = {
     &mq_event_log_lmdb_ops,
+    &mq_event_log_kafka_ops,
 };
 
 enum mq_status

@@ -51,4 +51,7 @@ struct mq_consumer {
 /** Topics of one LMDB environment (event_log_lmdb.c, event_group_lmdb.c). */
 extern const struct mq_event_log_ops mq_event_log_lmdb_ops;
 
+/** Topics of a Kafka cluster (event_log_kafka.c). */
+extern const struct mq_event_log_ops mq_event_log_kafka_ops;
+
 #endif
