@@ -107,17 +107,26 @@ mq_tower_toeplitz(const struct mq_tower_position *position, int32_t heads, int32
         }
 }
 
-/* The run's rows: history right-aligned in the first 50, then its targets. */
+static size_t
+history_rows(const struct mq_tower_run *run)
+{
+    return (size_t)(HISTORY + run->count - 1);
+}
+
+/* The run's rows: history right-aligned in the first 50, the plays that join it, the targets. */
 static void
 gather_run(const struct mq_tower_batch *batch, const struct mq_tower_run *run, float *rows)
 {
     const float *table = batch->tower->item;
     int32_t length = MQ_MIN(run->before, HISTORY), empty = HISTORY - length;
-    const int32_t *item = batch->item + run->first - length;
+    const int32_t *item = batch->item + run->first - run->gap - length;
     memset(rows, 0, sizeof(float) * (size_t)empty * DIM);
     rows += (size_t)empty * DIM;
-    for (int32_t i = 0; i < length + run->count; i++)
-        memcpy(rows + (size_t)i * DIM, table + (size_t)item[i] * DIM, sizeof(float) * DIM);
+    for (int32_t i = 0; i < length + run->count - 1; i++, rows += DIM)
+        memcpy(rows, table + (size_t)item[i] * DIM, sizeof(float) * DIM);
+    item = batch->item + run->first;
+    for (int32_t j = 0; j < run->count; j++, rows += DIM)
+        memcpy(rows, table + (size_t)item[j] * DIM, sizeof(float) * DIM);
 }
 
 static void
@@ -231,7 +240,7 @@ forward(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
             pool_position(batch, run, rows, pooled);
         memcpy(shard->user_rows + (size_t)r * USER, batch->tower->user + (size_t)run->user * USER,
                sizeof(float) * USER);
-        rows += (size_t)(HISTORY + run->count) * DIM;
+        rows += (history_rows(run) + (size_t)run->count) * DIM;
         n += run->count;
     }
     mq_sgemm_nn(run_count, WIDTH_1, USER, shard->user_rows, layer[0].kernel, 0.0f,
@@ -270,14 +279,14 @@ softmax(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
              shard->scores, (int64_t)width);
     const float *rows = shard->rows;
     for (int32_t r = 0; r < run_count; r++) {
-        rows += HISTORY * DIM;
+        rows += history_rows(&runs[r]) * DIM;
         for (int32_t j = 0; j < runs[r].count; j++, s++, rows += DIM) {
             int32_t target = batch->item[runs[r].first + j], place = shard->item.slot[target];
             shard->own_column[s] = place < m ? place : -1;
             shard->scores[(size_t)s * width + (size_t)m] =
                 kernels->dot(shard->vector + (size_t)s * DIM, rows, DIM) -
                 batch->log_expected[target];
-            shard->weight[s] = batch->weight_factor *
+            shard->weight[s] = batch->weight_factor * runs[r].weight *
                                (batch->weight != NULL ? batch->weight[runs[r].first + j] : 1.0f);
         }
     }
@@ -290,7 +299,7 @@ softmax(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
     rows = shard->rows;
     s = 0;
     for (int32_t r = 0; r < run_count; r++) {
-        rows += HISTORY * DIM;
+        rows += history_rows(&runs[r]) * DIM;
         for (int32_t j = 0; j < runs[r].count; j++, s++, rows += DIM)
             kernels->axpy(shard->scores[(size_t)s * width + (size_t)m], rows,
                           shard->d_vector + (size_t)s * DIM, DIM);
@@ -348,19 +357,19 @@ backward_rows(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
             unpool_mean(run, d_pooled, shard->d_rows);
         else
             unpool_position(shard, batch, run, rows, d_pooled);
-        memset(shard->d_rows + (size_t)(HISTORY + run->count - 1) * DIM, 0, sizeof(float) * DIM);
+        int32_t length = MQ_MIN(run->before, HISTORY);
+        const int32_t *item = batch->item + run->first - run->gap - length;
+        const float *d_row = shard->d_rows + (size_t)(HISTORY - length) * DIM;
+        for (int32_t i = 0; i < length + run->count - 1; i++, d_row += DIM)
+            kernels->add(d_row, mq_row_gradient_at(&shard->item, item[i]), DIM);
+        item = batch->item + run->first;
         for (int32_t j = 0; j < run->count; j++, s++)
             kernels->axpy(shard->scores[(size_t)s * width + width - 1],
                           shard->vector + (size_t)s * DIM,
-                          shard->d_rows + (size_t)(HISTORY + j) * DIM, DIM);
-        int32_t length = MQ_MIN(run->before, HISTORY);
-        const int32_t *item = batch->item + run->first - length;
-        const float *d_row = shard->d_rows + (size_t)(HISTORY - length) * DIM;
-        for (int32_t i = 0; i < length + run->count; i++, d_row += DIM)
-            kernels->add(d_row, mq_row_gradient_at(&shard->item, item[i]), DIM);
+                          mq_row_gradient_at(&shard->item, item[j]), DIM);
         kernels->add(shard->user_rows + (size_t)r * USER,
                      mq_row_gradient_at(&shard->user, run->user), USER);
-        rows += (size_t)(HISTORY + run->count) * DIM;
+        rows += (history_rows(run) + (size_t)run->count) * DIM;
     }
 }
 

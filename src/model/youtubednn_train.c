@@ -346,7 +346,8 @@ batch_weight(const struct trainer *t, const struct mq_tower_shard_runs *parts, i
             const struct mq_tower_run *run = &parts[s].runs[r];
             for (int32_t j = 0; j < run->count; j++) {
                 t->target[n++] = data->item[run->first + j];
-                sum += data->weight != NULL ? (double)data->weight[run->first + j] : 1.0;
+                sum += (double)run->weight *
+                       (data->weight != NULL ? (double)data->weight[run->first + j] : 1.0);
             }
         }
     *ret_targets = n;
@@ -560,7 +561,8 @@ static enum mq_status
 check_options(const struct mq_youtubednn_options *o, struct mq_error *err)
 {
     if (o->run < 1 || o->run > MQ_TOWER_RUN_MAX || o->batch < 1 || o->negatives < 1 ||
-        o->epochs < 1 || o->heads < 1 || o->heads > MQ_TOWER_HEADS_MAX)
+        o->epochs < 1 || o->gap_plays < 1 || o->gap_plays > 200 || o->heads < 1 ||
+        o->heads > MQ_TOWER_HEADS_MAX)
         return mq_fail(err, MQ_E_RANGE,
                        "cannot train YoutubeDNN with runs of %d samples (allowed: 1 to %d), "
                        "batches of %d, %d negatives, %d epochs (allowed: at least 1), %d heads "

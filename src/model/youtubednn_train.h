@@ -38,6 +38,9 @@ struct mq_youtubednn_options {
     float rate_end;           /**< at the last epoch's end, as a share of `rate` (cosine) */
     float l2;                 /**< on touched embedding rows */
     float user_dropout;       /**< share of runs trained as an unknown user */
+    float user_balance;       /**< 0: plays count alike; 1: users count alike */
+    float gap_share;          /**< share of runs that leave plays out before their targets */
+    int32_t gap_plays;        /**< at most so many */
     float user_deviation;     /**< standard deviation of the initial user embeddings */
     float item_deviation;     /**< standard deviation of the initial item embeddings */
 };
