@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "emit.h"
 #include "model/youtubednn_train.h"
 
 struct sequences {
@@ -99,10 +99,8 @@ run(const char *path, const struct mq_config *config, struct mq_error *err)
         st = mq_alloc_array((size_t)s.user_count, sizeof(int32_t), &codes, err);
     if (st == MQ_OK)
         st = mq_pool_new((int)mq_config_int(config, "run.threads"), &pool, err);
-    struct mq_youtubednn_data data = {.user_count = s.user_count,
-                                      .item_count = s.item_count,
-                                      .offset = offset,
-                                      .item = item};
+    struct mq_youtubednn_data data = {
+        .user_count = s.user_count, .item_count = s.item_count, .offset = offset, .item = item};
     if (st == MQ_OK)
         st = mq_youtubednn_train(&data, &options, (uint64_t)mq_config_int(config, "run.seed"), pool,
                                  &tower, &report, err);
@@ -113,17 +111,20 @@ run(const char *path, const struct mq_config *config, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_leave_one_out(s.user_count, s.item_count, MQ_TOWER_DIM, vectors, tower->item,
                               target, offset, item, pool, &test, err);
-    if (st == MQ_OK)
-        printf("{\"peer\":\"marquee-youtubednn\",\"pooling\":\"%s\",\"threads\":%d,"
-               "\"samples\":%lld,\"epochs\":%d,\"best_epoch\":%d,\"seconds\":%.3f,"
-               "\"rate\":%.0f,\"unit\":\"samples/s\",\"loss\":%.4f,\"HR@50\":%.4f,"
-               "\"HR@50_excl_hist\":%.4f,\"HR@10\":%.4f,\"HR@10_excl_hist\":%.4f,"
-               "\"NDCG@10\":%.4f,\"NDCG@10_excl_hist\":%.4f,\"peak_rss_mb\":%.1f}\n",
-               mq_config_text(config, "youtubednn.pooling"), mq_pool_threads(pool),
-               (long long)report.samples, report.epochs, report.best_epoch, report.seconds,
-               (double)report.samples * report.epochs / report.seconds, report.loss, test.hit_50[0],
-               test.hit_50[1], test.hit_10[0], test.hit_10[1], test.ndcg_10[0], test.ndcg_10[1],
-               (double)mq_memory_peak_bytes() / 1e6);
+    if (st == MQ_OK) {
+        char work[128], quality[256];
+        struct bench_times times = {0};
+        bench_time_add(&times, report.seconds / MQ_MAX(report.epochs, 1));
+        snprintf(work, sizeof(work), "train %s batch %d negatives %d",
+                 mq_config_text(config, "youtubednn.pooling"), options.batch, options.negatives);
+        snprintf(quality, sizeof(quality),
+                 "{\"HR@50\": %.4f, \"HR@50_excl_hist\": %.4f, \"HR@10\": %.4f, "
+                 "\"HR@10_excl_hist\": %.4f, \"NDCG@10\": %.4f, \"NDCG@10_excl_hist\": %.4f, "
+                 "\"loss\": %.4f, \"epochs\": %d}",
+                 test.hit_50[0], test.hit_50[1], test.hit_10[0], test.hit_10[1], test.ndcg_10[0],
+                 test.ndcg_10[1], report.loss, report.epochs);
+        bench_emit(work, mq_pool_threads(pool), &times, (double)report.samples, "samples", quality);
+    }
     mq_user_tower_free(tower);
     mq_pool_free(pool);
     free(s.offset);

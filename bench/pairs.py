@@ -52,7 +52,37 @@ def graph(name, pattern, threads, goal):
     }
 
 
+SEQUENCES = ["{ml} {here}/peers/sequences.py {data} {scratch}/sequences.txt"]
+# The literal form with the peers' settings, and one epoch's samples of each user's run together.
+LITERAL = (
+    "{bin}/bench_youtubednn {scratch}/sequences.txt youtubednn.pooling=mean youtubednn.batch=512 "
+    "youtubednn.negatives=100 youtubednn.validation_users=0 youtubednn.rate=0.001 "
+    "youtubednn.epochs=3"
+)
+
+
+def tower_training(label, needs, command, goal):
+    return {
+        "name": f"YoutubeDNN training, mean pooling, batch 512, 100 negatives, beside {label}",
+        "needs": ["ml"] + needs,
+        "prepare": SEQUENCES,
+        "marquee": (LITERAL + " run.threads=2", r"batch 512 negatives 100 threads=2"),
+        "peers": [(label, command, r"batch 512 negatives 100 threads=2")],
+        "goal": goal,
+        "pin": False,
+    }
+
+
 PAIRS = {
+    "tower-torch": tower_training(
+        "torch", ["torch"], "{torch} {here}/peers/youtubednn_torch.py {scratch}/sequences.txt", 5.0
+    ),
+    "tower-deepmatch": tower_training(
+        "deepmatch",
+        ["tf"],
+        "{tf} {here}/peers/youtubednn_deepmatch.py {scratch}/sequences.txt --limit 400000",
+        10.0,
+    ),
     "flat-1": flat(1),
     "flat-2": flat(2),
     "flat-single": {
