@@ -12,7 +12,7 @@ from numpy.lib import format as npy
 
 def arrays():
     yield "f4", (1, 0), np.arange(6, dtype="<f4").reshape(2, 3) / 4
-    yield "f8-big", (1, 0), np.arange(6, dtype=">f8").reshape(2, 3) / 4
+    yield "f8-big", (1, 0), (np.arange(6).reshape(2, 3) / 4).astype(">f8")
     yield "i4-fortran", (2, 0), np.asfortranarray(np.arange(24, dtype="<i4").reshape(2, 3, 4))
     yield "i8-big-fortran", (3, 0), np.asfortranarray(np.arange(6, dtype=">i8").reshape(2, 3))
     yield "u1", (3, 0), np.arange(5, dtype="u1")
