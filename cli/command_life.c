@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/progress.h"
 #include "cli/command_table.h"
 #include "config/config_sources.h"
+#include "format/json.h"
 
 static const struct mq_flag *
 require_flag(const struct mq_cli *cli, const char *name)
@@ -106,11 +106,14 @@ mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *
 {
     if (document == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the JSON document");
-    int failed = json_dumpf(document, cli->out, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_json_dump(document, MQ_JSON_INDENTED, &text, err);
     json_decref(document);
-    if (failed != 0 || fputc('\n', cli->out) == EOF)
-        return mq_fail(err, MQ_E_IO, "cannot write to standard output");
-    return MQ_OK;
+    if (st == MQ_OK &&
+        (fwrite(text.data, 1, text.size, cli->out) != text.size || fputc('\n', cli->out) == EOF))
+        st = mq_fail(err, MQ_E_IO, "cannot write to standard output");
+    mq_buffer_release(&text);
+    return st;
 }
 
 enum mq_status

@@ -29,6 +29,7 @@ static const struct {
     {".safetensors", "safetensors", mq_inspect_safetensors},
     {".onnx", "ONNX", mq_inspect_onnx},
     {".parquet", "Parquet", mq_inspect_parquet},
+    {".xlsx", "workbook", mq_inspect_xlsx},
     {".csv", "CSV", mq_inspect_csv},
     {".tsv", "CSV", mq_inspect_csv},
     {".dat", "CSV", mq_inspect_csv},

@@ -25,8 +25,9 @@ options_changed(const json_t *before, const json_t *now, struct mq_decision *dec
             return true;
         }
         if (!json_equal(old, value)) {
-            snprintf(decision->reason, sizeof(decision->reason), "option %s changed from %s to %s",
-                     name, json_string_value(old), json_string_value(value));
+            snprintf(decision->reason, sizeof(decision->reason), "%s%s changed from %s to %s",
+                     strcmp(name, MQ_OPTION_DAY) == 0 ? "" : "option ", name,
+                     json_string_value(old), json_string_value(value));
             return true;
         }
     }

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "flow/current_run.h"
 #include "flow/decision.h"
+#include "flow/leftovers.h"
 #include "flow/peak_memory.h"
 #include "flow/precheck.h"
 #include "flow/run_lock.h"
@@ -130,7 +131,7 @@ decide(struct runner *runner, struct attempt *attempt, struct mq_decision *decis
     if (st != MQ_OK)
         return st;
     struct mq_artifact_states *known = known_states(runner, attempt->record);
-    attempt->options = mq_step_options(row, runner->config);
+    attempt->options = mq_step_options(row, runner->config, runner->run->now_s);
     if (known == NULL || attempt->options == NULL) {
         free(known);
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the state of step '%s'", row->name);
@@ -174,9 +175,7 @@ call_step(struct runner *runner, struct mq_step_run *step, struct mq_error *err)
         context.shard_count = 1;
     }
     mq_peak_memory_reset();
-    st = step->row->fn != NULL
-             ? step->row->fn(&context, err)
-             : mq_fail(err, MQ_E_UNSUPPORTED, "%s is not built into this Marquee", step->row->name);
+    st = step->row->fn(&context, err);
     step->peak_memory_bytes = mq_memory_peak_bytes();
     struct mq_error ignored;
     if (mq_fs_remove(scratch, &ignored) != MQ_OK)
@@ -517,7 +516,9 @@ static enum mq_status
 run_under_lock(struct runner *runner, struct mq_error *err)
 {
     struct mq_run *run = runner->run;
-    enum mq_status st = mq_current_run_begin(runner->store, runner->region, run, err);
+    enum mq_status st = mq_leftovers_sweep(runner->store, runner->region, NULL, err);
+    if (st == MQ_OK)
+        st = mq_current_run_begin(runner->store, runner->region, run, err);
     if (st == MQ_OK)
         st = mq_manifest_write(runner->store, runner->region, run, err);
     if (st != MQ_OK)

@@ -31,8 +31,12 @@ struct mq_step_record {
 /** Empty record allowed. */
 void mq_step_record_release(struct mq_step_record *record);
 
-/** Values of the options that shape a step. Owned; NULL: no memory. */
-json_t *mq_step_options(const struct mq_step_row *row, const struct mq_config *config);
+/** Name under which mq_step_options keeps the day of a MQ_STEP_DAILY step. */
+#define MQ_OPTION_DAY "the day"
+
+/** Values of the options that shape a step, and its day. Owned; NULL: no memory. */
+json_t *mq_step_options(const struct mq_step_row *row, const struct mq_config *config,
+                        int64_t now_s);
 
 /**
  * Read a step's record; `exists` false when there is none.

@@ -1,16 +1,5 @@
 #include "base/memory.h"
 #include "flow/steps.h"
-/* Until every step is linked in. */
-#pragma weak mq_step_inverted_list
-#pragma weak mq_step_model_update_ub
-#pragma weak mq_step_item_feature_update_batch
-#pragma weak mq_step_model_update_deepfm
-#pragma weak mq_step_portrait_batch
-#pragma weak mq_step_weight_update_batch
-#pragma weak mq_step_recall_batch
-#pragma weak mq_step_rank_batch
-#pragma weak mq_step_filter_batch
-
 /* Rows read like the text of the design: what goes in, what comes out. */
 #define IN(...)                                                                                    \
     .inputs = (const struct mq_step_artifact[]){__VA_ARGS__},                                      \
@@ -78,7 +67,7 @@ static const struct mq_step_row rows[] = {
     {.name = "item-feature-update-batch",
      .help = "feature columns of each item, for DeepFM",
      .fn = mq_step_item_feature_update_batch,
-     IN(A(PROPERTY_DICT), A(ITEM_PARQUET), A(ITEM_EMBEDDINGS), A(RAW_EMBED_ITEM)),
+     IN(A(ITEM_PARQUET), A(ITEM_EMBEDDINGS), A(RAW_EMBED_ITEM)),
      OUT(A(ITEM_FEATURES)),
      .options = "", .version = 1},
     {.name = "model-update-deepfm",
@@ -91,39 +80,41 @@ static const struct mq_step_row rows[] = {
     {.name = "portrait-batch",
      .help = "the portrait of each user: liked categories, directors, actors, languages; vector",
      .fn = mq_step_portrait_batch,
-     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(PROPERTY_DICT), A(USER_TOWER), A(RAW_EMBED_USER),
-        A(RAW_EMBED_ITEM), CACHE(PORTRAIT)),
+     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(RAW_EMBED_ITEM), A(RAW_EMBED_USER), A(USER_TOWER)),
      OUT(A(PORTRAIT)),
      .options = "portrait", .version = 1},
     {.name = "weight-update-batch",
-     .help = "weights of the recall channels, from what was clicked among what was shown",
+     .help = "weights of the recall channels, from what was played among what was shown",
      .fn = mq_step_weight_update_batch,
-     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), STATE(RECALL_CONFIG)),
+     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(RAW_EMBED_ITEM), A(RAW_EMBED_USER),
+        STATE(RECALL_CONFIG)),
      OUT(A(RECALL_CONFIG)),
-     .options = "weight recall", .version = 1},
+     .options = "weights", .version = 1},
     {.name = "recall-batch",
      .help = "candidates of each user from all channels",
      .fn = mq_step_recall_batch,
-     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(ITEM_INDEX), A(RAW_EMBED_ITEM), A(EMBED_RAW_ITEM),
-        A(RAW_EMBED_USER), A(PORTRAIT), A(RECALL_CONFIG), A(PROPERTY_DICT), A(LIST_CATEGORY),
-        A(LIST_DIRECTOR), A(LIST_ACTOR), A(LIST_LANGUAGE), A(LIST_LEVEL), A(LIST_YEAR),
-        A(ITEM_HEAT)),
+     IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(RAW_EMBED_ITEM), A(RAW_EMBED_USER),
+        A(ITEM_EMBEDDINGS), A(PORTRAIT), A(RECALL_CONFIG), A(LIST_CATEGORY), A(LIST_DIRECTOR),
+        A(LIST_ACTOR), A(LIST_LANGUAGE), A(LIST_LEVEL), A(LIST_YEAR), A(ITEM_HEAT)),
      OUT(A(RECALL_RESULT)),
-     .options = "recall index", .version = 1, .flags = MQ_STEP_SHARDS},
+     .options = "recall filter heat.new_bonus", .version = 1,
+     .flags = MQ_STEP_SHARDS | MQ_STEP_DAILY},
     {.name = "rank-batch",
      .help = "the probability of a play for each user's candidates",
      .fn = mq_step_rank_batch,
-     IN(A(RECALL_RESULT), A(ITEM_FEATURES), A(PORTRAIT), A(DEEPFM_MODEL), A(ITEM_PARQUET),
-        A(RAW_EMBED_ITEM), A(RAW_EMBED_USER)),
+     IN(A(RECALL_RESULT), A(PORTRAIT), A(ITEM_PARQUET), A(RAW_EMBED_ITEM), A(ITEM_FEATURES),
+        A(DEEPFM_MODEL)),
      OUT(A(RANK_RESULT)),
-     .options = "rank", .version = 1, .flags = MQ_STEP_SHARDS},
+     .options = "", .version = 1, .flags = MQ_STEP_SHARDS},
     {.name = "filter-batch",
      .help = "the list of each user: seen, licence, territory and level left out, then diversity",
      .fn = mq_step_filter_batch,
-     IN(A(RECALL_RESULT), A(RANK_RESULT), A(ACTION_PARQUET), A(ITEM_PARQUET), A(PROPERTY_DICT),
-        A(LIST_CATEGORY), A(RAW_EMBED_ITEM), STATE(FILTER_CONFIG)),
+     IN(A(RECALL_RESULT), A(RANK_RESULT), A(ACTION_PARQUET), A(ITEM_PARQUET), A(RAW_EMBED_ITEM),
+        A(RAW_EMBED_USER), A(RECALL_CONFIG), A(LIST_CATEGORY), A(LIST_DIRECTOR), A(LIST_ACTOR),
+        A(LIST_LANGUAGE), A(LIST_LEVEL), A(LIST_YEAR), A(ITEM_HEAT), STATE(FILTER_CONFIG)),
      OUT(A(FILTER_RESULT), A(FILTER_CONFIG)),
-     .options = "filter run.seed", .version = 1, .flags = MQ_STEP_SHARDS},
+     .options = "filter heat.new_bonus run.seed", .version = 1,
+     .flags = MQ_STEP_SHARDS | MQ_STEP_DAILY},
 };
 
 /* item- and user-preprocessing clean raw input, so a workflow that reads their outputs brings them

@@ -34,6 +34,7 @@ struct mq_step_artifact {
     (1u << 0)                    /**< cheap upkeep of raw input: every workflow that reads its     \
                                       outputs brings it up to date first */
 #define MQ_STEP_SHARDS (1u << 1) /**< works on a share of the users when --shard is given */
+#define MQ_STEP_DAILY (1u << 2)  /**< looks at licence windows: runs again on another UTC day */
 
 struct mq_step_row {
     const char *name; /**< "recall-batch" */

@@ -1,5 +1,8 @@
 #include "fake_steps.h"
 
+#include <time.h>
+#include <utime.h>
+
 #include "base/cancel.h"
 #include "base/log.h"
 #include "flow/run_document.h"
@@ -291,6 +294,32 @@ test_unknown_schema_is_refused(void **state)
 }
 
 static void
+test_leftovers_of_dead_writers_go(void **state)
+{
+    struct bench *bench = *state;
+    struct mq_error err;
+    put_text(bench, CATALOGUE, "film");
+    /* A number that no process can have, one that runs, and one that wrote just now. */
+    static const char *const names[] = {"a.csv.999999999-0.partial", "b.csv.1-0.partial",
+                                        "c.csv.999999999-1.partial", "d.partial"};
+    char path[MQ_PATH_MAX];
+    for (size_t i = 0; i < MQ_COUNT(names); i++) {
+        snprintf(path, sizeof(path), "%s/" REGION "/%s", bench->folder, names[i]);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fclose(file);
+        struct utimbuf old = {.actime = 1, .modtime = i == 2 ? time(NULL) : 1};
+        assert_int_equal(utime(path, &old), 0);
+    }
+    check_ok(bench_run(bench, (struct mq_run_request){0}, &err));
+    static const bool stays[] = {false, true, true, true};
+    for (size_t i = 0; i < MQ_COUNT(names); i++) {
+        snprintf(path, sizeof(path), "%s/" REGION "/%s", bench->folder, names[i]);
+        assert_int_equal(mq_fs_exists(path), stays[i]);
+    }
+}
+
+static void
 test_jobs_give_the_same(void **state)
 {
     struct bench *bench = *state;
@@ -354,6 +383,7 @@ main(void)
         TEST(test_lock_of_a_dead_process_is_taken_over),
         TEST(test_dead_run_lends_its_instant),
         TEST(test_unknown_schema_is_refused),
+        TEST(test_leftovers_of_dead_writers_go),
         TEST(test_jobs_give_the_same),
         TEST(test_cancelled_run_is_kept_apart),
         TEST(test_shards_have_their_own_records),

@@ -1,0 +1,290 @@
+/* recommend, explain, similar, portrait: the adviser's documents, laid out for people. */
+#include <jansson.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/terminal_table.h"
+#include "flow/adviser.h"
+
+#define TITLE_COLUMNS 40
+
+static enum mq_status
+open_adviser(struct mq_cli *cli, struct mq_adviser **ret_adviser, struct mq_error *err)
+{
+    struct mq_object_store *store;
+    struct mq_pool *pool;
+    enum mq_status st = mq_cli_store(cli, &store, err);
+    if (st == MQ_OK)
+        st = mq_cli_pool(cli, &pool, err);
+    if (st == MQ_OK)
+        st = mq_adviser_open(store, mq_cli_region(cli), cli->config, pool, ret_adviser, err);
+    return st;
+}
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static double
+number_of(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+/* "Heat (1995)", or the id where the title is unknown. */
+static void
+title_cell(struct mq_table *table, const json_t *item)
+{
+    const char *title = text_of(item, "title");
+    if (*title == '\0')
+        title = text_of(item, "item");
+    const json_t *year = json_object_get(item, "year");
+    /* Many catalogues carry the year in the title already. */
+    char suffix[32] = "";
+    if (json_is_integer(year))
+        snprintf(suffix, sizeof(suffix), "(%lld)", (long long)json_integer_value(year));
+    bool repeat = *suffix == '\0' || strstr(title, suffix) != NULL;
+    mq_table_cell(table, "%s%s%s", title, repeat ? "" : " ", repeat ? "" : suffix);
+}
+
+static enum mq_language
+language_of(const struct mq_cli *cli)
+{
+    return strcmp(mq_cli_text(cli, "--language"), "zh") == 0 ? MQ_LANGUAGE_CHINESE
+                                                             : MQ_LANGUAGE_ENGLISH;
+}
+
+static enum mq_status
+print_recommendations(struct mq_cli *cli, const json_t *document, bool reasons,
+                      struct mq_error *err)
+{
+    const json_t *items = json_object_get(document, "items");
+    if (!json_is_true(json_object_get(document, "known")))
+        fprintf(cli->out, "user %s has no plays: what is hot and new\n", text_of(document, "user"));
+    if (json_array_size(items) == 0) {
+        fprintf(cli->out, "nothing of type %s can be offered\n", text_of(document, "type"));
+        return MQ_OK;
+    }
+    struct mq_table table = {0};
+    mq_table_column(&table, "", true);
+    mq_table_column(&table, "item", false);
+    mq_table_column(&table, "title", false);
+    mq_table_column(&table, "score", true);
+    mq_table_column(&table, "play", true);
+    mq_table_column(&table, "channel", false);
+    if (reasons)
+        mq_table_column(&table, "why", false);
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        mq_table_cell(&table, "%zu", i + 1);
+        mq_table_cell(&table, "%s", text_of(item, "item"));
+        title_cell(&table, item);
+        mq_table_cell(&table, "%.2f", number_of(item, "score"));
+        if (json_object_get(item, "probability") != NULL)
+            mq_table_cell(&table, "%.3f", number_of(item, "probability"));
+        else
+            mq_table_cell(&table, "–");
+        mq_table_cell(&table, "%s", text_of(item, "channel"));
+        if (reasons)
+            mq_table_cell(&table, "%s", text_of(item, "reason"));
+    }
+    enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    return st;
+}
+
+static enum mq_status
+run_recommend(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_adviser *adviser;
+    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st != MQ_OK)
+        return st;
+    bool reasons = mq_cli_given(cli, "--explain");
+    enum mq_program_type type =
+        strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
+    json_t *document = NULL;
+    st = mq_adviser_recommend(adviser, mq_cli_positional(cli, 0), type, (int)mq_cli_int(cli, "--n"),
+                              reasons, language_of(cli), &document, err);
+    mq_adviser_close(adviser);
+    if (st != MQ_OK || cli->json)
+        return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
+    st = print_recommendations(cli, document, reasons, err);
+    json_decref(document);
+    return st;
+}
+
+static enum mq_status
+print_explanation(struct mq_cli *cli, const json_t *document)
+{
+    fprintf(cli->out, "%s for user %s: %s\n",
+            *text_of(document, "title") != '\0' ? text_of(document, "title")
+                                                : text_of(document, "item"),
+            text_of(document, "user"), text_of(document, "verdict"));
+    fprintf(cli->out, "%s\n", text_of(document, "reason"));
+    size_t i;
+    json_t *line;
+    json_array_foreach(json_object_get(document, "detail"), i, line)
+        fprintf(cli->out, "  %s\n", json_string_value(line));
+    return MQ_OK;
+}
+
+static enum mq_status
+run_explain(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_adviser *adviser;
+    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st != MQ_OK)
+        return st;
+    json_t *document = NULL;
+    st = mq_adviser_explain(adviser, mq_cli_positional(cli, 0), mq_cli_positional(cli, 1),
+                            language_of(cli), &document, err);
+    mq_adviser_close(adviser);
+    if (st != MQ_OK || cli->json)
+        return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
+    st = print_explanation(cli, document);
+    json_decref(document);
+    return st;
+}
+
+static enum mq_status
+run_similar(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_adviser *adviser;
+    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st != MQ_OK)
+        return st;
+    json_t *document = NULL;
+    st = mq_adviser_similar(adviser, mq_cli_positional(cli, 0), (int)mq_cli_int(cli, "--n"),
+                            &document, err);
+    mq_adviser_close(adviser);
+    if (st != MQ_OK || cli->json)
+        return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
+    struct mq_table table = {0};
+    mq_table_column(&table, "item", false);
+    mq_table_column(&table, "title", false);
+    mq_table_column(&table, "similarity", true);
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(document, "items"), i, item)
+    {
+        mq_table_cell(&table, "%s", text_of(item, "item"));
+        title_cell(&table, item);
+        mq_table_cell(&table, "%.3f", number_of(item, "similarity"));
+    }
+    st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    json_decref(document);
+    return st;
+}
+
+static enum mq_status
+run_portrait(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_adviser *adviser;
+    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st != MQ_OK)
+        return st;
+    json_t *document = NULL;
+    st = mq_adviser_portrait(adviser, mq_cli_positional(cli, 0), (int)mq_cli_int(cli, "--n"),
+                             &document, err);
+    mq_adviser_close(adviser);
+    if (st != MQ_OK || cli->json)
+        return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
+    fprintf(cli->out, "user %s: %lld plays", text_of(document, "user"),
+            (long long)number_of(document, "plays"));
+    if (*text_of(document, "last_play") != '\0')
+        fprintf(cli->out, ", the last %s", text_of(document, "last_play"));
+    fputs("\n\n", cli->out);
+    struct mq_table table = {0};
+    mq_table_column(&table, "property", false);
+    mq_table_column(&table, "value", false);
+    mq_table_column(&table, "score", true);
+    const char *name;
+    json_t *property, *value;
+    size_t i;
+    json_object_foreach(json_object_get(document, "properties"), name, property)
+    {
+        json_array_foreach(json_object_get(property, "values"), i, value)
+        {
+            mq_table_cell(&table, "%s", name);
+            mq_table_cell(&table, "%s", text_of(value, "value"));
+            mq_table_cell(&table, "%.2f", number_of(value, "score"));
+        }
+    }
+    st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    json_decref(document);
+    return st;
+}
+
+#define LANGUAGE_FLAG                                                                              \
+    {                                                                                              \
+        .name = "--language", .type = MQ_FLAG_TEXT, .placeholder = "LANG", .choices = "en|zh",     \
+        .default_text = "en", .help = "of the sentences"                                           \
+    }
+#define COUNT_FLAG(n, what)                                                                        \
+    {                                                                                              \
+        .name = "--n", .type = MQ_FLAG_INT, .placeholder = "N", .default_text = n, .min = 1,       \
+        .max = 100000, .help = what                                                                \
+    }
+
+const struct mq_command mq_command_recommend = {
+    .name = "recommend",
+    .summary = "print a user's list, with reasons on request",
+    .help = "Makes the list of one user from the models and lists of the last run: title, final "
+            "score, the probability of a play, and the recall channel that found the programme. A "
+            "user without plays gets what is hot and new.",
+    .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"}, {0}},
+    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "entries at most"),
+                                      {.name = "--type",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "TYPE",
+                                       .choices = "movie|tv",
+                                       .default_text = "movie",
+                                       .help = "films or series"},
+                                      {.name = "--explain", .help = "add a sentence that says why"},
+                                      LANGUAGE_FLAG,
+                                      {0}},
+    .examples =
+        (const struct mq_example[]){
+            {"marquee recommend 42 --explain", "twenty films for user 42, and why"}, {0}},
+    .run = run_recommend,
+};
+
+const struct mq_command mq_command_explain = {
+    .name = "explain",
+    .summary = "say why a programme is in a user's list, or which stage dropped it",
+    .help = "Follows one programme through recall, rank and filter for one user: the verdict, the "
+            "scores and places at each stage, and the channels that named it.",
+    .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"},
+                                                  {"ITEM", false, false, "a programme's id"},
+                                                  {0}},
+    .flags = (const struct mq_flag[]){LANGUAGE_FLAG, {0}},
+    .run = run_explain,
+};
+
+const struct mq_command mq_command_similar = {
+    .name = "similar",
+    .summary = "print the programmes most like one",
+    .help = "Lists the programmes whose vectors point the same way (cosine), among those that may "
+            "be offered today.",
+    .positionals = (const struct mq_positional[]){{"ITEM", false, false, "a programme's id"}, {0}},
+    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "programmes at most"), {0}},
+    .run = run_similar,
+};
+
+const struct mq_command mq_command_portrait = {
+    .name = "portrait",
+    .summary = "print what a user likes",
+    .help = "Prints the user's best categories, directors, actors and languages with their scores, "
+            "from the plays alone; scores fade with the days between plays.",
+    .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"}, {0}},
+    .flags = (const struct mq_flag[]){COUNT_FLAG("5", "values of a property at most"), {0}},
+    .run = run_portrait,
+};
