@@ -73,6 +73,33 @@ def tower_training(label, needs, command, goal):
     }
 
 
+DEEPFM_PREPARE = ["{torch} {here}/peers/deepfm_rows.py {data}/ml-1m.zip {scratch}/deepfm"]
+
+
+def deepfm(mode, peers, goal):
+    """Each peer: (label, environment, script and form)."""
+    return {
+        "needs": sorted({environment for _, environment, _ in peers}),
+        "prepare": DEEPFM_PREPARE,
+        "marquee": (f"{{bin}}/bench_deepfm {mode} {{scratch}}/deepfm/speed", rf"^{mode} "),
+        "peers": [
+            (
+                label,
+                f"{{{environment}}} {{here}}/peers/{script} {mode} {{scratch}}/deepfm/speed",
+                rf"^{mode} ",
+            )
+            for label, environment, script in peers
+        ],
+        "goal": goal,
+        "pin": False,
+    }
+
+
+TORCH = ("torch", "torch", "deepfm_torch.py")
+DEEPCTR = ("deepctr", "tf", "deepfm_tf.py deepctr")
+TF_GRAPH = ("tf-graph", "tf", "deepfm_tf.py graph")
+DEEPFM_WORK = "DeepFM, 38 fields, embedding 32, 128-64, 2 threads"
+
 PAIRS = {
     "tower-torch": tower_training(
         "torch", ["torch"], "{torch} {here}/peers/youtubednn_torch.py {scratch}/sequences.txt", 5.0
@@ -103,4 +130,27 @@ PAIRS = {
         "HNSW, 100,000 × 32, recall@10 ≥ 0.95, one query a call", r"one query a call", 1, 1.0
     ),
     "hnsw-build": graph("HNSW build, M=16, efC=200, 2 threads", r"hnsw build", 2, 1.0),
+    "deepfm-train-graph": deepfm("train", [TF_GRAPH], 5.0)
+    | {"name": f"{DEEPFM_WORK}: training, batch 4096, against the plain TF graph"},
+    "deepfm-train-torch": deepfm("train", [TORCH], 8.0)
+    | {"name": f"{DEEPFM_WORK}: training, batch 4096, against PyTorch"},
+    "deepfm-train-deepctr": deepfm("train", [DEEPCTR], 2.5)
+    | {"name": f"{DEEPFM_WORK}: training, batch 4096, against DeepCTR (dense fields unembedded)"},
+    "deepfm-predict": deepfm("predict", [TF_GRAPH, TORCH], 8.0)
+    | {"name": f"{DEEPFM_WORK}: inference, batch 1024"},
+    "deepfm-quality": {
+        "name": "DeepFM on ml-1m, rating ≥ 4 against ≤ 2, 8 fields: AUC in `quality`",
+        "needs": ["torch"],
+        "prepare": DEEPFM_PREPARE,
+        "marquee": ("{bin}/bench_deepfm quality {scratch}/deepfm/quality", r"^quality "),
+        "peers": [
+            (
+                "torch",
+                "{torch} {here}/peers/deepfm_torch.py quality {scratch}/deepfm/quality",
+                r"^quality ",
+            )
+        ],
+        "goal": None,
+        "pin": False,
+    },
 }
