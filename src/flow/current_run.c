@@ -7,9 +7,13 @@
 #include "flow/run_document.h"
 
 static enum mq_status
-current_key(const char *region, char key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
+current_key(const char *region, const struct mq_run *run, char key[MQ_OBJECT_KEY_MAX],
+            struct mq_error *err)
 {
-    int n = snprintf(key, MQ_OBJECT_KEY_MAX, "%s/runs/current.json", region);
+    char shard[64] = "";
+    if (run->shard_count > 1)
+        snprintf(shard, sizeof(shard), ".shard-%d-of-%d", run->shard_index + 1, run->shard_count);
+    int n = snprintf(key, MQ_OBJECT_KEY_MAX, "%s/runs/current%s.json", region, shard);
     if (n < 0 || n >= MQ_OBJECT_KEY_MAX)
         return mq_fail(err, MQ_E_RANGE, "region name is too long");
     return MQ_OK;
@@ -42,7 +46,7 @@ mq_current_run_begin(struct mq_object_store *store, const char *region, struct m
 {
     char key[MQ_OBJECT_KEY_MAX];
     json_t *current = NULL;
-    enum mq_status st = current_key(region, key, err);
+    enum mq_status st = current_key(region, run, key, err);
     if (st == MQ_OK)
         st = mq_run_document_read(store, key, &current, err);
     if (st != MQ_OK)
@@ -72,10 +76,11 @@ mq_current_run_begin(struct mq_object_store *store, const char *region, struct m
 }
 
 enum mq_status
-mq_current_run_end(struct mq_object_store *store, const char *region, struct mq_error *err)
+mq_current_run_end(struct mq_object_store *store, const char *region, const struct mq_run *run,
+                   struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
-    enum mq_status st = current_key(region, key, err);
+    enum mq_status st = current_key(region, run, key, err);
     const char *keys[] = {key};
     return st == MQ_OK ? mq_object_delete(store, keys, 1, err) : st;
 }

@@ -1,6 +1,6 @@
 /**
- * The run that is going on, noted in the store (`<region>/runs/current.json`) so that the next one
- * notices when it died. Called under the run lock. Threads: one run at a time.
+ * The run that is going on, noted in the store (`<region>/runs/current.json`, one a shard) so that
+ * the next one notices when it died. Called under the run lock. Threads: one run at a time.
  */
 #ifndef MQ_FLOW_CURRENT_RUN_H
 #define MQ_FLOW_CURRENT_RUN_H
@@ -20,6 +20,6 @@ enum mq_status mq_current_run_begin(struct mq_object_store *store, const char *r
 
 /** Remove the note. */
 enum mq_status mq_current_run_end(struct mq_object_store *store, const char *region,
-                                  struct mq_error *err);
+                                  const struct mq_run *run, struct mq_error *err);
 
 #endif

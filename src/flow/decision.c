@@ -68,7 +68,7 @@ inputs_changed(const struct mq_step_row *row, const struct mq_artifact_states *b
 
 static bool
 outputs_changed(const struct mq_artifact_states *before, const struct mq_artifact_states *now,
-                struct mq_decision *decision)
+                bool shared, struct mq_decision *decision)
 {
     for (int i = 0; i < now->count; i++) {
         const struct mq_artifact_state *s = &now->list[i];
@@ -78,7 +78,7 @@ outputs_changed(const struct mq_artifact_states *before, const struct mq_artifac
             what = "is new to this step";
         else if (old->exists && !s->exists)
             what = "is missing";
-        else if (old->exists && strcmp(old->sha256, s->sha256) != 0)
+        else if (old->exists && !shared && strcmp(old->sha256, s->sha256) != 0)
             what = "is not what the step wrote";
         if (what == NULL)
             continue;
@@ -92,7 +92,7 @@ outputs_changed(const struct mq_artifact_states *before, const struct mq_artifac
 void
 mq_decide(const struct mq_step_row *row, const struct mq_step_record *record, bool died,
           const json_t *options, const struct mq_artifact_states *inputs,
-          const struct mq_artifact_states *outputs, struct mq_decision *ret_decision)
+          const struct mq_artifact_states *outputs, bool shared, struct mq_decision *ret_decision)
 {
     struct mq_decision decision = {.run = true};
     if (died) {
@@ -104,7 +104,7 @@ mq_decide(const struct mq_step_row *row, const struct mq_step_record *record, bo
                  record->version, row->version);
     } else if (!options_changed(record->options, options, &decision) &&
                !inputs_changed(row, &record->inputs, inputs, &decision) &&
-               !outputs_changed(&record->outputs, outputs, &decision)) {
+               !outputs_changed(&record->outputs, outputs, shared, &decision)) {
         decision.run = false;
         snprintf(decision.reason, sizeof(decision.reason), "nothing changed since run %s",
                  record->run_id);

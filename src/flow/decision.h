@@ -22,9 +22,12 @@ struct mq_decision {
  * @param record  of the last good run
  * @param died    whether a run died in this step since
  * @param options of now (mq_step_options)
+ * @param shared  the outputs are written by other shards too: they must be there, not be the same
+
  */
 void mq_decide(const struct mq_step_row *row, const struct mq_step_record *record, bool died,
                const json_t *options, const struct mq_artifact_states *inputs,
-               const struct mq_artifact_states *outputs, struct mq_decision *ret_decision);
+               const struct mq_artifact_states *outputs, bool shared,
+               struct mq_decision *ret_decision);
 
 #endif

@@ -161,21 +161,71 @@ try_take(struct mq_run_lock *lock, const struct mq_buffer *text, struct mq_error
     return st;
 }
 
+static enum mq_status
+lock_key(const char *region, int shard_index, int shard_count, char key[MQ_OBJECT_KEY_MAX],
+         struct mq_error *err)
+{
+    char shard[64] = "";
+    if (shard_count > 1)
+        snprintf(shard, sizeof(shard), ".shard-%d-of-%d", shard_index + 1, shard_count);
+    int n = snprintf(key, MQ_OBJECT_KEY_MAX, "%s/runs/lock%s.json", region, shard);
+    if (n < 0 || n >= MQ_OBJECT_KEY_MAX)
+        return mq_fail(err, MQ_E_RANGE, "region name is too long");
+    return MQ_OK;
+}
+
+struct others {
+    struct mq_run_lock *own;
+    bool whole; /* own is the lock of the whole region */
+    const char *whole_key;
+};
+
+/* A lock of another: fails if it excludes ours and its holder may be alive. */
+static enum mq_status
+visit_other(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+{
+    const struct others *others = context;
+    bool is_whole = strcmp(key, others->whole_key) == 0;
+    if (strcmp(key, others->own->key) == 0 || (!others->whole && !is_whole))
+        return MQ_OK;
+    json_t *document = NULL;
+    enum mq_status st = mq_run_document_read(others->own->store, key, &document, err);
+    if (st == MQ_OK && document != NULL && !is_gone(document)) {
+        struct mq_run_lock other = {.store = others->own->store};
+        snprintf(other.key, sizeof(other.key), "%s", key);
+        st = describe_holder(&other, document, err);
+    }
+    json_decref(document);
+    return st;
+}
+
+/* With our own lock in place, see that none is held that excludes it: of two runs that do this at
+ * once, at least one sees the other. */
+static enum mq_status
+check_others(struct mq_run_lock *lock, const char *region, bool whole, struct mq_error *err)
+{
+    char whole_key[MQ_OBJECT_KEY_MAX], prefix[MQ_OBJECT_KEY_MAX];
+    enum mq_status st = lock_key(region, 0, 1, whole_key, err);
+    if (st != MQ_OK)
+        return st;
+    snprintf(prefix, sizeof(prefix), "%.*s", (int)(strlen(whole_key) - strlen("json")), whole_key);
+    struct others others = {.own = lock, .whole = whole, .whole_key = whole_key};
+    return mq_object_list(lock->store, prefix, visit_other, &others, err);
+}
+
 enum mq_status
-mq_run_lock_take(struct mq_object_store *store, const char *region, const char *what,
-                 struct mq_run_lock **ret_lock, struct mq_error *err)
+mq_run_lock_take_shard(struct mq_object_store *store, const char *region, const char *what,
+                       int shard_index, int shard_count, struct mq_run_lock **ret_lock,
+                       struct mq_error *err)
 {
     struct mq_run_lock *lock = calloc(1, sizeof(*lock));
     if (lock == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the run lock");
     lock->store = store;
-    int n = snprintf(lock->key, sizeof(lock->key), "%s/runs/lock.json", region);
-    if (n < 0 || (size_t)n >= sizeof(lock->key)) {
-        free(lock);
-        return mq_fail(err, MQ_E_RANGE, "region name is too long");
-    }
     struct mq_buffer text = {0};
-    enum mq_status st = write_text(what, &text, err);
+    enum mq_status st = lock_key(region, shard_index, shard_count, lock->key, err);
+    if (st == MQ_OK)
+        st = write_text(what, &text, err);
     if (st == MQ_OK) {
         st = MQ_E_EXISTS;
         for (int i = 0; i < TAKE_TRIES && (st == MQ_E_EXISTS || st == MQ_E_NOT_FOUND); i++)
@@ -186,8 +236,20 @@ mq_run_lock_take(struct mq_object_store *store, const char *region, const char *
         free(lock);
         return st;
     }
+    st = check_others(lock, region, shard_count <= 1, err);
+    if (st != MQ_OK) {
+        mq_run_lock_release(lock);
+        return st;
+    }
     *ret_lock = lock;
     return MQ_OK;
+}
+
+enum mq_status
+mq_run_lock_take(struct mq_object_store *store, const char *region, const char *what,
+                 struct mq_run_lock **ret_lock, struct mq_error *err)
+{
+    return mq_run_lock_take_shard(store, region, what, 0, 1, ret_lock, err);
 }
 
 void

@@ -149,7 +149,7 @@ decide(struct runner *runner, struct attempt *attempt, struct mq_decision *decis
     cache_states(runner, &step->inputs);
     pthread_mutex_unlock(&runner->lock);
     mq_decide(row, attempt->record, died, attempt->options, &step->inputs, &step->outputs,
-              decision);
+              runner->run->shard_count > 1, decision);
     return MQ_OK;
 }
 
@@ -478,6 +478,27 @@ choose_steps(const struct mq_run_request *request, int wanted[MQ_STEPS_MAX], int
     return MQ_OK;
 }
 
+/* A shard takes part in the steps that share out the users, and in no other: those belong to a run
+ * of the whole region before. */
+static enum mq_status
+keep_sharded(const struct mq_run_request *request, int wanted[MQ_STEPS_MAX], int *count,
+             char what[64], struct mq_error *err)
+{
+    int kept = 0;
+    for (int i = 0; i < *count; i++)
+        if ((request->table->rows[wanted[i]].flags & MQ_STEP_SHARDS) != 0)
+            wanted[kept++] = wanted[i];
+    if (kept == 0) {
+        mq_fail(err, MQ_E_USAGE, "no step of '%s' shares out the users", what);
+        mq_error_hint(err, "leave out --shard");
+        return MQ_E_USAGE;
+    }
+    *count = kept;
+    size_t n = strlen(what);
+    snprintf(what + n, 64 - n, " shard %d of %d", request->shard_index + 1, request->shard_count);
+    return MQ_OK;
+}
+
 static enum mq_status
 new_run(struct runner *runner, const char *what, struct mq_error *err)
 {
@@ -533,7 +554,7 @@ run_under_lock(struct runner *runner, struct mq_error *err)
     enum mq_status ended = mq_manifest_write(runner->store, runner->region, run, &late);
     /* After a stop the instant stays for the run that takes this one up. */
     if (ended == MQ_OK && st != MQ_E_CANCELLED)
-        ended = mq_current_run_end(runner->store, runner->region, &late);
+        ended = mq_current_run_end(runner->store, runner->region, run, &late);
     if (st == MQ_OK && ended != MQ_OK) {
         st = ended;
         if (err != NULL)
@@ -555,6 +576,10 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
         st = choose_steps(request, wanted, &count, what, err);
     if (st != MQ_OK)
         return st;
+    if (request->shard_count > 1)
+        st = keep_sharded(request, wanted, &count, what, err);
+    if (st != MQ_OK)
+        return st;
     struct runner *runner = calloc(1, sizeof(*runner));
     if (runner == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the run");
@@ -570,10 +595,12 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
 
     struct mq_run_lock *lock = NULL;
     if (!request->dry_run)
-        st = mq_run_lock_take(store, region, what, &lock, err);
+        st = mq_run_lock_take_shard(store, region, what, request->shard_index,
+                                    MQ_MAX(request->shard_count, 1), &lock, err);
     struct existence where = {store, region};
     if (st == MQ_OK)
-        st = mq_plan_make(request->table, wanted, count, !request->no_pull, artifact_exists, &where,
+        st = mq_plan_make(request->table, wanted, count,
+                          !request->no_pull && request->shard_count <= 1, artifact_exists, &where,
                           &runner->plan, err);
     if (st == MQ_OK)
         st = new_run(runner, what, err);

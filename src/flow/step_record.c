@@ -36,7 +36,7 @@ mq_step_record_name(const struct mq_step_row *row, int shard_index, int shard_co
                     char ret_name[MQ_RECORD_NAME_MAX])
 {
     if (shard_count > 1 && (row->flags & MQ_STEP_SHARDS) != 0)
-        snprintf(ret_name, MQ_RECORD_NAME_MAX, "%s.shard-%d-of-%d", row->name, shard_index,
+        snprintf(ret_name, MQ_RECORD_NAME_MAX, "%s.shard-%d-of-%d", row->name, shard_index + 1,
                  shard_count);
     else
         snprintf(ret_name, MQ_RECORD_NAME_MAX, "%s", row->name);

@@ -353,10 +353,60 @@ test_shards_have_their_own_records(void **state)
     struct bench *bench = *state;
     struct mq_error err;
     put_text(bench, CATALOGUE, "film");
+    check_fails(MQ_E_USAGE, bench_run(bench, (struct mq_run_request){.shard_count = 2}, &err));
     fake_rows[4].flags = MQ_STEP_SHARDS;
+    /* A shard makes nothing that belongs to the whole. */
+    check_fails(MQ_E_INPUT, bench_run(bench, (struct mq_run_request){.shard_count = 2}, &err));
+    check_ok(bench_run(bench, (struct mq_run_request){0}, &err));
     check_ok(bench_run(bench, (struct mq_run_request){.shard_index = 0, .shard_count = 2}, &err));
+    assert_string_equal(bench->log, "report:done");
     check_ok(bench_run(bench, (struct mq_run_request){.shard_index = 1, .shard_count = 2}, &err));
+    assert_string_equal(bench->log, "report:done");
+    check_ok(bench_run(bench, (struct mq_run_request){.shard_index = 0, .shard_count = 2}, &err));
+    assert_string_equal(bench->log, "report:skipped");
+    fake_rows[4].flags = 0;
+}
+
+static void
+test_shards_exclude_the_whole_only(void **state)
+{
+    struct bench *bench = *state;
+    struct mq_error err;
+    static const char held[] =
+        "{\"schema\":1,\"what\":\"DAILY shard 1 of 2\",\"host\":\"elsewhere\","
+        "\"process\":42,\"since\":\"2026-01-02T03:04:05Z\"}";
+    put_text(bench, CATALOGUE, "film");
+    check_ok(bench_run(bench, (struct mq_run_request){0}, &err));
+    fake_rows[4].flags = MQ_STEP_SHARDS;
+    put_text(bench, REGION "/runs/lock.shard-1-of-2.json", held);
+    check_ok(bench_run(bench, (struct mq_run_request){.shard_index = 1, .shard_count = 2}, &err));
+    check_fails(MQ_E_CONFLICT, bench_run(bench, (struct mq_run_request){.shard_count = 2}, &err));
+    check_fails(MQ_E_CONFLICT, bench_run(bench, (struct mq_run_request){0}, &err));
+    check_contains(err.message, "shard 1 of 2");
+    assert_string_equal(get_text(bench, REGION "/runs/lock.json"), "");
+    const char *keys[] = {REGION "/runs/lock.shard-1-of-2.json"};
+    check_ok(mq_object_delete(bench->store, keys, 1, &err));
+    put_text(bench, REGION "/runs/lock.json", held);
+    check_fails(MQ_E_CONFLICT, bench_run(bench, (struct mq_run_request){.shard_count = 2}, &err));
+    fake_rows[4].flags = 0;
+}
+
+static void
+test_daily_steps_run_on_another_day(void **state)
+{
+    struct bench *bench = *state;
+    struct mq_error err;
+    put_text(bench, CATALOGUE, "film");
+    fake_rows[4].flags = MQ_STEP_DAILY;
+    setenv("MARQUEE_NOW", "2026-01-02T03:10:00Z", 1);
+    check_ok(bench_run(bench, (struct mq_run_request){0}, &err));
+    setenv("MARQUEE_NOW", "2026-01-02T23:59:59Z", 1);
+    check_ok(bench_run(bench, (struct mq_run_request){.from = "lists"}, &err));
+    assert_string_equal(bench->log, "clean:skipped lists:skipped report:skipped");
+    setenv("MARQUEE_NOW", "2026-01-03T00:00:00Z", 1);
+    check_ok(bench_run(bench, (struct mq_run_request){.from = "lists"}, &err));
     assert_string_equal(bench->log, "clean:skipped lists:skipped report:done");
+    unsetenv("MARQUEE_NOW");
     fake_rows[4].flags = 0;
 }
 
@@ -387,6 +437,8 @@ main(void)
         TEST(test_jobs_give_the_same),
         TEST(test_cancelled_run_is_kept_apart),
         TEST(test_shards_have_their_own_records),
+        TEST(test_shards_exclude_the_whole_only),
+        TEST(test_daily_steps_run_on_another_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
