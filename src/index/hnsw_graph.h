@@ -48,7 +48,7 @@ struct mq_hnsw {
 struct mq_hnsw_measure {
     const float *vectors; /* [n,dim] */
     size_t dim;
-    bool distance;     /* minus the squared distance, else the product */
+    bool distance; /* minus the squared distance, else the product */
 };
 
 /** Links of a vertex on a layer, m0 on the ground else m. */
