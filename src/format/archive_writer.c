@@ -14,19 +14,27 @@ struct mq_archive_writer {
     struct mq_error *err; /* of the call that is running, for the callback */
     enum mq_status sink_status;
     enum mq_archive_format format;
-    bool in_entry, broken;
+    bool in_entry, broken, discard;
 };
 
+/*
+ * libarchive leaks its compressor when a write fails. So none does: after a failure the bytes go
+ * nowhere, and every call here looks at sink_status.
+ */
 static la_ssize_t
 sink_write(struct archive *archive, void *context, const void *bytes, size_t size)
 {
+    (void)archive;
     struct mq_archive_writer *ar = context;
-    ar->sink_status = mq_writer_put(ar->sink, bytes, size, ar->err);
-    if (ar->sink_status != MQ_OK) {
-        archive_set_error(archive, -1, "the sink failed");
-        return -1;
-    }
+    if (ar->sink_status == MQ_OK && !ar->discard)
+        ar->sink_status = mq_writer_put(ar->sink, bytes, size, ar->err);
     return (la_ssize_t)size;
+}
+
+static bool
+failed(const struct mq_archive_writer *ar, int status)
+{
+    return status < ARCHIVE_WARN || ar->sink_status != MQ_OK;
 }
 
 static enum mq_status
@@ -65,7 +73,7 @@ mq_archive_writer_new(struct mq_writer *writer, enum mq_archive_format format,
                 archive_write_set_filter_option(a, "gzip", "compression-level", "6") == ARCHIVE_OK;
     }
     archive_write_set_bytes_in_last_block(a, 1);
-    if (!set || archive_write_open(a, ar, NULL, sink_write, NULL) != ARCHIVE_OK) {
+    if (!set || failed(ar, archive_write_open(a, ar, NULL, sink_write, NULL))) {
         enum mq_status st = write_failed(ar, "cannot start", err);
         mq_archive_writer_free(ar);
         return st;
@@ -80,7 +88,7 @@ mq_archive_writer_free(struct mq_archive_writer *archive)
     if (archive == NULL)
         return;
     archive->err = NULL;
-    archive_write_fail(archive->archive); /* nothing more may reach the sink */
+    archive->discard = true; /* freeing writes what ends an archive */
     archive_write_free(archive->archive);
     free(archive);
 }
@@ -92,7 +100,7 @@ mq_archive_writer_finish(struct mq_archive_writer *archive, struct mq_error *err
         return mq_fail(err, MQ_E_USAGE, "archive '%s' has an entry that was not committed",
                        archive->sink->name);
     archive->err = err;
-    if (archive_write_close(archive->archive) < ARCHIVE_WARN)
+    if (failed(archive, archive_write_close(archive->archive)))
         return write_failed(archive, "cannot finish", err);
     archive->broken = true; /* a second finish is a mistake */
     return MQ_OK;
@@ -122,7 +130,7 @@ entry_write(struct mq_writer *base, const void *bytes, size_t size, struct mq_er
     const char *p = bytes;
     while (size > 0) {
         la_ssize_t n = archive_write_data(ar->archive, p, size);
-        if (n <= 0)
+        if (n <= 0 || ar->sink_status != MQ_OK)
             return write_failed(ar, entry->name, err);
         p += n;
         size -= (size_t)n;
@@ -141,7 +149,7 @@ entry_commit(struct mq_writer *base, struct mq_error *err)
     if (entry->left > 0)
         return mq_fail(err, MQ_E_USAGE, "'%s' in archive '%s' is %lld bytes short of its size",
                        entry->name, ar->sink->name, (long long)entry->left);
-    if (archive_write_finish_entry(ar->archive) < ARCHIVE_WARN)
+    if (failed(ar, archive_write_finish_entry(ar->archive)))
         return write_failed(ar, entry->name, err);
     entry->committed = true;
     return MQ_OK;
@@ -199,7 +207,7 @@ mq_archive_entry_writer(struct mq_archive_writer *archive, const char *name, int
     archive->err = err;
     int status = archive_write_header(archive->archive, entry);
     archive_entry_free(entry);
-    if (status < ARCHIVE_WARN) {
+    if (failed(archive, status)) {
         free(writer);
         return write_failed(archive, name, err);
     }

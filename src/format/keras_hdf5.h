@@ -31,11 +31,12 @@
  * MQ_KERAS_ELEMENTS_MAX elements and MQ_KERAS_RANK_MAX dimensions, all names of layers together
  * 60,000 bytes (an HDF5 object header).
  *
- * Traps of HDF5, handled here: the library is entered under one process-wide lock (it is not safe
- * for threads in every build, and printing of its error stack is a setting per thread); it prints
- * errors by default (silenced; the innermost text goes into mq_error); files may point to other
- * files by external links, external storage, virtual datasets and filter plugins (all refused);
- * times of creation are stored by default (switched off).
+ * Writing goes through the HDF5 library. Its traps, handled here: it is entered under one
+ * process-wide lock (it is not safe for threads in every build); it prints errors by default
+ * (silenced; the innermost text goes into mq_error); it crashes at the end of a process whose file
+ * could not be written (hdf5_output.h); it stores times of creation by default (switched off).
+ * Reading does not use it, because it is not safe on files from outside (hdf5_reader.h): links,
+ * external storage and layouts that neither h5py nor Keras writes by default are refused.
  *
  * Threads: reentrant; one open file, one thread at a time.
  * Golden: tests/golden/keras_hdf5_golden.py
@@ -53,8 +54,8 @@
 #define MQ_KERAS_WEIGHTS_MAX 4096
 #define MQ_KERAS_NAME_MAX 255
 #define MQ_KERAS_CONFIG_MAX ((size_t)16 << 20)
-#define MQ_KERAS_ELEMENTS_MAX ((int64_t)1 << 32)
-#define MQ_KERAS_RANK_MAX 4
+#define MQ_KERAS_ELEMENTS_MAX ((int64_t)1 << 32) /* as MQ_HDF5_ELEMENTS_MAX */
+#define MQ_KERAS_RANK_MAX 4                      /* as MQ_HDF5_RANK_MAX */
 
 /** One layer; all strings borrowed. Names: letters, digits, "_", "-" and "."; unique. */
 struct mq_keras_layer {
@@ -125,7 +126,8 @@ struct mq_keras_weight_info {
 /**
  * Open a whole-model or weights-only file for reading and list its layers and weights.
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_IO | MQ_E_FORMAT (not HDF5, damaged, or pointing outside
- *         itself) | MQ_E_UNSUPPORTED (no Keras weights in it, or not floats) | MQ_E_RANGE (limit)
+ *         itself) | MQ_E_UNSUPPORTED (no Keras weights, not floats, or not h5py's default layout)
+ *         | MQ_E_RANGE (limit)
  */
 enum mq_status mq_keras_file_open(const char *path, struct mq_keras_file **ret_file,
                                   struct mq_error *err);
