@@ -54,6 +54,10 @@ struct mq_tower_batch {
     const int32_t *negative;          /**< int32 [negative_count], distinct */
     const float *negative_vector;     /**< float32 [negative_count, 32] */
     const float *negative_correction; /**< float32 [negative_count + 1], the last 0 */
+    /** Shares left out at random, the rest scaled up for it: plays of histories, units of hidden1.
+     */
+    float history_dropout, hidden_dropout;
+    uint64_t dropout_seed; /**< of this batch; what is dropped depends on it and the place alone */
 };
 
 /** Gradients of one shard, and its work space. All arrays owned. One thread at a time. */

@@ -20,7 +20,7 @@
 #define HISTORY MQ_TOWER_HISTORY
 
 /* Streams of the seed: each use of chance has its own. */
-enum { STREAM_INIT = 1, STREAM_HELD_OUT, STREAM_NEGATIVES, STREAM_EPOCH = 1000 };
+enum { STREAM_INIT = 1, STREAM_HELD_OUT, STREAM_NEGATIVES, STREAM_DROPOUT, STREAM_EPOCH = 1000 };
 
 /* Adam's moments of every parameter. */
 struct moments {
@@ -39,7 +39,7 @@ struct trainer {
     float *toeplitz;
     struct moments moments;
     struct mq_negative_sampler sampler;
-    struct mq_rng negatives_rng;
+    struct mq_rng negatives_rng, dropout_rng;
 
     struct mq_tower_runs runs;
     int32_t shard_count;
@@ -164,6 +164,7 @@ init_batch(struct trainer *t, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     mq_rng_init(&t->negatives_rng, t->seed, STREAM_NEGATIVES);
+    mq_rng_init(&t->dropout_rng, t->seed, STREAM_DROPOUT);
     int32_t most = mq_negative_sampler_most(&t->sampler);
     t->shard_count = (o->batch + MQ_TOWER_SHARD - 1) / MQ_TOWER_SHARD;
     st = mq_alloc_array((size_t)most, sizeof(int32_t), &t->negative, err);
@@ -383,6 +384,9 @@ train_batch(struct trainer *t, const struct mq_tower_shard_runs *parts, int32_t 
         .negative = t->negative,
         .negative_vector = t->negative_vector,
         .negative_correction = t->negative_correction,
+        .history_dropout = t->options->history_dropout,
+        .hidden_dropout = t->options->hidden_dropout,
+        .dropout_seed = mq_rng_next(&t->dropout_rng),
     };
     struct shard_job job = {.t = t, .batch = &batch, .parts = parts};
     enum mq_status st = mq_pool_for(t->pool, shards, 1, run_shards, &job, err);

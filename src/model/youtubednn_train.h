@@ -38,6 +38,8 @@ struct mq_youtubednn_options {
     float rate_end;           /**< at the last epoch's end, as a share of `rate` (cosine) */
     float l2;                 /**< on touched embedding rows */
     float user_dropout;       /**< share of runs trained as an unknown user */
+    float history_dropout;    /**< share of a history's plays left out at random */
+    float hidden_dropout;     /**< share of the first layer's units left out at random */
     float user_balance;       /**< 0: plays count alike; 1: users count alike */
     float gap_share;          /**< share of runs that leave plays out before their targets */
     int32_t gap_plays;        /**< at most so many */
