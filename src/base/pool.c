@@ -32,9 +32,9 @@ struct mq_pool {
     pthread_mutex_t callers; /* one loop at a time */
     pthread_mutex_t lock;    /* guards what follows */
     pthread_cond_t wake, done;
-    struct loop *loop;
-    uint64_t generation;
-    int busy;
+    struct loop *loop; /* NULL: no loop, or one that takes no more workers */
+    _Atomic uint64_t generation;
+    _Atomic int busy; /* workers inside `loop` */
     bool stopping;
 };
 
@@ -69,6 +69,19 @@ run_ranges(struct loop *loop, int worker)
     inside_worker = previous;
 }
 
+/* About 20 microseconds of looking before a thread sleeps. */
+#define SPINS 500
+
+static inline void
+pause_briefly(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static void *
 worker_main(void *argument)
 {
@@ -77,12 +90,23 @@ worker_main(void *argument)
     uint64_t seen = 0;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
+        if (!pool->stopping && pool->generation == seen) {
+            /* Loops often come in quick succession: look a moment before sleeping. */
+            pthread_mutex_unlock(&pool->lock);
+            for (int i = 0; i < SPINS && atomic_load(&pool->generation) == seen; i++)
+                pause_briefly();
+            pthread_mutex_lock(&pool->lock);
+        }
         while (!pool->stopping && pool->generation == seen)
             pthread_cond_wait(&pool->wake, &pool->lock);
         if (pool->stopping)
             break;
         seen = pool->generation;
         struct loop *loop = pool->loop;
+        /* The caller waits for those who joined, not for those who come too late. */
+        if (loop == NULL)
+            continue;
+        pool->busy++;
         pthread_mutex_unlock(&pool->lock);
         run_ranges(loop, worker->index);
         pthread_mutex_lock(&pool->lock);
@@ -172,12 +196,18 @@ mq_pool_for(struct mq_pool *pool, int64_t count, int64_t grain, mq_pool_fn fn, v
         pthread_mutex_lock(&pool->callers);
         pthread_mutex_lock(&pool->lock);
         pool->loop = &loop;
-        pool->busy = pool->started;
         pool->generation++;
         pthread_cond_broadcast(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
         run_ranges(&loop, 0);
         pthread_mutex_lock(&pool->lock);
+        pool->loop = NULL;
+        if (pool->busy > 0) {
+            pthread_mutex_unlock(&pool->lock);
+            for (int i = 0; i < SPINS && atomic_load(&pool->busy) > 0; i++)
+                pause_briefly();
+            pthread_mutex_lock(&pool->lock);
+        }
         while (pool->busy > 0)
             pthread_cond_wait(&pool->done, &pool->lock);
         pthread_mutex_unlock(&pool->lock);
