@@ -95,7 +95,8 @@ mq_cli_run_request(struct mq_cli *cli, struct mq_run_request *request, struct mq
                 *err = late;
         }
     }
-    if (run != NULL && st != MQ_OK && err != NULL && err->hint[0] == '\0' && !request->dry_run)
+    if (run != NULL && (st == MQ_E_CANCELLED || st == MQ_E_IO) && err != NULL &&
+        err->hint[0] == '\0' && !request->dry_run)
         mq_error_hint(err, "what was finished is kept: the same command goes on from there");
     mq_run_free(run);
     return st;

@@ -364,6 +364,9 @@ mq_deepfm_read(struct mq_reader *reader, struct mq_deepfm **ret_model, struct mq
     if (st == MQ_OK)
         st = read_weights(member, model, err);
     mq_reader_close(member);
+    /* The rest is passed over, so that an archive that is cut short or damaged is refused. */
+    for (bool more = true; st == MQ_OK && more;)
+        st = mq_archive_next(archive, &entry, &more, err);
     mq_archive_close(archive);
     if (st == MQ_E_NOT_FOUND) { /* the archive is there, a member is not */
         if (err != NULL)
