@@ -21,27 +21,35 @@ static const char *const kind_names[] = {"dense", "category", "bag"};
 
 #define TENSORS_MAX (3 + 2 * (MQ_DEEPFM_LAYERS_MAX + 1))
 
+/* What model.json says; known before anything of that size is allocated. */
+struct description {
+    struct mq_deepfm_field *fields;
+    int32_t field_count, dim, layer_count;
+    int32_t width[MQ_DEEPFM_LAYERS_MAX];
+    int64_t feature_count;
+};
+
 struct named_tensor {
     char name[32];
     int dims;
     int64_t shape[2];
-    float *data;
 };
 
+/* @return how many */
 static int
-list_tensors(const struct mq_deepfm *model, struct named_tensor tensors[TENSORS_MAX])
+list_tensors(const struct description *d, struct named_tensor tensors[TENSORS_MAX])
 {
     int n = 0;
-    tensors[n++] = (struct named_tensor){"bias", 1, {1, 0}, model->bias};
-    tensors[n++] = (struct named_tensor){"w", 1, {model->feature_count, 0}, model->w};
-    tensors[n++] = (struct named_tensor){"v", 2, {model->feature_count, model->dim}, model->v};
-    int64_t input = (int64_t)model->field_count * model->dim;
-    for (int32_t l = 0; model->layer_count > 0 && l <= model->layer_count; l++) {
-        int64_t output = l < model->layer_count ? model->width[l] : 1;
-        tensors[n] = (struct named_tensor){"", 2, {input, output}, model->kernel[l]};
+    tensors[n++] = (struct named_tensor){"bias", 1, {1, 0}};
+    tensors[n++] = (struct named_tensor){"w", 1, {d->feature_count, 0}};
+    tensors[n++] = (struct named_tensor){"v", 2, {d->feature_count, d->dim}};
+    int64_t input = (int64_t)d->field_count * d->dim;
+    for (int32_t l = 0; d->layer_count > 0 && l <= d->layer_count; l++) {
+        int64_t output = l < d->layer_count ? d->width[l] : 1;
+        tensors[n] = (struct named_tensor){"", 2, {input, output}};
         snprintf(tensors[n].name, sizeof(tensors[n].name), "kernel.%d", l);
         n++;
-        tensors[n] = (struct named_tensor){"", 1, {output, 0}, model->offset[l]};
+        tensors[n] = (struct named_tensor){"", 1, {output, 0}};
         snprintf(tensors[n].name, sizeof(tensors[n].name), "offset.%d", l);
         n++;
         input = output;
@@ -49,18 +57,39 @@ list_tensors(const struct mq_deepfm *model, struct named_tensor tensors[TENSORS_
     return n;
 }
 
+/* The model's arrays in the order of list_tensors. */
+static void
+list_arrays(const struct mq_deepfm *model, float *arrays[TENSORS_MAX])
+{
+    int n = 0;
+    arrays[n++] = model->bias;
+    arrays[n++] = model->w;
+    arrays[n++] = model->v;
+    for (int32_t l = 0; model->layer_count > 0 && l <= model->layer_count; l++) {
+        arrays[n++] = model->kernel[l];
+        arrays[n++] = model->offset[l];
+    }
+}
+
 static enum mq_status
 put_weights(const struct mq_deepfm *model, struct mq_archive_writer *archive, struct mq_error *err)
 {
     struct named_tensor named[TENSORS_MAX];
     struct mq_tensor tensors[TENSORS_MAX] = {0};
-    int n = list_tensors(model, named);
+    float *arrays[TENSORS_MAX];
+    struct description d = {.field_count = model->field_count,
+                            .dim = model->dim,
+                            .layer_count = model->layer_count,
+                            .feature_count = model->feature_count};
+    memcpy(d.width, model->width, sizeof(d.width));
+    int n = list_tensors(&d, named);
+    list_arrays(model, arrays);
     for (int i = 0; i < n; i++) {
         tensors[i].name = named[i].name;
         tensors[i].type = MQ_TENSOR_F32;
         tensors[i].dims = named[i].dims;
         memcpy(tensors[i].shape, named[i].shape, sizeof(named[i].shape));
-        tensors[i].data = named[i].data;
+        tensors[i].data = arrays[i];
     }
     struct mq_buffer buffer;
     mq_buffer_init(&buffer, MQ_DEEPFM_FILE_MAX);
@@ -253,11 +282,10 @@ read_field(const json_t *object, struct mq_deepfm_field *field, struct mq_arena 
 }
 
 static enum mq_status
-read_shape(const json_t *root, struct mq_arena *arena, struct mq_deepfm **ret_model,
-           struct mq_error *err)
+read_shape(const json_t *root, struct mq_arena *arena, struct description *d, struct mq_error *err)
 {
     const char *format = NULL;
-    int32_t schema = 0, dim = 0, width[MQ_DEEPFM_LAYERS_MAX];
+    int32_t schema = 0;
     enum mq_status st = mq_json_need_text(root, "format", &format, err);
     if (st == MQ_OK)
         st = need_int32(root, "schema", &schema, err);
@@ -268,7 +296,7 @@ read_shape(const json_t *root, struct mq_arena *arena, struct mq_deepfm **ret_mo
         return mq_fail(err, MQ_E_UNSUPPORTED, "model.json has schema version %d (known: %d)",
                        schema, SCHEMA_VERSION);
     if (st == MQ_OK)
-        st = need_int32(root, "dim", &dim, err);
+        st = need_int32(root, "dim", &d->dim, err);
     if (st != MQ_OK)
         return st;
     const json_t *layers = json_object_get(root, "layers");
@@ -279,62 +307,62 @@ read_shape(const json_t *root, struct mq_arena *arena, struct mq_deepfm **ret_mo
     if (!json_is_array(fields) || json_array_size(fields) > MQ_DEEPFM_FIELDS_MAX)
         return mq_fail(err, MQ_E_FORMAT, "'fields' of model.json is no list of at most %d fields",
                        MQ_DEEPFM_FIELDS_MAX);
-    int32_t layer_count = (int32_t)json_array_size(layers);
-    int32_t field_count = (int32_t)json_array_size(fields);
-    for (int32_t l = 0; l < layer_count; l++) {
+    d->layer_count = (int32_t)json_array_size(layers);
+    d->field_count = (int32_t)json_array_size(fields);
+    for (int32_t l = 0; l < d->layer_count; l++) {
         json_int_t value = json_integer_value(json_array_get(layers, (size_t)l));
-        width[l] = value >= 0 && value <= INT32_MAX ? (int32_t)value : -1;
+        d->width[l] = value >= 0 && value <= INT32_MAX ? (int32_t)value : -1;
     }
-    struct mq_deepfm_field *list =
-        mq_arena_array(arena, (size_t)MQ_MAX(field_count, 1), sizeof(*list));
-    if (list == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate %d fields", field_count);
-    for (int32_t f = 0; st == MQ_OK && f < field_count; f++)
-        st = read_field(json_array_get(fields, (size_t)f), &list[f], arena, err);
-    if (st != MQ_OK)
-        return st;
-    st = mq_deepfm_new(list, field_count, dim, layer_count, width, ret_model, err);
-    if (st == MQ_E_RANGE) { /* a shape from outside that is none */
-        if (err != NULL)
-            err->code = MQ_E_FORMAT;
-        st = MQ_E_FORMAT;
+    d->fields = mq_arena_array(arena, (size_t)MQ_MAX(d->field_count, 1), sizeof(*d->fields));
+    if (d->fields == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate %d fields", d->field_count);
+    for (int32_t f = 0; st == MQ_OK && f < d->field_count; f++) {
+        st = read_field(json_array_get(fields, (size_t)f), &d->fields[f], arena, err);
+        d->feature_count += d->fields[f].size;
     }
     return st;
 }
 
 static enum mq_status
-read_json(struct mq_reader *reader, struct mq_deepfm **ret_model, struct mq_error *err)
+read_json(struct mq_reader *reader, struct mq_arena *arena, struct description *d,
+          struct mq_error *err)
 {
     mq_autojson json_t *root = NULL;
-    struct mq_arena arena = {0};
     enum mq_status st = mq_json_read(reader, 0, &root, err);
-    if (st == MQ_OK)
-        st = read_shape(root, &arena, ret_model, err);
-    mq_arena_release(&arena);
-    return st;
+    return st == MQ_OK ? read_shape(root, arena, d, err) : st;
 }
 
+/* Only when the weights are there in the shapes that the description asks for is a model of that
+ * shape allocated. */
 static enum mq_status
-read_weights(struct mq_reader *reader, struct mq_deepfm *model, struct mq_error *err)
+read_weights(struct mq_reader *reader, const struct description *d, struct mq_deepfm **ret_model,
+             struct mq_error *err)
 {
     struct mq_safetensors file = {0};
-    struct named_tensor tensors[TENSORS_MAX];
-    int n = list_tensors(model, tensors);
+    struct named_tensor named[TENSORS_MAX];
+    const struct mq_tensor *tensors[TENSORS_MAX];
+    float *arrays[TENSORS_MAX];
+    struct mq_deepfm *model = NULL;
+    int n = list_tensors(d, named);
     enum mq_status st = mq_safetensors_read(reader, MQ_DEEPFM_FILE_MAX, &file, err);
     for (int i = 0; st == MQ_OK && i < n; i++) {
-        const struct mq_tensor *tensor = NULL;
-        st = mq_safetensors_need_floats(&file, tensors[i].name, tensors[i].dims, tensors[i].shape,
-                                        &tensor, err);
-        if (st == MQ_E_NOT_FOUND)
-            st = mq_fail(err, MQ_E_FORMAT, "weights.safetensors lacks '%s'", tensors[i].name);
-        if (st == MQ_OK)
-            memcpy(tensors[i].data, tensor->data, tensor->size_bytes);
+        st = mq_safetensors_need_floats(&file, named[i].name, named[i].dims, named[i].shape,
+                                        &tensors[i], err);
+        for (int64_t k = 0; st == MQ_OK && k < tensors[i]->count; k++)
+            if (!isfinite(((const float *)tensors[i]->data)[k]))
+                st = mq_fail(err, MQ_E_FORMAT, "'%s' of weights.safetensors holds %g",
+                             named[i].name, (double)((const float *)tensors[i]->data)[k]);
+    }
+    if (st == MQ_OK)
+        st =
+            mq_deepfm_new(d->fields, d->field_count, d->dim, d->layer_count, d->width, &model, err);
+    if (st == MQ_OK) {
+        list_arrays(model, arrays);
+        for (int i = 0; i < n; i++)
+            memcpy(arrays[i], tensors[i]->data, tensors[i]->size_bytes);
+        *ret_model = model;
     }
     mq_safetensors_release(&file);
-    for (size_t i = 0; st == MQ_OK && i < model->parameter_count; i++)
-        if (!isfinite(model->parameters[i]))
-            st = mq_fail(err, MQ_E_FORMAT, "weights.safetensors holds %g among the weights",
-                         (double)model->parameters[i]);
     return st;
 }
 
@@ -346,7 +374,8 @@ mq_deepfm_read(struct mq_reader *reader, struct mq_deepfm **ret_model, struct mq
     struct mq_archive_reader *archive = NULL;
     struct mq_archive_entry entry;
     struct mq_reader *member = NULL;
-    struct mq_deepfm *model = NULL;
+    struct mq_arena arena = {0};
+    struct description description = {0};
     enum mq_status st = mq_archive_open(reader, &limits, &archive, err);
     /* Written in this order, so that one pass is enough. */
     if (st == MQ_OK)
@@ -354,7 +383,7 @@ mq_deepfm_read(struct mq_reader *reader, struct mq_deepfm **ret_model, struct mq
     if (st == MQ_OK)
         st = mq_archive_entry_reader(archive, &member, err);
     if (st == MQ_OK)
-        st = read_json(member, &model, err);
+        st = read_json(member, &arena, &description, err);
     mq_reader_close(member);
     member = NULL;
     if (st == MQ_OK)
@@ -362,21 +391,20 @@ mq_deepfm_read(struct mq_reader *reader, struct mq_deepfm **ret_model, struct mq
     if (st == MQ_OK)
         st = mq_archive_entry_reader(archive, &member, err);
     if (st == MQ_OK)
-        st = read_weights(member, model, err);
+        st = read_weights(member, &description, ret_model, err);
     mq_reader_close(member);
     /* The rest is passed over, so that an archive that is cut short or damaged is refused. */
     for (bool more = true; st == MQ_OK && more;)
         st = mq_archive_next(archive, &entry, &more, err);
     mq_archive_close(archive);
-    if (st == MQ_E_NOT_FOUND) { /* the archive is there, a member is not */
+    mq_arena_release(&arena);
+    if (st == MQ_OK)
+        return MQ_OK;
+    /* A member or weight that is missing, or a shape that is none, makes the file malformed. */
+    if (st == MQ_E_NOT_FOUND || st == MQ_E_RANGE) {
+        st = MQ_E_FORMAT;
         if (err != NULL)
             err->code = MQ_E_FORMAT;
-        st = MQ_E_FORMAT;
     }
-    if (st != MQ_OK) {
-        mq_deepfm_free(model);
-        return mq_fail_context(err, st, "cannot read the DeepFM model");
-    }
-    *ret_model = model;
-    return MQ_OK;
+    return mq_fail_context(err, st, "cannot read the DeepFM model");
 }
