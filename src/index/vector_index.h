@@ -67,7 +67,7 @@ struct mq_vector_index;
  * @return MQ_OK | MQ_E_RANGE (a limit above; the message names row and column of a value that is
  *         not finite) | MQ_E_NOMEM
  * Cost: flat O(n*dim); HNSW O(n log n * ef_construction * dim), spread over the pool.
- * Memory: flat 5 bytes a value (float32 and a byte code), HNSW 5 and 8*m bytes a vector.
+ * Memory: flat 5 bytes a value (float32 and a byte code); HNSW 4, and 8*m bytes a vector for links.
  */
 enum mq_status mq_vector_index_build(const float *vectors, int64_t n, int32_t dim,
                                      const struct mq_vector_index_options *options,
