@@ -168,6 +168,8 @@ extend(struct pickle_machine *m, struct mq_pickle_value *target, struct mq_pickl
         return pickle_fail(m, MQ_E_UNSUPPORTED,
                            "a %s is changed after it was put inside another value (a cycle?)",
                            mq_pickle_kind_name(target));
+    if (count == 0)
+        return MQ_OK; /* no places yet to point into */
     size_t need = target->size + count;
     if (need > MQ_PICKLE_ITEMS_MAX)
         return pickle_fail(m, MQ_E_RANGE, "a %s of more than %zu elements",
