@@ -1,9 +1,12 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/filesystem.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/import_summary.h"
+#include "data/interactions_csv.h"
 #include "data/movielens.h"
 #include "flow/run_lock.h"
 
@@ -82,4 +85,104 @@ const struct mq_command mq_command_import_movielens = {
              "a million ratings of 3,883 films"},
             {0}},
     .run = run_movielens,
+};
+
+static enum mq_status
+import_csv(struct mq_cli *cli, const char *scratch, struct mq_input_summary *ret_summary,
+           struct mq_error *err)
+{
+    struct mq_object_store *store;
+    struct mq_pool *pool;
+    struct mq_run_lock *lock = NULL;
+    struct mq_sql *sql = NULL;
+    struct mq_interactions_options options = {.columns = mq_cli_text(cli, "--columns"),
+                                              .play_at_least = mq_cli_real(cli, "--play-at-least"),
+                                              .max_bad_share =
+                                                  mq_config_real(cli->config, "data.max_bad_share"),
+                                              .replace = mq_cli_given(cli, "--replace"),
+                                              .gzip_level = mq_cli_given(cli, "--gzip") ? 1 : 0};
+    options.item_paths = mq_cli_values(cli, "--items", &options.item_path_count);
+    options.user_paths = mq_cli_values(cli, "--users", &options.user_path_count);
+    options.path_count = mq_cli_positional_count(cli);
+    mq_autofree const char **paths = NULL;
+    int64_t bad = 0;
+    enum mq_status st = mq_alloc_array((size_t)options.path_count, sizeof(*paths), &paths, err);
+    for (int i = 0; i < options.path_count && st == MQ_OK; i++)
+        paths[i] = mq_cli_positional(cli, i);
+    options.paths = paths;
+    const struct mq_sql_options engine = mq_sql_options_from(cli->config, scratch);
+    if (st == MQ_OK)
+        st = mq_sql_open(&engine, &sql, err);
+    if (st == MQ_OK)
+        st = open_target(cli, "import csv", &store, &pool, &lock, err);
+    if (st == MQ_OK)
+        st = mq_interactions_import(&options, sql, store, mq_cli_region(cli), pool, ret_summary,
+                                    &bad, err);
+    if (st == MQ_OK && bad > 0)
+        mq_log_warn("import: %lld rows could not be used and were left out", (long long)bad);
+    mq_run_lock_release(lock);
+    mq_sql_free(sql);
+    return st;
+}
+
+static enum mq_status
+run_csv(struct mq_cli *cli, struct mq_error *err)
+{
+    mq_autofree char *scratch = NULL;
+    struct mq_input_summary summary;
+    double began = mq_clock_monotonic_s();
+    enum mq_status st = mq_fs_scratch(&scratch, err);
+    if (st != MQ_OK)
+        return st;
+    st = import_csv(cli, scratch, &summary, err);
+    (void)!mq_fs_remove(scratch, NULL);
+    return st == MQ_OK ? mq_cli_print_import(cli, &summary, mq_clock_monotonic_s() - began, err)
+                       : st;
+}
+
+const struct mq_command mq_command_import_csv = {
+    .name = "import csv",
+    .summary = "take your own interactions and catalogue as input",
+    .help =
+        "Reads interactions as CSV, TSV, JSON lines (.jsonl) or Parquet, text also as .gz. Columns "
+        "are found by their usual names in the header (user_id, item_id, timestamp, rating, "
+        "watch_seconds, position, source, event, …) or given with --columns: \"user,item,-,time\" "
+        "in the order of the file, where '-' passes one over, or \"user=viewer,item=film\" by the "
+        "file's own names.\n\n"
+        "A column event tells plays from exposures. Without one, every row is a play and an "
+        "exposure at an unknown position. Without --items the catalogue is the ids that occur.\n\n"
+        "The import is whole or not at all, and replaces what an earlier import left.",
+    .positionals = (const struct mq_positional[]){{"FILE", false, true, "interactions"}, {0}},
+    .flags =
+        (const struct mq_flag[]){
+            {.name = "--columns",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "NAMES",
+             .help = "which column is which"},
+            {.name = "--items",
+             .type = MQ_FLAG_TEXT,
+             .repeatable = true,
+             .placeholder = "FILE",
+             .help = "the catalogue: id, title, type, year, genres, director, …"},
+            {.name = "--users",
+             .type = MQ_FLAG_TEXT,
+             .repeatable = true,
+             .placeholder = "FILE",
+             .help = "users: id, sex, age, registered, name"},
+            {.name = "--play-at-least",
+             .type = MQ_FLAG_REAL,
+             .placeholder = "R",
+             .min = 0,
+             .max = 1000,
+             .help = "lower ratings are exposures only"},
+            {.name = "--gzip", .help = "compress the logs"},
+            {.name = "--replace", .help = "remove input that no import put there"},
+            {0}},
+    .examples =
+        (const struct mq_example[]){
+            {"marquee import csv plays.csv --items films.csv", "columns by their names"},
+            {"marquee import csv log.tsv --columns user,item,rating,timestamp",
+             "a file without a header"},
+            {0}},
+    .run = run_csv,
 };

@@ -13,29 +13,36 @@
 
 #include "base/memory.h"
 
+/* Make a folder, going up only as far as folders are missing. Writes to path and restores it. */
+static int
+make_folder(char *path)
+{
+    if (mkdir(path, 0777) == 0 || errno == EEXIST)
+        return 0;
+    char *slash = strrchr(path, '/');
+    if (errno != ENOENT || slash == NULL || slash == path)
+        return errno;
+    *slash = '\0';
+    int e = make_folder(path);
+    *slash = '/';
+    return e != 0 || mkdir(path, 0777) == 0 || errno == EEXIST ? e : errno;
+}
+
 enum mq_status
 mq_fs_make_folders(const char *path, struct mq_error *err)
 {
-    char partial[MQ_PATH_MAX];
+    char copy[MQ_PATH_MAX];
     size_t length = strlen(path);
-    if (length == 0 || length >= sizeof(partial))
+    if (length == 0 || length >= sizeof(copy))
         return mq_fail(err, MQ_E_RANGE, "path of %zu bytes is empty or longer than %d: '%.64s'",
                        length, MQ_PATH_MAX - 1, path);
-    memcpy(partial, path, length + 1);
-    for (char *p = partial + 1;; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char kept = *p;
-        *p = '\0';
-        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
-            return mq_fail_errno(err, errno, "cannot make folder '%s'", partial);
-        *p = kept;
-        if (kept == '\0')
-            break;
-    }
-    if (!mq_fs_is_folder(path))
-        return mq_fail_errno(err, ENOTDIR, "cannot make folder '%s'", path);
-    return MQ_OK;
+    memcpy(copy, path, length + 1);
+    while (length > 1 && copy[length - 1] == '/')
+        copy[--length] = '\0';
+    int e = make_folder(copy);
+    if (e == 0 && !mq_fs_is_folder(copy))
+        e = ENOTDIR;
+    return e == 0 ? MQ_OK : mq_fail_errno(err, e, "cannot make folder '%s'", path);
 }
 
 enum mq_status

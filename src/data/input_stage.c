@@ -35,6 +35,12 @@ struct file {
     char path[512];        /* below the region's folder */
 };
 
+/* A staged file: one flat folder holds them, since making trees twice costs more than the data. */
+struct staged {
+    const char *path; /* below the region's folder; in names */
+    size_t number;
+};
+
 struct mq_input_stage {
     struct mq_object_store *store;
     char *region, *source, *folder;
@@ -46,8 +52,9 @@ struct mq_input_stage {
     int64_t day; /* of the open logs */
     struct mq_buffer line;
     struct mq_arena names;
-    const char **paths; /* staged, below the region's folder */
-    size_t path_count, path_capacity;
+    /* Finished and open files; number n is staged as "<folder>/<n>". */
+    struct staged *files;
+    size_t file_count, file_capacity;
 };
 
 /* ---- plain files without sync: publishing does that ------------------------------------- */
@@ -93,9 +100,6 @@ plain_close(struct mq_writer *base)
 static enum mq_status
 plain_new(const char *path, struct mq_writer **ret_writer, struct mq_error *err)
 {
-    enum mq_status st = mq_fs_make_parents(path, err);
-    if (st != MQ_OK)
-        return st;
     size_t size = strlen(path) + 1;
     struct plain_writer *writer = calloc(1, sizeof(*writer) + size);
     if (writer == NULL)
@@ -300,7 +304,7 @@ mq_input_free(struct mq_input_stage *stage)
         (void)!mq_fs_remove(stage->folder, NULL);
     mq_buffer_release(&stage->line);
     mq_arena_release(&stage->names);
-    free(stage->paths);
+    free(stage->files);
     free(stage->folder);
     free(stage->region);
     free(stage->source);
@@ -312,12 +316,12 @@ mq_input_free(struct mq_input_stage *stage)
 static enum mq_status
 open_file(struct mq_input_stage *stage, struct file *file, struct mq_error *err)
 {
-    mq_autofree char *path = mq_strfmt("%s/%s", stage->folder, file->path);
+    mq_autofree char *path = mq_strfmt("%s/%zu", stage->folder, stage->file_count);
     const char *name = mq_arena_copy(&stage->names, file->path, strlen(file->path));
     if (path == NULL || name == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    enum mq_status st = mq_grow(&stage->paths, &stage->path_capacity, stage->path_count + 1,
-                                sizeof(*stage->paths), err);
+    enum mq_status st = mq_grow(&stage->files, &stage->file_capacity, stage->file_count + 1,
+                                sizeof(*stage->files), err);
     struct mq_writer *out;
     if (st == MQ_OK)
         st = plain_new(path, &out, err);
@@ -327,7 +331,8 @@ open_file(struct mq_input_stage *stage, struct file *file, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     file->out = out;
-    stage->paths[stage->path_count++] = name;
+    stage->files[stage->file_count] = (struct staged){name, stage->file_count};
+    stage->file_count++;
     return MQ_OK;
 }
 
@@ -683,6 +688,12 @@ mq_input_add_user(struct mq_input_stage *stage, const struct mq_input_user *user
     return end_line(line, &stage->users, err);
 }
 
+void
+mq_input_staged(const struct mq_input_stage *stage, struct mq_input_summary *ret_summary)
+{
+    *ret_summary = stage->summary;
+}
+
 /* ---- publishing ------------------------------------------------------------------------- */
 
 struct publishing {
@@ -702,8 +713,8 @@ publish_range(void *context, int64_t begin, int64_t end, int worker, struct mq_e
     struct mq_input_stage *stage = publishing->stage;
     for (int64_t i = begin; i < end; i++) {
         char key[MQ_OBJECT_KEY_MAX], path[MQ_PATH_MAX];
-        enum mq_status st = region_key(stage->region, stage->paths[i], key, err);
-        snprintf(path, sizeof(path), "%s/%s", stage->folder, stage->paths[i]);
+        enum mq_status st = region_key(stage->region, stage->files[i].path, key, err);
+        snprintf(path, sizeof(path), "%s/%zu", stage->folder, stage->files[i].number);
         if (st == MQ_OK)
             st = mq_object_put_file(stage->store, key, path, err);
         if (st != MQ_OK)
@@ -718,13 +729,13 @@ static enum mq_status
 publish_together(struct mq_input_stage *stage, struct mq_error *err)
 {
     struct mq_arena names = {0};
-    size_t n = stage->path_count;
+    size_t n = stage->file_count;
     const char **keys = mq_arena_array(&names, n + 1, sizeof(*keys));
     const char **paths = mq_arena_array(&names, n + 1, sizeof(*paths));
     bool complete = keys != NULL && paths != NULL;
     for (size_t i = 0; i < n && complete; i++) {
-        keys[i] = mq_arena_format(&names, "%s/%s", stage->region, stage->paths[i]);
-        paths[i] = mq_arena_format(&names, "%s/%s", stage->folder, stage->paths[i]);
+        keys[i] = mq_arena_format(&names, "%s/%s", stage->region, stage->files[i].path);
+        paths[i] = mq_arena_format(&names, "%s/%zu", stage->folder, stage->files[i].number);
         complete = keys[i] != NULL && paths[i] != NULL;
     }
     enum mq_status st = complete ? mq_object_put_files(stage->store, keys, paths, n, err)
@@ -734,9 +745,9 @@ publish_together(struct mq_input_stage *stage, struct mq_error *err)
 }
 
 static int
-compare_texts(const void *a, const void *b)
+compare_staged(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    return strcmp(((const struct staged *)a)->path, ((const struct staged *)b)->path);
 }
 
 static enum mq_status
@@ -745,8 +756,8 @@ note_old(void *context, const char *key, const struct mq_object_info *info, stru
     (void)info;
     struct publishing *publishing = context;
     struct mq_input_stage *stage = publishing->stage;
-    const char *path = key + strlen(stage->region) + 1;
-    if (bsearch(&path, stage->paths, stage->path_count, sizeof(*stage->paths), compare_texts) !=
+    const struct staged wanted = {.path = key + strlen(stage->region) + 1};
+    if (bsearch(&wanted, stage->files, stage->file_count, sizeof(*stage->files), compare_staged) !=
         NULL)
         return MQ_OK;
     enum mq_status st = mq_grow(&publishing->old, &publishing->old_capacity,
@@ -789,13 +800,13 @@ mq_input_publish(struct mq_input_stage *stage, struct mq_pool *pool,
     if (st != MQ_OK)
         return st;
     struct publishing publishing = {.stage = stage};
-    qsort(stage->paths, stage->path_count, sizeof(*stage->paths), compare_texts);
+    qsort(stage->files, stage->file_count, sizeof(*stage->files), compare_staged);
     char local[MQ_PATH_MAX];
     if (mq_object_store_local_path(stage->store, stage->region, local, sizeof(local))) {
         st = publish_together(stage, err);
     } else {
-        mq_progress_begin(&publishing.progress, "publishing", "files", (int64_t)stage->path_count);
-        st = mq_pool_for(pool, (int64_t)stage->path_count, 8, publish_range, &publishing, err);
+        mq_progress_begin(&publishing.progress, "publishing", "files", (int64_t)stage->file_count);
+        st = mq_pool_for(pool, (int64_t)stage->file_count, 8, publish_range, &publishing, err);
         mq_progress_end(&publishing.progress);
     }
     if (st == MQ_OK)

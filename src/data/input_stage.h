@@ -96,6 +96,9 @@ enum mq_status mq_input_add_item(struct mq_input_stage *stage, const struct mq_i
 enum mq_status mq_input_add_user(struct mq_input_stage *stage, const struct mq_input_user *user,
                                  struct mq_error *err);
 
+/** What is staged so far (bytes and files: of those that are finished). */
+void mq_input_staged(const struct mq_input_stage *stage, struct mq_input_summary *ret_summary);
+
 /** Make the staged files the store's input. @param pool uploads in parallel; may be NULL */
 enum mq_status mq_input_publish(struct mq_input_stage *stage, struct mq_pool *pool,
                                 struct mq_input_summary *ret_summary, struct mq_error *err);

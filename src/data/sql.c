@@ -85,6 +85,24 @@ fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, cons
     return code;
 }
 
+/* Preparing tells its kind of error by the message's beginning alone. */
+static duckdb_error_type
+type_by_message(const char *message)
+{
+    static const struct {
+        const char *begin;
+        duckdb_error_type type;
+    } kinds[] = {{"Invalid Input Error", DUCKDB_ERROR_INVALID_INPUT},
+                 {"Conversion Error", DUCKDB_ERROR_CONVERSION},
+                 {"IO Error", DUCKDB_ERROR_IO},
+                 {"Permission Error", DUCKDB_ERROR_PERMISSION},
+                 {"Out of Memory Error", DUCKDB_ERROR_OUT_OF_MEMORY}};
+    for (size_t i = 0; message != NULL && i < MQ_COUNT(kinds); i++)
+        if (strncmp(message, kinds[i].begin, strlen(kinds[i].begin)) == 0)
+            return kinds[i].type;
+    return DUCKDB_ERROR_PARSER;
+}
+
 static enum mq_status
 run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_changed,
          struct mq_error *err)
@@ -597,7 +615,8 @@ query(struct mq_sql *sql, const char *name, const char *text, const char *types,
     if (result == NULL || copy == NULL) {
         st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a result");
     } else if (duckdb_prepare(sql->connection, text, &statement) != DuckDBSuccess) {
-        st = fail_engine(err, name, DUCKDB_ERROR_PARSER, duckdb_prepare_error(statement));
+        const char *message = duckdb_prepare_error(statement);
+        st = fail_engine(err, name, type_by_message(message), message);
     } else if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
         st = fail_engine(err, name, DUCKDB_ERROR_INTERNAL, duckdb_pending_error(pending));
     } else {

@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "data/action_logs.h"
+#include "data/input_stage.h"
 #include "data/user_profiles.h"
 #include "data/sql.h"
 #include "format/csv_writer.h"
@@ -398,7 +399,9 @@ mq_step_action_preprocessing(struct mq_step_context *context, struct mq_error *e
 {
     struct mq_sql_options options = mq_sql_options_from(context->config, context->scratch);
     struct work work = {.context = context};
-    enum mq_status st = mq_sql_open(&options, &work.sql, err);
+    enum mq_status st = mq_input_check(context->store, context->region, err);
+    if (st == MQ_OK)
+        st = mq_sql_open(&options, &work.sql, err);
     if (st != MQ_OK)
         return st;
     st = clean(&work, err);

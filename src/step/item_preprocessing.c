@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "data/expand_sheet.h"
+#include "data/input_stage.h"
 #include "data/table_source.h"
 #include "format/csv_writer.h"
 #include "step/bad_share.h"
@@ -210,7 +211,9 @@ mq_step_item_preprocessing(struct mq_step_context *context, struct mq_error *err
 {
     struct mq_sql_options options = mq_sql_options_from(context->config, context->scratch);
     struct mq_sql *sql;
-    enum mq_status st = mq_sql_open(&options, &sql, err);
+    enum mq_status st = mq_input_check(context->store, context->region, err);
+    if (st == MQ_OK)
+        st = mq_sql_open(&options, &sql, err);
     if (st != MQ_OK)
         return st;
     st = clean(context, sql, err);

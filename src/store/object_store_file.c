@@ -219,9 +219,9 @@ lock_root(const struct file_store *store, int operation, int *ret_fd, struct mq_
     return MQ_OK;
 }
 
-/* Give the file a modification time that no earlier put of this process gave. */
+/* A modification time that no earlier put of this process gave, for futimens and utimensat. */
 static void
-stamp(int fd)
+next_times(struct timespec ret_times[2])
 {
     static _Atomic int64_t last_ns;
     struct timespec now;
@@ -232,9 +232,17 @@ stamp(int fd)
     do
         next = MQ_MAX(ns, last + 1);
     while (!atomic_compare_exchange_weak(&last_ns, &last, next));
-    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-                                {.tv_sec = next / 1000000000, .tv_nsec = next % 1000000000}};
-    (void)futimens(fd, times); /* a refusal leaves the coarse time, which is still a time */
+    ret_times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
+    ret_times[1] = (struct timespec){.tv_sec = next / 1000000000, .tv_nsec = next % 1000000000};
+}
+
+/* Give the file its time; a refusal leaves the coarse one, which is still a time. */
+static void
+stamp(int fd)
+{
+    struct timespec times[2];
+    next_times(times);
+    (void)futimens(fd, times);
 }
 
 static enum mq_status
@@ -456,6 +464,52 @@ sync_all(int root, const char *path, struct mq_error *err)
     return syncfs(root) == 0 ? MQ_OK : mq_fail_errno(err, errno, "cannot sync 'file:%s'", path);
 }
 
+/* Have a local file's bytes beside an object, ready to be renamed: the file itself where it lies
+ * in the same file system. @param ret_ready owned */
+static enum mq_status
+make_ready(struct mq_object_store *base, const char *key, const char *path, char **ret_ready,
+           struct mq_error *err)
+{
+    char target[MQ_PATH_MAX];
+    path_of(base, key, target);
+    enum mq_status st = mq_fs_make_parents(target, err);
+    if (st != MQ_OK)
+        return st;
+    struct stat info, root;
+    struct timespec times[2];
+    struct file_store *store = (struct file_store *)base;
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+        stat(store->root, &root) == 0 && root.st_dev == info.st_dev) {
+        next_times(times);
+        (void)utimensat(AT_FDCWD, path, times, 0);
+        *ret_ready = mq_strdup(path);
+        return *ret_ready != NULL ? MQ_OK : mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
+    }
+    struct mq_writer *writer;
+    st = file_store_writer(base, key, &writer, err);
+    if (st != MQ_OK)
+        return st;
+    struct file_object_writer *copy = (struct file_object_writer *)writer;
+    char *ready = mq_strdup(copy->partial);
+    struct mq_reader *reader = NULL;
+    st = ready == NULL ? mq_fail(err, MQ_E_NOMEM, "cannot allocate a name")
+                       : mq_reader_from_file(path, &reader, err);
+    if (st == MQ_OK)
+        st = mq_stream_copy(reader, writer, err);
+    if (st == MQ_OK && writer->window_used > 0)
+        st = object_write(writer, writer->window, writer->window_used, err);
+    mq_reader_close(reader);
+    if (st == MQ_OK) {
+        stamp(copy->fd);
+        copy->partial[0] = '\0'; /* closing leaves it there */
+        *ret_ready = ready;
+    } else {
+        free(ready);
+    }
+    mq_writer_close(writer);
+    return st;
+}
+
 /* Thousands of files: the whole file system is synced once before the renames, so that no name
  * shows bytes that are not durable, and once after them. */
 static enum mq_status
@@ -463,46 +517,33 @@ file_store_put_files(struct mq_object_store *base, const char *const *keys,
                      const char *const *paths, size_t count, struct mq_error *err)
 {
     struct file_store *store = (struct file_store *)base;
-    char **partials = calloc(count, sizeof(*partials));
+    char **ready = calloc(count, sizeof(*ready));
     int root;
-    if (partials == NULL)
+    if (ready == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate %zu names", count);
     enum mq_status st = lock_root(store, LOCK_SH, &root, err);
     if (st != MQ_OK) {
-        free(partials);
+        free(ready);
         return st;
     }
-    for (size_t i = 0; i < count && st == MQ_OK; i++) {
-        struct mq_writer *writer;
-        st = file_store_writer(base, keys[i], &writer, err);
-        if (st != MQ_OK)
-            break;
-        struct file_object_writer *target = (struct file_object_writer *)writer;
-        st = fill_from_file(target, paths[i], err);
-        stamp(target->fd);
-        partials[i] = mq_strdup(target->partial);
-        if (st == MQ_OK && partials[i] == NULL)
-            st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
-        if (st == MQ_OK)
-            target->partial[0] = '\0'; /* closing leaves it */
-        mq_writer_close(writer);
-    }
+    for (size_t i = 0; i < count && st == MQ_OK; i++)
+        st = make_ready(base, keys[i], paths[i], &ready[i], err);
     if (st == MQ_OK)
         st = sync_all(root, store->root, err);
     for (size_t i = 0; i < count && st == MQ_OK; i++) {
         char path[MQ_PATH_MAX];
         path_of(base, keys[i], path);
-        if (rename(partials[i], path) != 0)
+        if (rename(ready[i], path) != 0)
             st = mq_fail_errno(err, errno, "cannot publish 'file:%s'", path);
     }
     if (st == MQ_OK)
         st = sync_all(root, store->root, err);
     for (size_t i = 0; i < count; i++) {
-        if (st != MQ_OK && partials[i] != NULL)
-            unlink(partials[i]);
-        free(partials[i]);
+        if (st != MQ_OK && ready[i] != NULL && strcmp(ready[i], paths[i]) != 0)
+            unlink(ready[i]);
+        free(ready[i]);
     }
-    free(partials);
+    free(ready);
     close(root);
     return st;
 }

@@ -1,0 +1,363 @@
+#include "data/interactions_csv.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/progress.h"
+#include "data/local_table.h"
+
+static const struct mq_table_column interaction_columns[] = {
+    {"user_id", "user|userid|uid|viewer|customer_id|member_id", true},
+    {"item_id", "item|itemid|program_id|programid|movie_id|movieid|content_id|video_id", true},
+    {"timestamp", "time|ts|event_time|datetime|date|unix_timestamp", true},
+    {"rating", "stars|score", false},
+    {"watch_seconds", "watched|watch_s|play_seconds|watch_time", false},
+    {"duration_seconds", "duration|length|length_seconds|duration_s", false},
+    {"position", "pos|rank|slot", false},
+    {"source", "click_source|channel|list", false},
+    {"trace", "recommend_trace", false},
+    {"event", "action|event_type|action_value|kind", false},
+};
+
+static const struct mq_table_column item_columns[] = {
+    {"program_id", "programid|item_id|itemid|item|movie_id|movieid|content_id|video_id|id", true},
+    {"program_type", "type|item_type", false},
+    {"program_name", "title|name|movie_name|movie_title", false},
+    {"release_year", "year", false},
+    {"director", "directors", false},
+    {"actor", "actors|cast", false},
+    {"category_property", "category|categories|genre|genres", false},
+    {"language", "languages|country|countries", false},
+    {"ticket_num", "tickets", false},
+    {"popularity", "", false},
+    {"score", "rating", false},
+    {"level", "maturity|certificate", false},
+    {"is_new", "new|new_series", false},
+    {"description", "desc|summary|synopsis|plot|overview", false},
+    {"available_from", "licence_from|license_from", false},
+    {"available_until", "licence_until|license_until", false},
+    {"territories", "territory", false},
+    {"duration_s", "duration|length|length_seconds|duration_seconds", false},
+    {"poster", "poster_url|image|image_url", false},
+};
+
+static const struct mq_table_column user_columns[] = {
+    {"user_id", "userid|user|uid|id", true},
+    {"sex", "gender", false},
+    {"age", "", false},
+    {"registered", "timestamp|created|registered_at", false},
+    {"name", "user_name|username|nickname", false},
+    {"occupation", "job", false},
+    {"zip", "zip_code|postcode|postal_code", false},
+};
+
+/* Read all files of one kind into a table. @param select of one file, NULL: all columns */
+static enum mq_status
+load_files(struct mq_sql *sql, const char *table, const char *const *paths, int path_count,
+           const struct mq_table_column *columns, int count, const char *names, const char *file,
+           struct mq_error *err)
+{
+    struct mq_buffer empty = {0};
+    enum mq_status st = MQ_OK;
+    if (path_count == 0) {
+        st = mq_buffer_printf(&empty, err,
+                              "create or replace temp table %s (file bigint, seq bigint", table);
+        for (int i = 0; i < count && st == MQ_OK; i++)
+            st = mq_buffer_printf(&empty, err, ", \"%s\" varchar", columns[i].name);
+        if (st == MQ_OK)
+            st = mq_buffer_append_char(&empty, ')', err);
+        if (st == MQ_OK)
+            st = mq_sql_statement(sql, empty.data, err);
+        mq_buffer_release(&empty);
+    }
+    for (int i = 0; i < path_count && st == MQ_OK; i++) {
+        st = mq_local_table_view(sql, "interaction_file", paths[i], columns, count, names, err);
+        if (st == MQ_OK && file != NULL)
+            st = mq_sql_table(sql, "one_file", file, mq_sql_params(mq_sql_int("file", i)), err);
+        else if (st == MQ_OK)
+            st = mq_sql_statementf(sql, err,
+                                   "create or replace temp table one_file as select cast(%d as "
+                                   "bigint) as file, * from interaction_file",
+                                   i);
+        if (st == MQ_OK)
+            st = mq_sql_statementf(sql, err,
+                                   i == 0 ? "create or replace temp table %s as from one_file"
+                                          : "insert into %s from one_file",
+                                   table);
+        if (st != MQ_OK)
+            return mq_fail_context(err, st, "cannot import '%s'", paths[i]);
+    }
+    return st == MQ_OK ? mq_sql_statement(sql, "drop table if exists one_file", err) : st;
+}
+
+static enum mq_status
+check_bad(const struct mq_interactions_options *options, struct mq_sql *sql, int64_t *ret_bad,
+          struct mq_error *err)
+{
+    int64_t rows, unusable, broken = 0, has_rejects;
+    enum mq_status st = mq_sql_scalar(sql, "select count(*) from interaction", &rows, err);
+    if (st == MQ_OK)
+        st = mq_sql_scalar(sql,
+                           "select count(*) from interaction where not coalesce(user_id <> '' and "
+                           "item_id <> '' and time_s between 0 and 4294967295 and (event is not "
+                           "null or not has_event), false)",
+                           &unusable, err);
+    if (st == MQ_OK)
+        st = mq_sql_scalar(
+            sql, "select count(*) from duckdb_tables() where table_name = 'reject_errors'",
+            &has_rejects, err);
+    if (st == MQ_OK && has_rejects > 0)
+        st = mq_sql_scalar(
+            sql, "select count(*) from (select distinct scan_id, file_id, line from reject_errors)",
+            &broken, err);
+    if (st != MQ_OK)
+        return st;
+    int64_t bad = unusable + broken, total = rows + broken;
+    if (total - bad <= 0) {
+        st = mq_fail(err, MQ_E_INPUT,
+                     "nothing to import: %" PRId64 " rows, none with user, item "
+                     "and a time that can be read",
+                     total);
+        mq_error_hint(err, "times are epoch seconds, milliseconds or ISO 8601; name the columns "
+                           "with --columns");
+        return st;
+    }
+    if ((double)bad > options->max_bad_share * (double)total) {
+        st = mq_fail(err, MQ_E_INPUT,
+                     "%" PRId64 " of %" PRId64 " rows cannot be used (%" PRId64 " broken lines, "
+                     "%" PRId64 " without user, item, event or time); allowed are %.2f %%",
+                     bad, total, broken, unusable, 100.0 * options->max_bad_share);
+        mq_error_hint(err, "mend the file, or allow more with data.max_bad_share");
+        return st;
+    }
+    *ret_bad = bad;
+    return MQ_OK;
+}
+
+static struct mq_text
+text_at(const struct mq_sql_result *result, int column, int64_t row)
+{
+    const struct mq_sql_string *string =
+        (const struct mq_sql_string *)mq_sql_column(result, column) + row;
+    if (!mq_sql_is_valid(mq_sql_valid(result, column), row))
+        return (struct mq_text){NULL, 0};
+    return (struct mq_text){mq_sql_string_bytes(string), string->size};
+}
+
+static double
+real_at(const struct mq_sql_result *result, int column, int64_t row, double otherwise)
+{
+    return mq_sql_is_valid(mq_sql_valid(result, column), row)
+               ? ((const double *)mq_sql_column(result, column))[row]
+               : otherwise;
+}
+
+static int64_t
+time_at(const struct mq_sql_result *result, int column, int64_t row, int64_t otherwise)
+{
+    return mq_sql_is_valid(mq_sql_valid(result, column), row)
+               ? ((const int64_t *)mq_sql_column(result, column))[row]
+               : otherwise;
+}
+
+static enum mq_status
+stage_items(struct mq_sql *sql, bool only_listed, struct mq_input_stage *stage,
+            struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    int64_t rows;
+    enum mq_status st = mq_sql_query(sql, "interaction_items.sql",
+                                     mq_sql_params(mq_sql_int("only_listed", only_listed)),
+                                     "titittttt"
+                                     "dddb"
+                                     "tlltit",
+                                     &result, err);
+    if (st != MQ_OK)
+        return st;
+    while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
+        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
+            const struct mq_input_item item = {
+                .id = text_at(result, 0, r),
+                .type = ((const int32_t *)mq_sql_column(result, 1))[r] != 0 ? MQ_PROGRAM_TV
+                                                                            : MQ_PROGRAM_MOVIE,
+                .title = text_at(result, 2, r),
+                .year = ((const int32_t *)mq_sql_column(result, 3))[r],
+                .director = text_at(result, 4, r),
+                .actor = text_at(result, 5, r),
+                .category = text_at(result, 6, r),
+                .language = text_at(result, 7, r),
+                .level = text_at(result, 8, r),
+                .ticket_num = real_at(result, 9, r, NAN),
+                .popularity = real_at(result, 10, r, NAN),
+                .score = real_at(result, 11, r, NAN),
+                .is_new = ((const bool *)mq_sql_column(result, 12))[r],
+                .description = text_at(result, 13, r),
+                .available_from = time_at(result, 14, r, MQ_TIME_MIN),
+                .available_until = time_at(result, 15, r, MQ_TIME_MAX),
+                .territories = text_at(result, 16, r),
+                .duration_s = ((const int32_t *)mq_sql_column(result, 17))[r],
+                .poster = text_at(result, 18, r),
+            };
+            st = mq_input_add_item(stage, &item, err);
+        }
+        if (st != MQ_OK)
+            break;
+    }
+    mq_sql_close(result);
+    return st;
+}
+
+static enum mq_status
+stage_users(struct mq_sql *sql, struct mq_input_stage *stage, struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    int64_t rows;
+    enum mq_status st = mq_sql_query_text(
+        sql,
+        "select user_id, sex, mq_to_double(age), mq_epoch_s(registered), name, occupation, zip "
+        "from listed_user where user_id <> '' order by file, seq",
+        "ttdlttt", &result, err);
+    if (st != MQ_OK)
+        return st;
+    while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
+        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
+            double age = real_at(result, 2, r, 0);
+            const struct mq_input_user user = {
+                .id = text_at(result, 0, r),
+                .sex = text_at(result, 1, r),
+                .age = age >= 1 && age <= 150 ? (int32_t)age : 0,
+                .registered_s = time_at(result, 3, r, -1),
+                .name = text_at(result, 4, r),
+                .occupation = text_at(result, 5, r),
+                .zip = text_at(result, 6, r),
+            };
+            st = mq_input_add_user(stage, &user, err);
+        }
+        if (st != MQ_OK)
+            break;
+    }
+    mq_sql_close(result);
+    return st;
+}
+
+/* What a row without an event becomes: an exposure, and a play where its rating suffices. */
+static enum mq_status
+stage_row(const struct mq_input_action *action, int32_t event, double play_at_least,
+          struct mq_input_stage *stage, struct mq_error *err)
+{
+    if (event != 2)
+        return mq_input_add_action(stage, event == 1 ? MQ_ACTION_PLAY : MQ_ACTION_EXPOSURE, action,
+                                   err);
+    enum mq_status st = mq_input_add_action(stage, MQ_ACTION_EXPOSURE, action, err);
+    bool is_play = play_at_least <= 0 || action->rating < 0 || action->rating >= play_at_least;
+    return st == MQ_OK && is_play ? mq_input_add_action(stage, MQ_ACTION_PLAY, action, err) : st;
+}
+
+static enum mq_status
+stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *stage,
+              struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    struct mq_progress progress;
+    int64_t rows;
+    enum mq_status st = mq_sql_query(sql, "interaction_rows.sql", mq_sql_no_params,
+                                     "ttldddit"
+                                     "ti",
+                                     &result, err);
+    if (st != MQ_OK)
+        return st;
+    mq_progress_begin(&progress, "interactions", "rows", 0);
+    while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
+        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
+            const struct mq_input_action action = {
+                .user = text_at(result, 0, r),
+                .item = text_at(result, 1, r),
+                .time_s = ((const int64_t *)mq_sql_column(result, 2))[r],
+                .watch_s = real_at(result, 3, r, -1),
+                .length_s = real_at(result, 4, r, -1),
+                .rating = real_at(result, 5, r, -1),
+                .position = ((const int32_t *)mq_sql_column(result, 6))[r],
+                .source = text_at(result, 7, r),
+                .trace = text_at(result, 8, r),
+            };
+            st = stage_row(&action, ((const int32_t *)mq_sql_column(result, 9))[r], play_at_least,
+                           stage, err);
+        }
+        if (st != MQ_OK)
+            break;
+        mq_progress_add(&progress, rows);
+    }
+    mq_progress_end(&progress);
+    mq_sql_close(result);
+    return st;
+}
+
+/* Columns that some row has a value for. */
+static enum mq_status
+used_columns(struct mq_sql *sql, unsigned *ret_columns, struct mq_error *err)
+{
+    static const struct {
+        const char *name;
+        unsigned flag;
+    } optional[] = {{"watch_s", MQ_LOG_WATCH},
+                    {"rating", MQ_LOG_RATING},
+                    {"place", MQ_LOG_POSITION},
+                    {"source", MQ_LOG_SOURCE},
+                    {"trace", MQ_LOG_TRACE}};
+    *ret_columns = 0;
+    for (size_t i = 0; i < MQ_COUNT(optional); i++) {
+        char query[96];
+        int64_t count;
+        snprintf(query, sizeof(query), "select count(%s) from interaction", optional[i].name);
+        enum mq_status st = mq_sql_scalar(sql, query, &count, err);
+        if (st != MQ_OK)
+            return st;
+        if (count > 0)
+            *ret_columns |= optional[i].flag;
+    }
+    return MQ_OK;
+}
+
+enum mq_status
+mq_interactions_import(const struct mq_interactions_options *options, struct mq_sql *sql,
+                       struct mq_object_store *store, const char *region, struct mq_pool *pool,
+                       struct mq_input_summary *ret_summary, int64_t *ret_bad_rows,
+                       struct mq_error *err)
+{
+    struct mq_input_stage *stage = NULL;
+    struct mq_input_options input = {
+        .source = "csv", .gzip_level = options->gzip_level, .replace = options->replace};
+    int64_t bad = 0;
+    enum mq_status st =
+        load_files(sql, "interaction", options->paths, options->path_count, interaction_columns,
+                   MQ_COUNT(interaction_columns), options->columns, "interaction_stage.sql", err);
+    if (st == MQ_OK)
+        st = check_bad(options, sql, &bad, err);
+    if (st == MQ_OK)
+        st = load_files(sql, "listed_item", options->item_paths, options->item_path_count,
+                        item_columns, MQ_COUNT(item_columns), NULL, NULL, err);
+    if (st == MQ_OK)
+        st = load_files(sql, "listed_user", options->user_paths, options->user_path_count,
+                        user_columns, MQ_COUNT(user_columns), NULL, NULL, err);
+    if (st == MQ_OK)
+        st = used_columns(sql, &input.play_columns, err);
+    if (st == MQ_OK) {
+        input.exposure_columns = input.play_columns & ~MQ_LOG_WATCH;
+        st = mq_input_begin(store, region, &input, &stage, err);
+    }
+    if (st == MQ_OK)
+        st = stage_items(sql, options->item_path_count > 0, stage, err);
+    if (st == MQ_OK)
+        st = stage_users(sql, stage, err);
+    if (st == MQ_OK)
+        st = stage_actions(sql, options->play_at_least, stage, err);
+    if (st == MQ_OK)
+        st = mq_input_publish(stage, pool, ret_summary, err);
+    if (st == MQ_OK && ret_bad_rows != NULL)
+        *ret_bad_rows = bad;
+    mq_input_free(stage);
+    return st;
+}

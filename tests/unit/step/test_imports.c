@@ -1,0 +1,412 @@
+#include "step_fixture.h"
+
+#include <math.h>
+
+#include "data/actions.h"
+#include "data/catalogue.h"
+#include "data/input_stage.h"
+#include "data/interactions_csv.h"
+#include "data/movielens.h"
+#include "data/simulate.h"
+#include "data/sql.h"
+#include "data/user_profiles.h"
+
+#define BASIC "system/item-data/basic/1.csv"
+
+/* A local file "<folder>/<name>"; its path lives as long as the fixture's next call. */
+static const char *
+local_file(struct step_fixture *f, const char *name, const char *text)
+{
+    static char path[MQ_PATH_MAX];
+    snprintf(path, sizeof(path), "%s/%s", f->folder, name);
+    struct mq_error err;
+    check_ok(mq_fs_make_parents(path, &err));
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+struct listing {
+    struct mq_object_store *store;
+    struct mq_buffer text;
+};
+
+static enum mq_status
+list_object(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+{
+    (void)info;
+    struct listing *listing = context;
+    struct mq_buffer bytes = {0};
+    enum mq_status st = MQ_OK;
+    if (strstr(key, "import.json") == NULL)
+        st = mq_object_get(listing->store, key, &bytes, err);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(
+            &listing->text, err, "%s %016llx\n", key,
+            (unsigned long long)mq_hash_bytes(bytes.data != NULL ? bytes.data : "", bytes.size, 0));
+    mq_buffer_release(&bytes);
+    return st;
+}
+
+/* Every object of a region with a hash of its bytes; owned. */
+static char *
+contents(struct step_fixture *f, const char *region)
+{
+    struct mq_error err;
+    struct listing listing = {.store = f->store};
+    check_ok(mq_object_list(f->store, region, list_object, &listing, &err));
+    return mq_buffer_take(&listing.text);
+}
+
+static void
+write_ml(struct step_fixture *f)
+{
+    local_file(
+        f, "ml/ratings.dat",
+        "1::10::5::978300760\n2::10::2::978300760\n1::20::3::978387161\n1::10::4::956703932\n");
+    local_file(f, "ml/movies.dat",
+               "10::Matrix, The (1999)::Action|Sci-Fi\n20::Am\xe9lie (2001)::Comedy\n"
+               "30::Never Rated (1950)::Drama\n");
+    local_file(f, "ml/users.dat", "1::F::1::10::48067\n2::M::56::16::70072\n");
+    local_file(f, "hetrec/movie_directors.dat",
+               "movieID\tdirectorID\tdirectorName\n10\twach\tLana Wachowski\n99\tx\tX\n");
+    local_file(f, "hetrec/movie_actors.dat",
+               "10\tb\tSecond Billed\t2\n10\ta\tFirst Billed\t1\n10\tz\tTenth\t10\n");
+    local_file(f, "hetrec/movie_countries.dat", "movieID\tcountry\n10\tUSA\n20\tFrance\n");
+    local_file(f, "hetrec/movies.dat",
+               "id\ttitle\timdbID\tspanishTitle\timdbPictureURL\tyear\trtID\trtAllCriticsRating\t"
+               "rtAllCriticsNumReviews\trtAllCriticsNumFresh\trtAllCriticsNumRotten\t"
+               "rtAllCriticsScore\n10\tMatrix\t1\tM\thttp://x/p.jpg\t1999\tm\t7.4\t1\t1\t1\t87\n");
+}
+
+static enum mq_status
+import_ml(struct step_fixture *f, double play_at_least, bool replace)
+{
+    char ml[MQ_PATH_MAX], hetrec[MQ_PATH_MAX];
+    snprintf(ml, sizeof(ml), "%s/ml", f->folder);
+    snprintf(hetrec, sizeof(hetrec), "%s/hetrec", f->folder);
+    const char *const paths[] = {ml, hetrec};
+    const struct mq_movielens_options options = {.play_at_least = play_at_least,
+                                                 .replace = replace};
+    f->err = (struct mq_error){0};
+    return mq_movielens_import(paths, 2, &options, f->store, "1", f->pool, NULL, &f->err);
+}
+
+static void
+movielens(void **state)
+{
+    struct step_fixture *f = *state;
+    write_ml(f);
+    assert_int_equal(import_ml(f, 0, false), MQ_OK);
+    check_object(f, BASIC,
+                 "program_id,program_type,program_name,release_year,director,actor,"
+                 "category_property,language,ticket_num,popularity,score,level,is_new\n"
+                 "10,movie,The Matrix,1999,Lana Wachowski,First Billed|Second Billed|Tenth,"
+                 "Action|Sci-Fi,USA,2,3,87,,0\n"
+                 "20,movie,Am\xc3\xa9lie,2001,,,Comedy,France,0,1,,,0\n"
+                 "30,movie,Never Rated,1950,,,Drama,,0,0,,,0\n");
+    check_object(f, "system/user-data/action/2000-12-31/play/playlog.2000-12-31-00.0.csv",
+                 "user_id,item_id,timestamp,rating\n1,10,978300760,5\n2,10,978300760,2\n");
+    check_object(f, "system/user-data/action/2000-12-31/exposure/exposurelog.2000-12-31-00.0.csv",
+                 "user_id,item_id,timestamp\n1,10,978300760\n2,10,978300760\n");
+    check_object(f, "system/user-data/portrait/ProfileMap.csv",
+                 "user_id,sex,age,registered,name,occupation,zip\n1,F,1,,,10,48067\n"
+                 "2,M,56,,,16,70072\n");
+    fixture_ok(f, mq_step_item_preprocessing);
+    check_count(f, "expand_rows", 1);
+    fixture_ok(f, mq_step_user_preprocessing);
+    fixture_ok(f, mq_step_action_preprocessing);
+    check_count(f, "plays", 4);
+    check_count(f, "exposures", 4);
+    /* Again, with a threshold: the day without a play is gone from the plays alone. */
+    assert_int_equal(import_ml(f, 3.5, false), MQ_OK);
+    assert_null(fixture_get(f, "system/user-data/action/2001-01-01/play/"
+                               "playlog.2001-01-01-00.0.csv"));
+    check_object(f, "system/user-data/action/2001-01-01/exposure/exposurelog.2001-01-01-00.0.csv",
+                 "user_id,item_id,timestamp,rating\n1,20,978387161,3\n");
+    fixture_ok(f, mq_step_action_preprocessing);
+    check_count(f, "plays", 2);
+    /* Broken input changes nothing. */
+    char *before = contents(f, "1/");
+    local_file(f, "ml/ratings.dat", "1::10::5::978300760\n1::10::five::978300760\n");
+    assert_int_equal(import_ml(f, 0, false), MQ_E_FORMAT);
+    check_contains(f->err.message, "ratings.dat");
+    check_contains(f->err.message, "line 2");
+    char *after = contents(f, "1/");
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+}
+
+static void
+owner_and_interruption(void **state)
+{
+    struct step_fixture *f = *state;
+    write_ml(f);
+    fixture_put(f, "system/user-data/action/2020-12-17/play/theirs.csv",
+                "user_id,item_id,timestamp\n");
+    assert_int_equal(import_ml(f, 0, false), MQ_E_CONFLICT);
+    check_contains(f->err.hint, "--replace");
+    assert_null(fixture_get(f, BASIC));
+    assert_int_equal(import_ml(f, 0, true), MQ_OK);
+    assert_null(fixture_get(f, "system/user-data/action/2020-12-17/play/theirs.csv"));
+    fixture_put(f, "system/import.json", "{\"schema\": 1, \"state\": \"writing\"}");
+    assert_int_equal(fixture_run(f, mq_step_item_preprocessing), MQ_E_INPUT);
+    check_contains(f->err.message, "interrupted");
+    assert_int_equal(fixture_run(f, mq_step_action_preprocessing), MQ_E_INPUT);
+    assert_int_equal(import_ml(f, 0, false), MQ_OK);
+    fixture_ok(f, mq_step_item_preprocessing);
+    /* Two sets at once, no set, no such path. */
+    local_file(f, "ml/u.data", "1\t10\t5\t978300760\n");
+    assert_int_equal(import_ml(f, 0, false), MQ_E_INPUT);
+    check_contains(f->err.message, "two sets");
+    struct mq_error err;
+    const struct mq_movielens_options options = {0};
+    const char *const missing[] = {"/no/such/path"};
+    check_fails(MQ_E_NOT_FOUND,
+                mq_movielens_import(missing, 1, &options, f->store, "1", NULL, NULL, &err));
+    const char *const no_set[] = {f->folder};
+    check_fails(MQ_E_INPUT,
+                mq_movielens_import(no_set, 1, &options, f->store, "1", NULL, NULL, &err));
+}
+
+static enum mq_status
+import_csv(struct step_fixture *f, struct mq_interactions_options options)
+{
+    struct mq_error err;
+    struct mq_sql *sql;
+    const struct mq_sql_options engine = {
+        .threads = 2, .memory_bytes = (int64_t)256 << 20, .scratch = f->folder};
+    check_ok(mq_sql_open(&engine, &sql, &err));
+    f->err = (struct mq_error){0};
+    enum mq_status st =
+        mq_interactions_import(&options, sql, f->store, "1", f->pool, NULL, NULL, &f->err);
+    mq_sql_free(sql);
+    return st;
+}
+
+static void
+csv_by_header_and_position(void **state)
+{
+    struct step_fixture *f = *state;
+    char items[MQ_PATH_MAX], log[MQ_PATH_MAX];
+    strcpy(items, local_file(f, "films.csv",
+                             "id,title,genres,type,score\n7,\"Seven, 7\",Drama,tv,8\n"
+                             "8,Eight,,movie,\n7,Seven,Crime|Drama,movie,9\n"));
+    strcpy(log, local_file(f, "log.csv",
+                           "time,USER,movie_id,stars\n2020-12-17 10:00:00,\"a,b\",7,5\n"
+                           "1608163200,c,8,2.5\n,c,8,1\n"));
+    const char *const logs[] = {log};
+    const char *const item_files[] = {items};
+    struct mq_interactions_options options = {.paths = logs,
+                                              .path_count = 1,
+                                              .item_paths = item_files,
+                                              .item_path_count = 1,
+                                              .max_bad_share = 0.4};
+    assert_int_equal(import_csv(f, options), MQ_OK);
+    check_object(f, BASIC,
+                 "program_id,program_type,program_name,release_year,director,actor,"
+                 "category_property,language,ticket_num,popularity,score,level,is_new\n"
+                 "7,movie,Seven,,,,Crime|Drama,,1,1,9,,0\n8,movie,Eight,,,,,,0,2,,,0\n");
+    check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp,rating\nc,8,1608163200,2.5\n"
+                 "\"a,b\",7,1608199200,5\n");
+    options.max_bad_share = 0.1;
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "1 of 3 rows");
+    options.columns = "time=time,user=USER,item=film";
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "film");
+    options.columns = "user,colour";
+    assert_int_equal(import_csv(f, options), MQ_E_USAGE);
+    check_contains(f->err.message, "colour");
+    options.columns = "user,item";
+    assert_int_equal(import_csv(f, options), MQ_E_USAGE);
+    check_contains(f->err.message, "timestamp");
+    /* A file without a header: the first line is data. */
+    strcpy(log, local_file(f, "log.tsv", "c\t8\tx\t1608163200\nd\t9\tx\t1608163300\n"));
+    options = (struct mq_interactions_options){
+        .paths = logs, .path_count = 1, .columns = "user,item,-,timestamp"};
+    assert_int_equal(import_csv(f, options), MQ_OK);
+    check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp\nc,8,1608163200\nd,9,1608163300\n");
+    strcpy(log, local_file(f, "empty.csv", ""));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    strcpy(log, local_file(f, "header.csv", "user,item,timestamp\n"));
+    options.columns = NULL;
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "nothing to import");
+}
+
+static void
+json_and_parquet(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err;
+    char log[MQ_PATH_MAX], query[MQ_PATH_MAX + 256];
+    strcpy(log, local_file(f, "log.jsonl",
+                           "{\"user\": \"a\", \"item\": 7, \"ts\": 1608163200000, \"event\": "
+                           "\"play\"}\n{\"user\": \"b\", \"item\": 7, \"ts\": \"2020-12-17\", "
+                           "\"event\": \"impression\", \"position\": 3}\n"));
+    const char *const logs[] = {log};
+    struct mq_interactions_options options = {.paths = logs, .path_count = 1};
+    assert_int_equal(import_csv(f, options), MQ_OK);
+    check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp,position\na,7,1608163200,\n");
+    check_object(f, "system/user-data/action/2020-12-17/exposure/exposurelog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp,position\nb,7,1608163200,3\n");
+    struct mq_sql *sql;
+    const struct mq_sql_options engine = {.threads = 1, .scratch = f->folder};
+    check_ok(mq_sql_open(&engine, &sql, &err));
+    snprintf(log, sizeof(log), "%s/log.parquet", f->folder);
+    snprintf(query, sizeof(query),
+             "copy (select 'x' as viewer, 5 as film, 1608163200 + n as t from range(3) r(n)) to "
+             "'%s' (format parquet)",
+             log);
+    check_ok(mq_sql_statement(sql, query, &err));
+    mq_sql_free(sql);
+    options.columns = "user=viewer,item=film,timestamp=t";
+    assert_int_equal(import_csv(f, options), MQ_OK);
+    check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp\nx,5,1608163200\nx,5,1608163201\nx,5,1608163202\n");
+    local_file(f, "log.parquet", "PAR1 but not really");
+    assert_int_equal(import_csv(f, options), MQ_E_FORMAT);
+}
+
+/* Plays over exposures of a channel at the places where both are plenty, from traces. */
+static void
+simulated_channels(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err;
+    const struct mq_simulate_options options = {
+        .users = 300, .items = 200, .events = 120000, .days = 5, .until_s = 1608163200, .seed = 7};
+    struct mq_input_summary summary;
+    check_ok(mq_simulate(&options, f->store, "1", f->pool, &summary, &err));
+    assert_int_equal(summary.items, 200);
+    assert_int_equal(summary.users, 300);
+    assert_int_equal(summary.days, 5);
+    assert_true(summary.plays > 5000);
+    assert_true(llabs(summary.plays + summary.exposures - 120000) < 1200);
+    fixture_ok(f, mq_step_item_preprocessing);
+    assert_true(fixture_count(f, "series") > 20 && fixture_count(f, "new") > 0 &&
+                fixture_count(f, "licensed") > 10);
+    check_count(f, "expand_rows", 200);
+    fixture_ok(f, mq_step_user_preprocessing);
+    fixture_ok(f, mq_step_action_preprocessing);
+    check_count(f, "rejected.bad_line", 0);
+    struct mq_sql *sql;
+    struct mq_sql_result *result;
+    int64_t rows;
+    const struct mq_sql_options engine = {.threads = 1, .scratch = f->folder};
+    check_ok(mq_sql_open(&engine, &sql, &err));
+    check_ok(
+        mq_sql_view_of_artifact(sql, "action", f->store, "1", MQ_ARTIFACT_ACTION_PARQUET, &err));
+    check_ok(mq_sql_query_text(
+        sql,
+        "select regexp_extract(trace, 'batch_([a-z_]+)_[0-9]', 1) as channel, "
+        "cast(sum(action_value) as double) / sum(1 - action_value) from action where trace is not "
+        "null group by channel",
+        "td", &result, &err));
+    double rate[16] = {0};
+    while (true) {
+        check_ok(mq_sql_next(result, &rows, &err));
+        if (rows == 0)
+            break;
+        const struct mq_sql_string *names = mq_sql_column(result, 0);
+        for (int64_t r = 0; r < rows; r++)
+            for (int c = 0; mq_simulated_channels[c].name != NULL; c++)
+                if (strlen(mq_simulated_channels[c].name) == names[r].size &&
+                    memcmp(mq_simulated_channels[c].name, mq_sql_string_bytes(&names[r]),
+                           names[r].size) == 0)
+                    rate[c] = ((const double *)mq_sql_column(result, 1))[r];
+    }
+    mq_sql_close(result);
+    mq_sql_free(sql);
+    for (int c = 0; mq_simulated_channels[c].name != NULL; c++) {
+        assert_true(rate[c] > 0);
+        for (int d = 0; mq_simulated_channels[d].name != NULL; d++)
+            if (mq_simulated_channels[c].quality > 1.3 * mq_simulated_channels[d].quality)
+                assert_true(rate[c] > rate[d]);
+    }
+}
+
+static void
+simulation_repeats(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err;
+    struct mq_simulate_options options = {
+        .users = 50, .items = 30, .events = 3000, .days = 3, .until_s = 1608163200, .seed = 3};
+    check_ok(mq_simulate(&options, f->store, "1", f->pool, NULL, &err));
+    char *first = contents(f, "1/");
+    check_ok(mq_simulate(&options, f->store, "1", NULL, NULL, &err));
+    char *second = contents(f, "1/");
+    assert_string_equal(first, second);
+    free(second);
+    options.seed = 4;
+    options.gzip_level = 1;
+    check_ok(mq_simulate(&options, f->store, "1", NULL, NULL, &err));
+    second = contents(f, "1/");
+    assert_string_not_equal(first, second);
+    check_contains(second, ".csv.gz");
+    assert_null(strstr(second, "log.2020-12-16-00.0.csv "));
+    free(first);
+    free(second);
+    fixture_ok(f, mq_step_item_preprocessing);
+    fixture_ok(f, mq_step_user_preprocessing);
+    fixture_ok(f, mq_step_action_preprocessing);
+    assert_true(fixture_count(f, "exposures") > 2000);
+    /* The smallest world. */
+    options = (struct mq_simulate_options){
+        .users = 1, .items = 1, .events = 1, .days = 1, .until_s = 1608163200};
+    check_ok(mq_simulate(&options, f->store, "2", NULL, NULL, &err));
+    options.items = 0;
+    check_fails(MQ_E_RANGE, mq_simulate(&options, f->store, "2", NULL, NULL, &err));
+}
+
+/* The real thing, where it is at hand. */
+static void
+real_movielens(void **state)
+{
+    struct step_fixture *f = *state;
+    const char *folder = getenv("MARQUEE_TEST_DATA");
+    if (folder == NULL) {
+        print_message("MARQUEE_TEST_DATA is not set: ml-100k is not imported\n");
+        skip();
+    }
+    struct mq_error err;
+    char path[MQ_PATH_MAX];
+    snprintf(path, sizeof(path), "%s/ml-100k.zip", folder);
+    const char *const paths[] = {path};
+    const struct mq_movielens_options options = {0};
+    struct mq_input_summary summary;
+    check_ok(mq_movielens_import(paths, 1, &options, f->store, "1", f->pool, &summary, &err));
+    assert_int_equal(summary.plays, 100000);
+    assert_int_equal(summary.items, 1682);
+    assert_int_equal(summary.users, 943);
+    fixture_ok(f, mq_step_item_preprocessing);
+    fixture_ok(f, mq_step_user_preprocessing);
+    fixture_ok(f, mq_step_action_preprocessing);
+    check_count(f, "plays", 100000);
+    fixture_ok(f, mq_step_add_item_user_batch);
+    check_count(f, "users", 943);
+}
+
+int
+main(void)
+{
+#define STEP_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        STEP_TEST(movielens),
+        STEP_TEST(owner_and_interruption),
+        STEP_TEST(csv_by_header_and_position),
+        STEP_TEST(json_and_parquet),
+        STEP_TEST(simulated_channels),
+        STEP_TEST(simulation_repeats),
+        STEP_TEST(real_movielens),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
