@@ -12,7 +12,7 @@ mark_cut(char *text, size_t size)
     memcpy(text + size - sizeof(dots), dots, sizeof(dots));
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 format_into(char *text, size_t size, const char *format, va_list args)
 {
     int n = vsnprintf(text, size, format, args);
