@@ -757,8 +757,8 @@ note_old(void *context, const char *key, const struct mq_object_info *info, stru
     struct publishing *publishing = context;
     struct mq_input_stage *stage = publishing->stage;
     const struct staged wanted = {.path = key + strlen(stage->region) + 1};
-    if (bsearch(&wanted, stage->files, stage->file_count, sizeof(*stage->files), compare_staged) !=
-        NULL)
+    if (stage->file_count > 0 && bsearch(&wanted, stage->files, stage->file_count,
+                                         sizeof(*stage->files), compare_staged) != NULL)
         return MQ_OK;
     enum mq_status st = mq_grow(&publishing->old, &publishing->old_capacity,
                                 publishing->old_count + 1, sizeof(*publishing->old), err);
@@ -800,7 +800,8 @@ mq_input_publish(struct mq_input_stage *stage, struct mq_pool *pool,
     if (st != MQ_OK)
         return st;
     struct publishing publishing = {.stage = stage};
-    qsort(stage->files, stage->file_count, sizeof(*stage->files), compare_staged);
+    if (stage->file_count > 0)
+        qsort(stage->files, stage->file_count, sizeof(*stage->files), compare_staged);
     char local[MQ_PATH_MAX];
     if (mq_object_store_local_path(stage->store, stage->region, local, sizeof(local))) {
         st = publish_together(stage, err);

@@ -666,7 +666,8 @@ read_entries(struct listing *listing, struct entry **ret_entries, size_t *ret_co
         free(entries);
         return st;
     }
-    qsort(entries, count, sizeof(*entries), compare_entries);
+    if (count > 0)
+        qsort(entries, count, sizeof(*entries), compare_entries);
     *ret_entries = entries;
     *ret_count = count;
     return MQ_OK;
