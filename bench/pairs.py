@@ -53,11 +53,11 @@ def graph(name, pattern, threads, goal):
 
 
 SEQUENCES = ["{ml} {here}/peers/sequences.py {data} {scratch}/sequences.txt"]
-# The literal form with the peers' settings, and one epoch's samples of each user's run together.
+# The literal form with the peers' settings, in runs of 16 consecutive plays of a user.
 LITERAL = (
     "{bin}/bench_youtubednn {scratch}/sequences.txt youtubednn.pooling=mean youtubednn.batch=512 "
-    "youtubednn.negatives=100 youtubednn.validation_users=0 youtubednn.rate=0.001 "
-    "youtubednn.epochs=3"
+    "youtubednn.negatives=100 youtubednn.run=16 youtubednn.validation_users=0 "
+    "youtubednn.rate=0.001 youtubednn.epochs=3"
 )
 
 

@@ -1,7 +1,5 @@
 #include "model/youtubednn_runs.h"
 
-#include <math.h>
-
 #include "base/memory.h"
 
 /* Targets of a user: plays 1 … last. */
@@ -22,20 +20,18 @@ mq_tower_runs_init(struct mq_tower_runs *runs, const struct mq_youtubednn_data *
                                  .held = held,
                                  .run = options->run,
                                  .batch = options->batch,
-                                 .user_dropout = options->user_dropout,
-                                 .gap_share = options->gap_share,
-                                 .user_balance = options->user_balance,
-                                 .gap_plays = options->gap_plays};
+                                 .user_dropout = options->user_dropout};
     for (int32_t u = 0; u < data->user_count; u++) {
         int64_t targets = target_count(&made, u);
         made.samples += targets;
-        made.learners += targets > 0;
         /* Cut anywhere, n targets fall into at most 1 + ceil((n-1)/run) runs. */
         made.capacity += targets > 0 ? 1 + (targets - 1 + made.run - 1) / made.run : 0;
     }
     size_t shards = ((size_t)made.batch + MQ_TOWER_SHARD - 1) / MQ_TOWER_SHARD;
     enum mq_status st =
         mq_alloc_array_raw((size_t)made.capacity, sizeof(*made.stretch), &made.stretch, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((size_t)made.capacity, 1, &made.length, err);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)made.batch, sizeof(*made.batch_runs), &made.batch_runs, err);
     if (st == MQ_OK)
@@ -54,25 +50,10 @@ mq_tower_runs_release(struct mq_tower_runs *runs)
     if (runs == NULL)
         return;
     mq_free(runs->stretch);
+    mq_free(runs->length);
     mq_free(runs->batch_runs);
     mq_free(runs->parts);
     *runs = (struct mq_tower_runs){0};
-}
-
-static bool
-chance(struct mq_rng *rng, float share)
-{
-    return share > 0.0f && mq_rng_uniform(rng) < (double)share;
-}
-
-/* What each sample of a user weighs: (mean samples a user / the user's)^balance. */
-static float
-user_weight(const struct mq_tower_runs *runs, int32_t user)
-{
-    if (runs->user_balance == 0.0f)
-        return 1.0f;
-    double mean = (double)runs->samples / (double)runs->learners;
-    return (float)pow(mean / (double)target_count(runs, user), (double)runs->user_balance);
 }
 
 enum mq_status
@@ -89,25 +70,21 @@ mq_tower_runs_shuffle(struct mq_tower_runs *runs, struct mq_rng *rng, struct mq_
         int64_t length = 1 + (int64_t)mq_rng_below(rng, (uint32_t)runs->run);
         for (int64_t start = 1; start <= targets; start += length, length = runs->run) {
             length = MQ_MIN(length, targets - start + 1);
-            bool unknown = chance(rng, runs->user_dropout);
-            int64_t gap = 0;
-            if (chance(rng, runs->gap_share))
-                gap = 1 + (int64_t)mq_rng_below(rng, (uint32_t)runs->gap_plays);
-            gap = MQ_MIN(gap, start - 1);
-            runs->stretch[n++] =
-                (struct mq_tower_stretch){.user = unknown ? runs->data->user_count : u,
-                                          .owner = u,
-                                          .start = (int32_t)start,
-                                          .length = (uint8_t)length,
-                                          .gap = (uint8_t)gap};
+            bool unknown = runs->user_dropout > 0.0f && mq_rng_uniform(rng) < runs->user_dropout;
+            runs->stretch[n] = (struct mq_tower_stretch){
+                .user = unknown ? runs->data->user_count : u, .owner = u, .start = (int32_t)start};
+            runs->length[n++] = (uint8_t)length;
         }
     }
     runs->count = n;
     for (int64_t i = n; i > 1; i--) {
         int64_t j = (int64_t)(mq_rng_uniform(rng) * (double)i);
         struct mq_tower_stretch stretch = runs->stretch[i - 1];
+        uint8_t length = runs->length[i - 1];
         runs->stretch[i - 1] = runs->stretch[j];
+        runs->length[i - 1] = runs->length[j];
         runs->stretch[j] = stretch;
+        runs->length[j] = length;
     }
     runs->next = 0;
     runs->taken = 0;
@@ -123,15 +100,13 @@ mq_tower_runs_next(struct mq_tower_runs *runs, const struct mq_tower_shard_runs 
         int32_t room = MQ_MIN(MQ_TOWER_SHARD, runs->batch - samples), begin = run_count;
         while (room > 0 && runs->next < runs->count) {
             const struct mq_tower_stretch *stretch = &runs->stretch[runs->next];
-            int32_t left = stretch->length - runs->taken, count = MQ_MIN(left, room);
+            int32_t left = runs->length[runs->next] - runs->taken, count = MQ_MIN(left, room);
             int32_t start = stretch->start + runs->taken;
             runs->batch_runs[run_count++] =
                 (struct mq_tower_run){.first = runs->data->offset[stretch->owner] + start,
                                       .user = stretch->user,
-                                      .gap = stretch->gap,
-                                      .before = start - stretch->gap,
-                                      .count = count,
-                                      .weight = user_weight(runs, stretch->owner)};
+                                      .before = start,
+                                      .count = count};
             room -= count;
             samples += count;
             runs->taken += count;

@@ -23,25 +23,22 @@ struct mq_tower_shard_runs {
     int32_t run_count;
 };
 
-/** A run of the epoch: 16 bytes, as there may be millions. */
+/** A run of the epoch: 12 bytes, as there may be millions. */
 struct mq_tower_stretch {
-    int32_t user;   /**< row of tower->user, user_count for an unknown one */
-    int32_t owner;  /**< whose plays they are */
-    int32_t start;  /**< the owner's play that is the first target */
-    uint8_t length; /**< samples */
-    uint8_t gap;    /**< plays left out before the targets */
+    int32_t user;  /**< row of tower->user, user_count for an unknown one */
+    int32_t owner; /**< whose plays they are */
+    int32_t start; /**< the owner's play that is the first target */
 };
 
 struct mq_tower_runs {
     const struct mq_youtubednn_data *data; /**< borrowed */
     const uint8_t *held;                   /**< borrowed */
     int32_t run, batch;
-    float user_dropout, gap_share, user_balance;
-    int32_t gap_plays;
-    int64_t samples;  /**< an epoch */
-    int64_t learners; /**< users with at least one */
+    float user_dropout;
+    int64_t samples; /**< an epoch */
 
     struct mq_tower_stretch *stretch; /**< [capacity] shuffled */
+    uint8_t *length;                  /**< [capacity] samples of each */
     int64_t count, capacity;
     int64_t next;                      /**< stretch at which the next batch begins */
     int32_t taken;                     /**< samples of it that are used up */

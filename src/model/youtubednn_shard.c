@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/rng.h"
 #include "math/blas.h"
 #include "math/kernels.h"
 #include "model/sampled_softmax.h"
@@ -108,49 +107,17 @@ mq_tower_toeplitz(const struct mq_tower_position *position, int32_t heads, int32
         }
 }
 
-static size_t
-history_rows(const struct mq_tower_run *run)
-{
-    return (size_t)(HISTORY + run->count - 1);
-}
-
-/* Whether chance leaves place `at` out: the same in forward and backward, on any thread. */
-static bool
-dropped(const struct mq_tower_batch *batch, float share, uint64_t at)
-{
-    uint64_t state = batch->dropout_seed ^ (at * UINT64_C(0xd1342543de82ef95));
-    return share > 0.0f && (float)(mq_splitmix64(&state) >> 40) * 0x1p-24f < share;
-}
-
-static bool
-play_dropped(const struct mq_tower_batch *batch, int64_t play)
-{
-    return dropped(batch, batch->history_dropout, (uint64_t)play);
-}
-
-/* The run's rows: history right-aligned in the first 50, the plays that join it, the targets. */
+/* The run's rows: history right-aligned in the first 50, then its targets. */
 static void
 gather_run(const struct mq_tower_batch *batch, const struct mq_tower_run *run, float *rows)
 {
-    const struct mq_kernels *kernels = mq_kernels();
     const float *table = batch->tower->item;
     int32_t length = MQ_MIN(run->before, HISTORY), empty = HISTORY - length;
-    int32_t joined = length + run->count - 1;
-    int64_t oldest = run->first - run->gap - length;
+    const int32_t *item = batch->item + run->first - length;
     memset(rows, 0, sizeof(float) * (size_t)empty * DIM);
     rows += (size_t)empty * DIM;
-    for (int32_t i = 0; i < joined; i++)
-        if (play_dropped(batch, oldest + i))
-            memset(rows + (size_t)i * DIM, 0, sizeof(float) * DIM);
-        else
-            memcpy(rows + (size_t)i * DIM, table + (size_t)batch->item[oldest + i] * DIM,
-                   sizeof(float) * DIM);
-    if (batch->history_dropout > 0.0f)
-        kernels->scale(1.0f / (1.0f - batch->history_dropout), rows, (size_t)joined * DIM);
-    rows += (size_t)joined * DIM;
-    const int32_t *item = batch->item + run->first;
-    for (int32_t j = 0; j < run->count; j++, rows += DIM)
-        memcpy(rows, table + (size_t)item[j] * DIM, sizeof(float) * DIM);
+    for (int32_t i = 0; i < length + run->count; i++)
+        memcpy(rows + (size_t)i * DIM, table + (size_t)item[i] * DIM, sizeof(float) * DIM);
 }
 
 static void
@@ -245,25 +212,6 @@ sum_diagonals(struct mq_tower_shard *shard)
         }
 }
 
-/* Zero some units (relu_backward then stops their gradient too), scale up the others. The shard's
- * first target tells shards apart. */
-static void
-drop_hidden(struct mq_tower_shard *shard, const struct mq_tower_batch *batch, int64_t first,
-            int32_t n)
-{
-    if (batch->hidden_dropout <= 0.0f)
-        return;
-    uint32_t bound = (uint32_t)(batch->hidden_dropout * 65536.0f);
-    uint64_t state = batch->dropout_seed ^ ~((uint64_t)first * UINT64_C(0xd1342543de82ef95));
-    for (size_t i = 0; i < (size_t)n * WIDTH_1; i += 4) {
-        uint64_t bits = mq_splitmix64(&state);
-        for (size_t j = 0; j < 4; j++, bits >>= 16)
-            if ((bits & 0xffff) < bound)
-                shard->hidden1[i + j] = 0.0f;
-    }
-    mq_kernels()->scale(1.0f / (1.0f - batch->hidden_dropout), shard->hidden1, (size_t)n * WIDTH_1);
-}
-
 /* Forward through the tower; returns the number of samples. */
 static int32_t
 forward(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
@@ -283,7 +231,7 @@ forward(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
             pool_position(batch, run, rows, pooled);
         memcpy(shard->user_rows + (size_t)r * USER, batch->tower->user + (size_t)run->user * USER,
                sizeof(float) * USER);
-        rows += (history_rows(run) + (size_t)run->count) * DIM;
+        rows += (size_t)(HISTORY + run->count) * DIM;
         n += run->count;
     }
     mq_sgemm_nn(run_count, WIDTH_1, USER, shard->user_rows, layer[0].kernel, 0.0f,
@@ -296,7 +244,6 @@ forward(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
     mq_sgemm_nn(n, WIDTH_1, wide, shard->pooled, layer[0].kernel + USER * WIDTH_1, 1.0f,
                 shard->hidden1);
     kernels->relu(shard->hidden1, (size_t)n * WIDTH_1);
-    drop_hidden(shard, batch, runs[0].first, n);
     mq_sgemm_nn(n, WIDTH_2, WIDTH_1, shard->hidden1, layer[1].kernel, 0.0f, shard->hidden2);
     kernels->bias_relu(shard->hidden2, (size_t)n, WIDTH_2, layer[1].bias);
     mq_sgemm_nn(n, DIM, WIDTH_2, shard->hidden2, layer[2].kernel, 0.0f, shard->vector);
@@ -323,14 +270,14 @@ softmax(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
              shard->scores, (int64_t)width);
     const float *rows = shard->rows;
     for (int32_t r = 0; r < run_count; r++) {
-        rows += history_rows(&runs[r]) * DIM;
+        rows += HISTORY * DIM;
         for (int32_t j = 0; j < runs[r].count; j++, s++, rows += DIM) {
             int32_t target = batch->item[runs[r].first + j], place = shard->item.slot[target];
             shard->own_column[s] = place < m ? place : -1;
             shard->scores[(size_t)s * width + (size_t)m] =
                 kernels->dot(shard->vector + (size_t)s * DIM, rows, DIM) -
                 batch->log_expected[target];
-            shard->weight[s] = batch->weight_factor * runs[r].weight *
+            shard->weight[s] = batch->weight_factor *
                                (batch->weight != NULL ? batch->weight[runs[r].first + j] : 1.0f);
         }
     }
@@ -343,7 +290,7 @@ softmax(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
     rows = shard->rows;
     s = 0;
     for (int32_t r = 0; r < run_count; r++) {
-        rows += history_rows(&runs[r]) * DIM;
+        rows += HISTORY * DIM;
         for (int32_t j = 0; j < runs[r].count; j++, s++, rows += DIM)
             kernels->axpy(shard->scores[(size_t)s * width + (size_t)m], rows,
                           shard->d_vector + (size_t)s * DIM, DIM);
@@ -367,9 +314,6 @@ backward_layers(struct mq_tower_shard *shard, const struct mq_tower_batch *batch
     kernels->column_sum(shard->d_hidden2, (size_t)n, WIDTH_2, shard->bias[1]);
     mq_sgemm_nt(n, WIDTH_1, WIDTH_2, shard->d_hidden2, layer[1].kernel, 0.0f, shard->d_hidden1);
     kernels->relu_backward(shard->hidden1, shard->d_hidden1, (size_t)n * WIDTH_1);
-    if (batch->hidden_dropout > 0.0f)
-        kernels->scale(1.0f / (1.0f - batch->hidden_dropout), shard->d_hidden1,
-                       (size_t)n * WIDTH_1);
     mq_sgemm_tn(wide, WIDTH_1, n, shard->pooled, shard->d_hidden1, 0.0f,
                 shard->kernel[0] + USER * WIDTH_1);
     mq_sgemm_nt(n, wide, WIDTH_1, shard->d_hidden1, layer[0].kernel + USER * WIDTH_1, 0.0f,
@@ -396,7 +340,6 @@ backward_rows(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
     int32_t wide = shard->heads * DIM, s = 0;
     size_t width = (size_t)batch->negative_count + 1;
     const float *rows = shard->rows;
-    float kept = 1.0f / (1.0f - batch->history_dropout);
     mq_row_gradient_clear(&shard->user);
     for (int32_t r = 0; r < run_count; r++) {
         const struct mq_tower_run *run = &runs[r];
@@ -405,21 +348,19 @@ backward_rows(struct mq_tower_shard *shard, const struct mq_tower_batch *batch,
             unpool_mean(run, d_pooled, shard->d_rows);
         else
             unpool_position(shard, batch, run, rows, d_pooled);
-        int32_t length = MQ_MIN(run->before, HISTORY);
-        int64_t oldest = run->first - run->gap - length;
-        const float *d_row = shard->d_rows + (size_t)(HISTORY - length) * DIM;
-        for (int32_t i = 0; i < length + run->count - 1; i++, d_row += DIM)
-            if (!play_dropped(batch, oldest + i))
-                kernels->axpy(kept, d_row,
-                              mq_row_gradient_at(&shard->item, batch->item[oldest + i]), DIM);
-        const int32_t *item = batch->item + run->first;
+        memset(shard->d_rows + (size_t)(HISTORY + run->count - 1) * DIM, 0, sizeof(float) * DIM);
         for (int32_t j = 0; j < run->count; j++, s++)
             kernels->axpy(shard->scores[(size_t)s * width + width - 1],
                           shard->vector + (size_t)s * DIM,
-                          mq_row_gradient_at(&shard->item, item[j]), DIM);
+                          shard->d_rows + (size_t)(HISTORY + j) * DIM, DIM);
+        int32_t length = MQ_MIN(run->before, HISTORY);
+        const int32_t *item = batch->item + run->first - length;
+        const float *d_row = shard->d_rows + (size_t)(HISTORY - length) * DIM;
+        for (int32_t i = 0; i < length + run->count; i++, d_row += DIM)
+            kernels->add(d_row, mq_row_gradient_at(&shard->item, item[i]), DIM);
         kernels->add(shard->user_rows + (size_t)r * USER,
                      mq_row_gradient_at(&shard->user, run->user), USER);
-        rows += (history_rows(run) + (size_t)run->count) * DIM;
+        rows += (size_t)(HISTORY + run->count) * DIM;
     }
 }
 

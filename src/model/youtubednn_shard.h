@@ -2,9 +2,8 @@
  * One shard of a training batch: loss and gradient of some runs of samples.
  *
  * A run is `count` consecutive plays of one user, each the target of a sample whose history is what
- * came before it (or before a gap). The run's rows are gathered once: 50 rows of history (zeros
- * where there is less) and the count-1 plays that follow, so that sample j's history is the window
- * [j, j+50) of them; then the targets. Hence
+ * came before it. The run's rows are gathered once: 50 rows of history (zeros where there is less),
+ * then the targets; sample j's history is the window [j, j+50) of them. Hence
  *  - mean pooling is a running sum, its gradient a running sum too;
  *  - position pooling is one product with a banded (Toeplitz) matrix that all runs share:
  *    rows (j, h), columns 0…run+48, entry weight[h][49 + j - column];
@@ -28,10 +27,8 @@
 struct mq_tower_run {
     int64_t first;  /**< index of the first target in the sequences */
     int32_t user;   /**< row of tower->user */
-    int32_t gap;    /**< plays left out between each sample's history and its target, 0: none */
-    int32_t before; /**< plays of the user before the first target and its gap, at least 1 */
+    int32_t before; /**< plays of the user before it, at least 1 */
     int32_t count;  /**< samples, 1…MQ_TOWER_RUN_MAX */
-    float weight;   /**< factor of each of its samples' loss, beside the sample's own */
 };
 
 /** Learned position weights: pooling[len, h, k] = weight[h, k] * scale[len, h] for k < len. */
@@ -54,10 +51,6 @@ struct mq_tower_batch {
     const int32_t *negative;          /**< int32 [negative_count], distinct */
     const float *negative_vector;     /**< float32 [negative_count, 32] */
     const float *negative_correction; /**< float32 [negative_count + 1], the last 0 */
-    /** Shares left out at random, the rest scaled up for it: plays of histories, units of hidden1.
-     */
-    float history_dropout, hidden_dropout;
-    uint64_t dropout_seed; /**< of this batch; what is dropped depends on it and the place alone */
 };
 
 /** Gradients of one shard, and its work space. All arrays owned. One thread at a time. */
@@ -69,7 +62,7 @@ struct mq_tower_shard {
     float *position;                                        /**< float32 [H, 50]; mean: NULL */
     struct mq_row_gradient user, item;
 
-    float *rows;                       /**< [2·samples + 49·runs, 32] gathered items */
+    float *rows;                       /**< [samples + 50·runs, 32] gathered items */
     float *pooled;                     /**< [samples, H·32] */
     float *user_rows;                  /**< [runs, 16] */
     float *user_part;                  /**< [runs, 128] */

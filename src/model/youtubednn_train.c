@@ -20,7 +20,7 @@
 #define HISTORY MQ_TOWER_HISTORY
 
 /* Streams of the seed: each use of chance has its own. */
-enum { STREAM_INIT = 1, STREAM_HELD_OUT, STREAM_NEGATIVES, STREAM_DROPOUT, STREAM_EPOCH = 1000 };
+enum { STREAM_INIT = 1, STREAM_HELD_OUT, STREAM_NEGATIVES, STREAM_EPOCH = 1000 };
 
 /* Adam's moments of every parameter. */
 struct moments {
@@ -39,7 +39,7 @@ struct trainer {
     float *toeplitz;
     struct moments moments;
     struct mq_negative_sampler sampler;
-    struct mq_rng negatives_rng, dropout_rng;
+    struct mq_rng negatives_rng;
 
     struct mq_tower_runs runs;
     int32_t shard_count;
@@ -57,6 +57,7 @@ struct trainer {
     int32_t *held_history;
     float *held_vector;
 
+    int32_t epochs; /* planned */
     int64_t step, steps_planned;
     double loss_sum, weight_sum;
     struct mq_user_tower *best;
@@ -164,7 +165,6 @@ init_batch(struct trainer *t, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     mq_rng_init(&t->negatives_rng, t->seed, STREAM_NEGATIVES);
-    mq_rng_init(&t->dropout_rng, t->seed, STREAM_DROPOUT);
     int32_t most = mq_negative_sampler_most(&t->sampler);
     t->shard_count = (o->batch + MQ_TOWER_SHARD - 1) / MQ_TOWER_SHARD;
     st = mq_alloc_array((size_t)most, sizeof(int32_t), &t->negative, err);
@@ -347,8 +347,7 @@ batch_weight(const struct trainer *t, const struct mq_tower_shard_runs *parts, i
             const struct mq_tower_run *run = &parts[s].runs[r];
             for (int32_t j = 0; j < run->count; j++) {
                 t->target[n++] = data->item[run->first + j];
-                sum += (double)run->weight *
-                       (data->weight != NULL ? (double)data->weight[run->first + j] : 1.0);
+                sum += data->weight != NULL ? (double)data->weight[run->first + j] : 1.0;
             }
         }
     *ret_targets = n;
@@ -384,9 +383,6 @@ train_batch(struct trainer *t, const struct mq_tower_shard_runs *parts, int32_t 
         .negative = t->negative,
         .negative_vector = t->negative_vector,
         .negative_correction = t->negative_correction,
-        .history_dropout = t->options->history_dropout,
-        .hidden_dropout = t->options->hidden_dropout,
-        .dropout_seed = mq_rng_next(&t->dropout_rng),
     };
     struct shard_job job = {.t = t, .batch = &batch, .parts = parts};
     enum mq_status st = mq_pool_for(t->pool, shards, 1, run_shards, &job, err);
@@ -455,7 +451,7 @@ train_epoch(struct trainer *t, int32_t epoch, struct mq_error *err)
     mq_rng_init(&rng, t->seed, STREAM_EPOCH + (uint64_t)epoch);
     t->loss_sum = t->weight_sum = 0.0;
     char what[64];
-    snprintf(what, sizeof(what), "YoutubeDNN epoch %d of at most %d", epoch, t->options->epochs);
+    snprintf(what, sizeof(what), "YoutubeDNN epoch %d of at most %d", epoch, t->epochs);
     struct mq_progress progress;
     mq_progress_begin(&progress, what, "samples", t->runs.samples);
     enum mq_status st = mq_tower_runs_shuffle(&t->runs, &rng, err);
@@ -480,9 +476,11 @@ train_all(struct trainer *t, struct mq_youtubednn_report *report, struct mq_erro
     enum mq_status st = evaluate(t, &report->held_out, err);
     if (st != MQ_OK || t->runs.samples == 0)
         return st;
-    t->steps_planned = ((t->runs.samples + o->batch - 1) / o->batch) * o->epochs;
+    int64_t affordable = o->samples_max > 0 ? o->samples_max / t->runs.samples : o->epochs;
+    t->epochs = (int32_t)MQ_MAX(1, MQ_MIN(affordable, o->epochs));
+    t->steps_planned = ((t->runs.samples + o->batch - 1) / o->batch) * t->epochs;
     double best = -1.0;
-    for (int32_t epoch = 1; epoch <= o->epochs; epoch++) {
+    for (int32_t epoch = 1; epoch <= t->epochs; epoch++) {
         double started = mq_clock_monotonic_s();
         st = train_epoch(t, epoch, err);
         if (st != MQ_OK)
@@ -565,8 +563,7 @@ static enum mq_status
 check_options(const struct mq_youtubednn_options *o, struct mq_error *err)
 {
     if (o->run < 1 || o->run > MQ_TOWER_RUN_MAX || o->batch < 1 || o->negatives < 1 ||
-        o->epochs < 1 || o->gap_plays < 1 || o->gap_plays > 200 || o->heads < 1 ||
-        o->heads > MQ_TOWER_HEADS_MAX)
+        o->epochs < 1 || o->heads < 1 || o->heads > MQ_TOWER_HEADS_MAX)
         return mq_fail(err, MQ_E_RANGE,
                        "cannot train YoutubeDNN with runs of %d samples (allowed: 1 to %d), "
                        "batches of %d, %d negatives, %d epochs (allowed: at least 1), %d heads "

@@ -32,17 +32,13 @@ struct mq_youtubednn_options {
     int32_t batch;            /**< samples a step */
     int32_t run;              /**< most consecutive samples of one user drawn together */
     int32_t epochs;           /**< at most */
+    int64_t samples_max;      /**< over all epochs, but for a first epoch; 0: no limit */
     int32_t patience;         /**< epochs without a better held-out hit rate before stopping */
     int32_t validation_users; /**< whose newest play is held out; 0: none, no early stopping */
     float rate;               /**< Adam's, at the start */
     float rate_end;           /**< at the last epoch's end, as a share of `rate` (cosine) */
     float l2;                 /**< on touched embedding rows */
     float user_dropout;       /**< share of runs trained as an unknown user */
-    float history_dropout;    /**< share of a history's plays left out at random */
-    float hidden_dropout;     /**< share of the first layer's units left out at random */
-    float user_balance;       /**< 0: plays count alike; 1: users count alike */
-    float gap_share;          /**< share of runs that leave plays out before their targets */
-    int32_t gap_plays;        /**< at most so many */
     float user_deviation;     /**< standard deviation of the initial user embeddings */
     float item_deviation;     /**< standard deviation of the initial item embeddings */
 };

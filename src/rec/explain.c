@@ -145,6 +145,26 @@ find_candidate(const struct mq_session *s, int32_t row, int32_t *ret_place)
     return NULL;
 }
 
+static void find_places(const struct mq_session *s, const struct mq_user_state *user, int32_t item,
+                        struct mq_explanation *e);
+
+/*
+ * An item that many watch may be near to the user besides: then the sentence names what it has to
+ * do with this user, by the shortest list that took it (a director says more than a language).
+ */
+static const struct mq_channel_place *
+personal_place(const struct mq_explanation *e)
+{
+    const struct mq_channel_place *best = NULL;
+    for (int32_t i = 0; i < e->place_count; i++) {
+        const struct mq_channel_place *place = &e->places[i];
+        if (place->position < place->topn && place->channel != MQ_CHANNEL_HEAT &&
+            place->channel != MQ_CHANNEL_NEW && (best == NULL || place->length < best->length))
+            best = place;
+    }
+    return best;
+}
+
 const char *
 mq_explain_entry(struct mq_session *s, const struct mq_user_state *user,
                  const struct mq_list_entry *entry, enum mq_language language,
@@ -158,10 +178,21 @@ mq_explain_entry(struct mq_session *s, const struct mq_user_state *user,
             value_label(s->snapshot->catalogue, MQ_PROPERTY_CATEGORY, entry->category, arena),
             arena);
     }
-    int32_t place;
-    const struct mq_candidate *candidate = find_candidate(s, entry->item, &place);
-    return channel_reason(s->snapshot, user, entry->item, (enum mq_channel)entry->channel,
-                          candidate != NULL ? candidate->value : -1, language, arena, ret_seed);
+    int32_t at;
+    const struct mq_candidate *candidate = find_candidate(s, entry->item, &at);
+    enum mq_channel channel = (enum mq_channel)entry->channel;
+    int32_t value = candidate != NULL ? candidate->value : -1;
+    if (channel == MQ_CHANNEL_HEAT || channel == MQ_CHANNEL_NEW) {
+        struct mq_explanation e = {.item = entry->item};
+        find_places(s, user, entry->item, &e);
+        const struct mq_channel_place *place = personal_place(&e);
+        if (place != NULL) {
+            channel = place->channel;
+            value = place->value;
+        }
+    }
+    return channel_reason(s->snapshot, user, entry->item, channel, value, language, arena,
+                          ret_seed);
 }
 
 /* Place of an item among the unplayed rows of a list, or -1; *ret_length counts those rows. */

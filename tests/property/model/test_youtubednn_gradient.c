@@ -73,9 +73,7 @@ make_world(struct world *w, uint64_t seed, int heads, bool position, bool weight
     static const int32_t before[RUNS] = {1, 2, 30, 49, 50, 51, 200};
     for (int r = 0; r < RUNS; r++) {
         int32_t count = 1 + (int32_t)mq_rng_below(&rng, RUN_MAX);
-        w->runs[r] = (struct mq_tower_run){.first = before[r] + r % 3 + mq_rng_below(&rng, 100),
-                                           .gap = r % 3,
-                                           .weight = 0.5f + (float)r,
+        w->runs[r] = (struct mq_tower_run){.first = before[r] + mq_rng_below(&rng, 100),
                                            .user = (int32_t)mq_rng_below(&rng, USERS + 1),
                                            .before = before[r],
                                            .count = r == 4 ? RUN_MAX : count};

@@ -100,7 +100,7 @@ oracle_loss(const struct oracle *o, const struct mq_tower_batch *batch,
             int64_t at = runs[r].first + j, before = runs[r].before + j;
             int target = batch->item[at];
             double vector[32], own = -(double)batch->log_expected[target], others = 0;
-            oracle_vector(o, runs[r].user, batch->item + at - runs[r].gap - before, before, vector);
+            oracle_vector(o, runs[r].user, batch->item + at - before, before, vector);
             for (int d = 0; d < 32; d++)
                 own += vector[d] * o->item[target * 32 + d];
             for (int i = 0; i < batch->negative_count; i++) {
@@ -112,7 +112,7 @@ oracle_loss(const struct oracle *o, const struct mq_tower_batch *batch,
                 others += exp(score - own);
             }
             double weight = batch->weight != NULL ? (double)batch->weight[at] : 1.0;
-            loss += (double)batch->weight_factor * (double)runs[r].weight * weight * log1p(others);
+            loss += (double)batch->weight_factor * weight * log1p(others);
         }
     return loss;
 }

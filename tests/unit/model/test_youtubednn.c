@@ -191,6 +191,26 @@ tiny_data(void **state)
 }
 
 static void
+epochs_are_cut_to_the_samples_allowed(void **state)
+{
+    struct mq_error err = {0};
+    struct plays p;
+    make_plays(&p);
+    struct mq_youtubednn_options options = quick_options();
+    struct mq_user_tower *tower = NULL;
+    struct mq_youtubednn_report report;
+    options.patience = 100;
+    options.samples_max = 3 * (USERS * (PLAYS - 1) - 100) + 7;
+    check_ok(mq_youtubednn_train(&p.data, &options, 1, NULL, &tower, &report, &err));
+    assert_int_equal(report.epochs, 3);
+    mq_user_tower_free(tower);
+    options.samples_max = 1;
+    check_ok(mq_youtubednn_train(&p.data, &options, 1, NULL, &tower, &report, &err));
+    assert_int_equal(report.epochs, 1);
+    mq_user_tower_free(tower);
+}
+
+static void
 weights_of_zero_teach_nothing(void **state)
 {
     struct mq_error err = {0};
@@ -371,6 +391,7 @@ main(void)
         cmocka_unit_test(learns),
         cmocka_unit_test(same_seed_same_bytes_on_any_threads),
         cmocka_unit_test(tiny_data),
+        cmocka_unit_test(epochs_are_cut_to_the_samples_allowed),
         cmocka_unit_test(weights_of_zero_teach_nothing),
         cmocka_unit_test(bad_data_is_refused),
         cmocka_unit_test(first_plays_stay),

@@ -16,10 +16,9 @@
 enum { HEADS = 2, USERS = 5, ITEMS = 12, NEGATIVES = 5, SAMPLES = 15, STRIDE = 13, PLAYS = 100 };
 
 static const int32_t negatives[NEGATIVES] = {3, 7, 1, 9, 4};
-static const struct mq_tower_run runs[3] = {
-    {.first = 1, .user = 0, .before = 1, .count = 4, .weight = 1.0f},
-    {.first = 40, .user = USERS, .before = 30, .count = 6, .weight = 1.0f},
-    {.first = 80, .user = 2, .before = 60, .count = 5, .weight = 1.0f}};
+static const struct mq_tower_run runs[3] = {{.first = 1, .user = 0, .before = 1, .count = 4},
+                                            {.first = 40, .user = USERS, .before = 30, .count = 6},
+                                            {.first = 80, .user = 2, .before = 60, .count = 5}};
 
 static double
 value(int t, int64_t k)
