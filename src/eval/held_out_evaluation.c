@@ -5,13 +5,13 @@
 #include "rec/recommend.h"
 
 /* Users of a range. */
-#define RANGE_USERS 8
+#define RANGE_USERS 2
 
 enum { PATH = 0, POPULARITY, SIDES };
 
 /* One user's measures of one list. */
 struct scores {
-    float hit_10, hit_50, ndcg_10, mrr_50;
+    double hit_10, hit_50, ndcg_10, mrr_50;
 };
 
 struct worker {
@@ -40,10 +40,10 @@ judge(struct evaluation *e, struct worker *worker, int side, int64_t index, cons
 {
     struct mq_judged_list list = {items, count, &target, 1};
     e->scores[side][index] = (struct scores){
-        .hit_10 = (float)mq_hit_at(&list, MQ_EVAL_PAGE),
-        .hit_50 = (float)mq_hit_at(&list, MQ_EVAL_SCROLL),
-        .ndcg_10 = (float)mq_ndcg_at(&list, MQ_EVAL_PAGE),
-        .mrr_50 = (float)mq_reciprocal_rank_at(&list, MQ_EVAL_SCROLL),
+        .hit_10 = mq_hit_at(&list, MQ_EVAL_PAGE),
+        .hit_50 = mq_hit_at(&list, MQ_EVAL_SCROLL),
+        .ndcg_10 = mq_ndcg_at(&list, MQ_EVAL_PAGE),
+        .mrr_50 = mq_reciprocal_rank_at(&list, MQ_EVAL_SCROLL),
     };
     for (int32_t i = 0; i < MQ_MIN(count, MQ_EVAL_PAGE); i++)
         worker->shown[side][items[i]]++;
@@ -185,10 +185,10 @@ sum_up(const struct evaluation *e, int side, const int64_t *plays, struct mq_lis
     }
     struct mq_list_quality q = {0};
     for (int64_t u = 0; u < e->split->count; u++) {
-        q.hit_10 += (double)e->scores[side][u].hit_10;
-        q.hit_50 += (double)e->scores[side][u].hit_50;
-        q.ndcg_10 += (double)e->scores[side][u].ndcg_10;
-        q.mrr_50 += (double)e->scores[side][u].mrr_50;
+        q.hit_10 += e->scores[side][u].hit_10;
+        q.hit_50 += e->scores[side][u].hit_50;
+        q.ndcg_10 += e->scores[side][u].ndcg_10;
+        q.mrr_50 += e->scores[side][u].mrr_50;
     }
     q.hit_10 /= n;
     q.hit_50 /= n;
