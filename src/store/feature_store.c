@@ -37,7 +37,7 @@ mq_feature_store_open(const char *uri, struct mq_feature_store **ret_store, stru
         return MQ_OK;
     }
     mq_fail(err, MQ_E_CONFIG, "cannot open feature store '%s': unknown kind", uri);
-    mq_error_hint(err, "use lmdb:FOLDER or dynamodb:PREFIX?region=REGION");
+    mq_error_hint(err, "use lmdb:FOLDER");
     return MQ_E_CONFIG;
 }
 

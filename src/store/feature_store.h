@@ -2,8 +2,7 @@
  * Features and online state: small typed records under a key, in tables. What the nightly run
  * knows of each user and film, and what the server must find again in a millisecond.
  *
- * A URI picks the back end: `lmdb:PATH` (embedded) or `dynamodb:PREFIX?region=…&endpoint=…`
- * (each table's name gets the prefix).
+ * A URI picks the back end: `lmdb:PATH` (embedded).
  *
  * Keys: 1…1,024 bytes of UTF-8. A record: up to MQ_RECORD_ATTRIBUTES_MAX attributes, at most
  * MQ_RECORD_BYTES_MAX in all; larger ones are refused with MQ_E_RANGE, naming the key.
