@@ -34,6 +34,10 @@
 #define WRITE_QUEUE_KB "131072"
 #define READ_AHEAD_KB "65536"
 
+#ifdef __clang__ /* librdkafka's type-checking macros are GNU statement expressions */
+#pragma clang diagnostic ignored "-Wgnu-statement-expression"
+#endif
+
 /* Defaults of the original design, stronger where that costs nothing; the URI overrides them. */
 static const char *const producer_defaults[][2] = {
     {"acks", "all"},
