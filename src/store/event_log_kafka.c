@@ -517,7 +517,7 @@ kafka_offset_at(struct mq_event_log *base, const char *topic, int32_t partition,
                 int64_t *ret_offset, struct mq_error *err)
 {
     struct kafka_log *log = log_of(base);
-    int64_t first, end;
+    int64_t first = 0, end = 0;
     enum mq_status st = kafka_bounds(base, topic, partition, &first, &end, err);
     if (st != MQ_OK)
         return st;
