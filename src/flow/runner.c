@@ -111,7 +111,8 @@ fill_schema_versions(struct runner *runner, struct mq_artifact_states *inputs, s
 /* -- one step -- */
 
 struct attempt {
-    struct mq_step_run *step;
+    struct mq_step_run *step;   /* this job's own copy: other jobs write the manifest meanwhile */
+    struct mq_step_run *shared; /* the run's; changed under the lock only */
     struct mq_step_record *record;
     json_t *options;
 };
@@ -253,7 +254,10 @@ attempt_step(struct runner *runner, struct attempt *attempt, bool forced, struct
     if (st != MQ_OK)
         return st;
     pthread_mutex_lock(&runner->lock);
-    st = announce(runner, MQ_RUN_EVENT_STARTED, step, err);
+    *attempt->shared = *step;
+    /* The report grows while the step runs; it is shown when the step has ended. */
+    attempt->shared->report = (struct mq_step_report){0};
+    st = announce(runner, MQ_RUN_EVENT_STARTED, attempt->shared, err);
     pthread_mutex_unlock(&runner->lock);
     bool recovered = false;
     if (st == MQ_OK)
@@ -276,20 +280,29 @@ static void
 process_step(struct runner *runner, int index)
 {
     struct mq_step_run *step = &runner->run->steps[index];
-    struct attempt attempt = {.step = step, .record = calloc(1, sizeof(*attempt.record))};
+    struct attempt attempt = {.step = malloc(sizeof(*attempt.step)),
+                              .shared = step,
+                              .record = calloc(1, sizeof(*attempt.record))};
     struct mq_error error = {0};
     bool forced = runner->request->force && runner->asked[runner->plan.steps[index].row];
-    step->started_ms = mq_clock_now_ms();
-    enum mq_status st = attempt.record == NULL
-                            ? mq_fail(&error, MQ_E_NOMEM, "cannot allocate the record of step '%s'",
-                                      step->row->name)
-                            : attempt_step(runner, &attempt, forced, &error);
+    enum mq_status st;
+    if (attempt.step == NULL || attempt.record == NULL) {
+        st =
+            mq_fail(&error, MQ_E_NOMEM, "cannot allocate the record of step '%s'", step->row->name);
+    } else {
+        *attempt.step = *step;
+        attempt.step->started_ms = mq_clock_now_ms();
+        st = attempt_step(runner, &attempt, forced, &error);
+    }
     if (attempt.record != NULL)
         mq_step_record_release(attempt.record);
     free(attempt.record);
     json_decref(attempt.options);
 
     pthread_mutex_lock(&runner->lock);
+    if (attempt.step != NULL)
+        *step = *attempt.step; /* its report's notes are the run's from here on */
+    free(attempt.step);
     if (st != MQ_OK) {
         step->outcome = MQ_STEP_FAILED;
         step->error = error;
