@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "rec/score_order.h"
 #include "rec/two_places.h"
 
 /* recall points that count as much as a probability of 1 */
@@ -20,8 +21,8 @@ struct mq_filter_scratch {
     int32_t *entries_of;    /* [category_count] listed entries of a category; zero between calls */
     int32_t *config_value;  /* [config categories] code, -1 unknown; by the snapshot */
     int32_t *lacking;       /* [config categories + category_count] codes that picks come from */
-    int32_t *order;         /* [order_capacity] */
-    size_t order_capacity;
+    struct mq_score_key *keys; /* by candidate: filter score, and which it is */
+    size_t keys_capacity;
 };
 
 enum mq_status
@@ -64,17 +65,8 @@ mq_filter_scratch_free(struct mq_filter_scratch *s)
     mq_free(s->entries_of);
     mq_free(s->config_value);
     mq_free(s->lacking);
-    free(s->order);
+    free(s->keys);
     mq_free(s);
-}
-
-static int
-compare_entries(const void *left, const void *right)
-{
-    const struct mq_list_entry *a = left, *b = right;
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->position > b->position) - (a->position < b->position);
 }
 
 /* Count the categories of a listed row up or down. */
@@ -156,6 +148,9 @@ mq_filter(const struct mq_snapshot *snapshot, enum mq_program_type type,
         s->stamp = 1;
     }
     int32_t count = 0;
+    enum mq_status st = mq_grow(&s->keys, &s->keys_capacity, (size_t)n + 1, sizeof(*s->keys), err);
+    if (st != MQ_OK)
+        return st;
     for (int32_t i = 0; i < n; i++) {
         const struct mq_ranked_candidate *c = &candidates[i];
         if (c->item < 0 || c->item >= catalogue->count)
@@ -171,25 +166,26 @@ mq_filter(const struct mq_snapshot *snapshot, enum mq_program_type type,
         }
         double score =
             fmin(1.0, mq_two_places(c->recall_score) / RECALL_SCALE + mq_two_places(c->prob));
-        ret_entries[count] = (struct mq_list_entry){
+        s->keys[count++] = (struct mq_score_key){mq_two_places(score), i};
+    }
+    int32_t kept = snapshot->list_max > 0 ? MQ_MIN(count, snapshot->list_max) : count;
+    mq_score_select(s->keys, count, kept);
+    mq_score_sort(s->keys, kept);
+    count = kept;
+    for (int32_t i = 0; i < count; i++) {
+        const struct mq_ranked_candidate *c = &candidates[s->keys[i].order];
+        ret_entries[i] = (struct mq_list_entry){
             .item = c->item,
             .kind = MQ_ENTRY_RECOMMEND,
-            .score = mq_two_places(score),
+            .score = s->keys[i].score,
             .channel = c->channel,
             .recall_position = c->recall_position,
             .recall_score = c->recall_score,
             .rank_position = c->rank_position,
             .prob = c->prob,
-            .position = count,
+            .position = i,
             .category = -1,
         };
-        count++;
-    }
-    qsort(ret_entries, (size_t)count, sizeof(*ret_entries), compare_entries);
-    if (snapshot->list_max > 0)
-        count = MQ_MIN(count, snapshot->list_max);
-    for (int32_t i = 0; i < count; i++) {
-        ret_entries[i].position = i;
         s->listed[ret_entries[i].item] = s->stamp;
         count_categories(catalogue, ret_entries[i].item, 1, s);
     }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "rec/score_order.h"
 
 void
 mq_portrait_options_read(const struct mq_config *config, struct mq_portrait_options *ret_options)
@@ -25,8 +26,10 @@ mq_portrait_release(struct mq_portrait *portrait)
 {
     if (portrait == NULL)
         return;
-    for (int p = 0; p < MQ_PORTRAIT_PROPERTIES; p++)
+    for (int p = 0; p < MQ_PORTRAIT_PROPERTIES; p++) {
         free(portrait->property[p].values);
+        free(portrait->property[p].codes);
+    }
     *portrait = (struct mq_portrait){0};
 }
 
@@ -56,21 +59,74 @@ decay(struct mq_portrait *portrait, int64_t days, double half_life_days)
     }
 }
 
-/* Better first; of equals the one played last. Total: `touched` is unique within a property. */
-static int
-compare_best(const void *left, const void *right)
+/* Which value a key is for: `order` holds the touch, negated, above the value's index. */
+#define KEY_INDEX_BITS 13
+_Static_assert(MQ_PORTRAIT_VALUES_MAX < 1 << KEY_INDEX_BITS, "an index must fit its key");
+
+/* Better first; of equals the one played last: keys of all values. */
+static void
+make_keys(const struct mq_portrait_property *property, struct mq_score_key *keys)
 {
-    const struct mq_portrait_value *a = left, *b = right;
-    if (a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    return (a->touched < b->touched) - (a->touched > b->touched);
+    for (int32_t i = 0; i < property->count; i++) {
+        int64_t touched = property->values[i].touched;
+        keys[i] = (struct mq_score_key){property->values[i].score,
+                                        -(touched * (1 << KEY_INDEX_BITS) + i)};
+    }
 }
 
-static int
-compare_touched(const void *left, const void *right)
+static inline int32_t
+key_index(struct mq_score_key key)
 {
-    const struct mq_portrait_value *a = left, *b = right;
-    return (a->touched > b->touched) - (a->touched < b->touched);
+    return (int32_t)(-key.order & ((1 << KEY_INDEX_BITS) - 1));
+}
+
+/* Keep the best `keep` values. */
+static void
+forget_weakest(struct mq_portrait_property *property, int32_t keep)
+{
+    struct mq_score_key keys[MQ_PORTRAIT_VALUES_MAX];
+    bool kept[MQ_PORTRAIT_VALUES_MAX];
+    memset(kept, 0, sizeof(*kept) * (size_t)property->count);
+    make_keys(property, keys);
+    mq_score_select(keys, property->count, keep);
+    for (int32_t i = 0; i < keep; i++)
+        kept[key_index(keys[i])] = true;
+    int32_t count = 0;
+    for (int32_t i = 0; i < property->count; i++) {
+        if (!kept[i])
+            continue;
+        property->values[count] = property->values[i];
+        property->codes[count++] = property->codes[i];
+    }
+    property->count = count;
+}
+
+/* Index of a value, or -1. Without an early end, so that the compiler compares many at once. */
+static int32_t
+find_value(const struct mq_portrait_property *property, int32_t value)
+{
+    int32_t found = -1;
+    for (int32_t i = 0; i < property->count; i++)
+        found = property->codes[i] == value ? i : found;
+    return found;
+}
+
+enum mq_status
+mq_portrait_add(struct mq_portrait_property *property, int32_t value, uint32_t touched,
+                double score, struct mq_error *err)
+{
+    size_t need = (size_t)property->count + 1;
+    enum mq_status st =
+        mq_grow(&property->values, &property->capacity, need, sizeof(*property->values), err);
+    if (st == MQ_OK)
+        st = mq_grow(&property->codes, &property->codes_capacity, need, sizeof(*property->codes),
+                     err);
+    if (st != MQ_OK)
+        return st;
+    property->codes[property->count] = value;
+    property->values[property->count++] =
+        (struct mq_portrait_value){.value = value, .touched = touched, .score = score};
+    return MQ_OK;
 }
 
 static enum mq_status
@@ -78,24 +134,15 @@ touch(struct mq_portrait *portrait, struct mq_portrait_property *property, int32
       int32_t values_max, struct mq_error *err)
 {
     uint32_t now = portrait->clock++;
-    for (int32_t i = 0; i < property->count; i++) {
-        if (property->values[i].value == value) {
-            property->values[i].score += 1.0;
-            property->values[i].touched = now;
-            return MQ_OK;
-        }
+    int32_t i = find_value(property, value);
+    if (i >= 0) {
+        property->values[i].score += 1.0;
+        property->values[i].touched = now;
+        return MQ_OK;
     }
-    if (property->count >= values_max) {
-        qsort(property->values, (size_t)property->count, sizeof(*property->values), compare_best);
-        property->count = values_max - values_max / 4;
-    }
-    enum mq_status st = mq_grow(&property->values, &property->capacity, (size_t)property->count + 1,
-                                sizeof(*property->values), err);
-    if (st != MQ_OK)
-        return st;
-    property->values[property->count++] =
-        (struct mq_portrait_value){.value = value, .touched = now, .score = 1.0};
-    return MQ_OK;
+    if (property->count >= values_max)
+        forget_weakest(property, values_max - values_max / 4);
+    return mq_portrait_add(property, value, now, 1.0, err);
 }
 
 enum mq_status
@@ -122,24 +169,39 @@ mq_portrait_play(struct mq_portrait *portrait, const struct mq_catalogue *catalo
     return MQ_OK;
 }
 
+/* Values in order of their last play. */
+static void
+order_by_touch(struct mq_portrait_property *property)
+{
+    struct mq_score_key keys[MQ_PORTRAIT_VALUES_MAX];
+    struct mq_portrait_value values[MQ_PORTRAIT_VALUES_MAX];
+    for (int32_t i = 0; i < property->count; i++) {
+        keys[i] = (struct mq_score_key){-(double)property->values[i].touched, i};
+        values[i] = property->values[i];
+    }
+    mq_score_sort(keys, property->count);
+    for (int32_t i = 0; i < property->count; i++) {
+        property->values[i] = values[keys[i].order];
+        property->codes[i] = property->values[i].value;
+    }
+}
+
 void
 mq_portrait_finish(struct mq_portrait *portrait, const struct mq_portrait_options *options)
 {
     for (int p = 0; p < MQ_PORTRAIT_PROPERTIES; p++) {
         struct mq_portrait_property *property = &portrait->property[p];
-        property->recent_count = 0;
-        property->threshold = 0;
-        if (property->count == 0)
-            continue;
-        qsort(property->values, (size_t)property->count, sizeof(*property->values), compare_best);
+        struct mq_score_key keys[MQ_PORTRAIT_VALUES_MAX];
         int32_t recent = MQ_MIN(property->count, options->recent_max);
+        make_keys(property, keys);
+        mq_score_select(keys, property->count, recent);
+        mq_score_sort(keys, recent);
         for (int32_t i = 0; i < recent; i++)
-            property->recent[i] = property->values[i].value;
+            property->recent[i] = property->values[key_index(keys[i])].value;
         property->recent_count = recent;
-        if (recent == options->recent_max)
-            property->threshold = property->values[recent - 1].score;
-        qsort(property->values, (size_t)property->count, sizeof(*property->values),
-              compare_touched);
+        property->threshold =
+            recent > 0 && recent == options->recent_max ? keys[recent - 1].score : 0;
+        order_by_touch(property);
     }
 }
 

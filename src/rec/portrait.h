@@ -54,6 +54,8 @@ struct mq_portrait_property {
     int32_t count;
     size_t capacity;
     struct mq_portrait_value *values; /**< [count]; by `touched` after mq_portrait_finish */
+    int32_t *codes; /**< [count] of values[i].value alone: what a play looks through */
+    size_t codes_capacity;
     int32_t recent_count;
     int32_t recent[MQ_PORTRAIT_RECENT_MAX]; /**< codes, best first */
     double threshold;
@@ -83,6 +85,10 @@ void mq_portrait_reset(struct mq_portrait *portrait);
 enum mq_status mq_portrait_play(struct mq_portrait *portrait, const struct mq_catalogue *catalogue,
                                 int32_t row, int64_t time_s,
                                 const struct mq_portrait_options *options, struct mq_error *err);
+
+/** Append a value that the property does not hold yet: for decoders. */
+enum mq_status mq_portrait_add(struct mq_portrait_property *property, int32_t value,
+                               uint32_t touched, double score, struct mq_error *err);
 
 /** Order the values, and derive `recent` and `threshold`. Call after the last play. */
 void mq_portrait_finish(struct mq_portrait *portrait, const struct mq_portrait_options *options);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "rec/score_order.h"
 
 struct mq_rank_scratch {
     void *deepfm;
@@ -52,24 +53,27 @@ mq_rank_score(const struct mq_snapshot *snapshot, const float *vector, int64_t n
     return mq_deepfm_score(snapshot->scorer, values, n, rows, ret_prob, scratch->deepfm, err);
 }
 
-static int
-compare_prob(const void *left, const void *right, void *argument)
-{
-    const float *prob = argument;
-    int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
-    if (prob[a] != prob[b])
-        return prob[a] > prob[b] ? -1 : 1;
-    return (a > b) - (a < b);
-}
+/* Users' candidates are few: their keys stand on the stack. */
+#define KEYS_ON_STACK 1024
 
 enum mq_status
 mq_rank_order(int64_t n, const float *prob, int32_t *ret_order, struct mq_error *err)
 {
+    struct mq_score_key few[KEYS_ON_STACK], *keys = few;
+    mq_autofree struct mq_score_key *many = NULL;
+    if (n > KEYS_ON_STACK) {
+        enum mq_status st = mq_alloc_array_raw((size_t)n, sizeof(*many), &many, err);
+        if (st != MQ_OK)
+            return st;
+        keys = many;
+    }
     for (int64_t i = 0; i < n; i++) {
         if (!(prob[i] >= 0 && prob[i] <= 1))
             return mq_fail(err, MQ_E_RANGE, "a rank probability is %g (0 to 1)", (double)prob[i]);
-        ret_order[i] = (int32_t)i;
+        keys[i] = (struct mq_score_key){(double)prob[i], i};
     }
-    qsort_r(ret_order, (size_t)n, sizeof(*ret_order), compare_prob, (void *)(uintptr_t)prob);
+    mq_score_sort(keys, n);
+    for (int64_t i = 0; i < n; i++)
+        ret_order[i] = (int32_t)keys[i].order;
     return MQ_OK;
 }

@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "math/blas.h"
 #include "math/kernels.h"
-#include "math/topk.h"
+#include "rec/nearest.h"
 
 /* One place of one list. */
 struct place {
@@ -44,9 +44,10 @@ struct mq_recall_scratch {
     size_t place_count, place_capacity;
     struct merged *merged;
     size_t merged_count, merged_capacity;
-    int32_t *heap; /* [merge_cnt] indices of merged, the worst kept at the root */
+    struct mq_score_key *keys; /* by merged item: its score and when it was met */
+    size_t keys_capacity;
     float *scores; /* [most vector_count] */
-    struct mq_scored *nearest;
+    struct mq_nearest_scratch nearest;
 };
 
 enum mq_status
@@ -73,12 +74,9 @@ mq_recall_scratch_new(const struct mq_snapshot *snapshot, struct mq_recall_scrat
         st = mq_alloc_array((size_t)snapshot->catalogue->names[p].count, sizeof(**s->value_met),
                             &s->value_met[p], err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)snapshot->recall.merge_cnt, sizeof(*s->heap), &s->heap, err);
-    if (st == MQ_OK)
         st = mq_alloc_array(vectors, sizeof(*s->scores), &s->scores, err);
     if (st == MQ_OK)
-        st = mq_alloc_array(MQ_MIN(vectors, (size_t)MQ_RECALL_TOPN_MAX), sizeof(*s->nearest),
-                            &s->nearest, err);
+        st = mq_nearest_scratch_init(&s->nearest, vectors, err);
     if (st != MQ_OK) {
         mq_recall_scratch_free(s);
         return st;
@@ -100,9 +98,9 @@ mq_recall_scratch_free(struct mq_recall_scratch *s)
         mq_free(s->value_met[p]);
     free(s->places);
     free(s->merged);
-    mq_free(s->heap);
+    free(s->keys);
     mq_free(s->scores);
-    mq_free(s->nearest);
+    mq_nearest_scratch_release(&s->nearest);
     mq_free(s);
 }
 
@@ -248,7 +246,7 @@ is_finite_vector(const float *vector)
 
 static enum mq_status
 take_nearest(const struct mq_snapshot *snapshot, const struct mq_offer *offer,
-             const struct mq_user_state *user, const float *vector_scores, int32_t method_index,
+             const struct mq_user_state *user, float *vector_scores, int32_t method_index,
              struct mq_recall_scratch *s, struct mq_error *err)
 {
     const struct mq_recall_method *method = &snapshot->recall.method[method_index];
@@ -257,19 +255,21 @@ take_nearest(const struct mq_snapshot *snapshot, const struct mq_offer *offer,
         !is_finite_vector(vector))
         return MQ_OK;
     size_t count = (size_t)offer->vector_count;
-    if (vector_scores == NULL)
-        mq_kernels()->dot_rows(vector, offer->vectors, count, MQ_PORTRAIT_DIM, s->scores);
-    else
-        memcpy(s->scores, vector_scores, sizeof(*s->scores) * count);
+    float *scores = vector_scores;
+    if (scores == NULL) {
+        scores = s->scores;
+        mq_kernels()->dot_rows(vector, offer->vectors, count, MQ_PORTRAIT_DIM, scores);
+    }
     for (int64_t i = 0; i < user->play_count; i++) {
         int32_t row = user->items[i];
         int32_t at = row >= 0 && row < s->count ? offer->vector_position[row] : -1;
         if (at >= 0)
-            s->scores[at] = NAN; /* never chosen */
+            scores[at] = NAN; /* never chosen */
     }
     size_t found;
-    enum mq_status st = mq_topk_row(s->scores, count, MQ_MIN((size_t)method->topn, count), NULL, 0,
-                                    s->nearest, &found, err);
+    const struct mq_score_key *nearest =
+        mq_nearest_choose(&s->nearest, scores, count, (size_t)method->topn, &found);
+    enum mq_status st = MQ_OK;
     if (st == MQ_OK)
         st = mq_grow(&s->places, &s->place_capacity, s->place_count + found, sizeof(*s->places),
                      err);
@@ -277,65 +277,14 @@ take_nearest(const struct mq_snapshot *snapshot, const struct mq_offer *offer,
         return st;
     for (size_t i = 0; i < found; i++) {
         double score = method->by_position ? (double)(found - 1 - i) * method->w + method->b
-                                           : (double)s->nearest[i].score;
-        s->places[s->place_count++] = (struct place){.item = offer->vector_row[s->nearest[i].id],
+                                           : nearest[i].score;
+        s->places[s->place_count++] = (struct place){.item = offer->vector_row[nearest[i].order],
                                                      .position = (int32_t)i,
                                                      .value = -1,
                                                      .method = method_index,
                                                      .score = score};
     }
     return MQ_OK;
-}
-
-/* Better first; of equals the one met first. */
-static inline bool
-comes_before(const struct merged *merged, int32_t a, int32_t b)
-{
-    return merged[a].score > merged[b].score || (merged[a].score == merged[b].score && a < b);
-}
-
-static void
-sift_down(const struct merged *merged, int32_t *heap, int32_t count, int32_t at)
-{
-    int32_t moving = heap[at];
-    for (;;) {
-        int32_t child = 2 * at + 1;
-        if (child >= count)
-            break;
-        if (child + 1 < count && comes_before(merged, heap[child], heap[child + 1]))
-            child++;
-        if (!comes_before(merged, moving, heap[child]))
-            break;
-        heap[at] = heap[child];
-        at = child;
-    }
-    heap[at] = moving;
-}
-
-/* The best `keep` of merged, best first, in heap. */
-static int32_t
-choose(const struct merged *merged, int32_t count, int32_t keep, int32_t *heap)
-{
-    int32_t held = MQ_MIN(count, keep);
-    for (int32_t i = 0; i < held; i++)
-        heap[i] = i;
-    for (int32_t i = held / 2 - 1; i >= 0; i--)
-        sift_down(merged, heap, held, i);
-    if (held > 0) {
-        for (int32_t i = held; i < count; i++) {
-            if (comes_before(merged, i, heap[0])) {
-                heap[0] = i;
-                sift_down(merged, heap, held, 0);
-            }
-        }
-    }
-    for (int32_t end = held - 1; end > 0; end--) {
-        int32_t worst = heap[0];
-        heap[0] = heap[end];
-        heap[end] = worst;
-        sift_down(merged, heap, end, 0);
-    }
-    return held;
 }
 
 static enum mq_status
@@ -367,9 +316,16 @@ merge(const struct mq_snapshot *snapshot, struct mq_recall_scratch *s,
             m->best = (int32_t)i;
         }
     }
-    int32_t kept = choose(s->merged, (int32_t)s->merged_count, snapshot->recall.merge_cnt, s->heap);
+    st = mq_grow(&s->keys, &s->keys_capacity, s->merged_count, sizeof(*s->keys), err);
+    if (st != MQ_OK)
+        return st;
+    for (size_t i = 0; i < s->merged_count; i++)
+        s->keys[i] = (struct mq_score_key){s->merged[i].score, (int64_t)i};
+    int32_t kept = MQ_MIN((int32_t)s->merged_count, snapshot->recall.merge_cnt);
+    mq_score_select(s->keys, (int64_t)s->merged_count, kept);
+    mq_score_sort(s->keys, kept);
     for (int32_t i = 0; i < kept; i++) {
-        const struct merged *m = &s->merged[s->heap[i]];
+        const struct merged *m = &s->merged[s->keys[i].order];
         const struct place *place = &s->places[m->best];
         ret_candidates[i] = (struct mq_candidate){
             .item = m->item,
@@ -386,7 +342,7 @@ merge(const struct mq_snapshot *snapshot, struct mq_recall_scratch *s,
 
 enum mq_status
 mq_recall(const struct mq_snapshot *snapshot, enum mq_program_type type,
-          const struct mq_user_state *user, const float *vector_scores, struct mq_recall_scratch *s,
+          const struct mq_user_state *user, float *vector_scores, struct mq_recall_scratch *s,
           struct mq_candidate *ret_candidates, int32_t *ret_count, struct mq_error *err)
 {
     const struct mq_offer *offer = &snapshot->offer[type];

@@ -45,13 +45,13 @@ void mq_recall_vector_scores(const struct mq_offer *offer, int64_t n, const floa
 
 /**
  * Candidates of one user.
- * @param vector_scores this user's row of mq_recall_vector_scores; NULL: computed here
+ * @param vector_scores this user's row of mq_recall_vector_scores, used up; NULL: computed here
  * @param ret_candidates [merge_cnt], best first; @param ret_count how many
  * @return MQ_OK | MQ_E_NOMEM
  * Cost: O(plays + lists·topn); the vector channel O(32·items).
  */
 enum mq_status mq_recall(const struct mq_snapshot *snapshot, enum mq_program_type type,
-                         const struct mq_user_state *user, const float *vector_scores,
+                         const struct mq_user_state *user, float *vector_scores,
                          struct mq_recall_scratch *scratch, struct mq_candidate *ret_candidates,
                          int32_t *ret_count, struct mq_error *err);
 

@@ -81,12 +81,7 @@ get_value(const char *name, size_t size, const struct mq_pickle_value *entry,
     int32_t code = mq_strmap_find(names, name, size);
     if (code < 0 || property->count >= MQ_PORTRAIT_VALUES_MAX)
         return MQ_OK;
-    enum mq_status st = mq_grow(&property->values, &property->capacity, (size_t)property->count + 1,
-                                sizeof(*property->values), err);
-    if (st == MQ_OK)
-        property->values[property->count++] =
-            (struct mq_portrait_value){.value = code, .touched = *ret_marked, .score = score};
-    return st;
+    return mq_portrait_add(property, code, *ret_marked, score, err);
 }
 
 static enum mq_status

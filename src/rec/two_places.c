@@ -1,6 +1,7 @@
 #include "rec/two_places.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ hundredths(double x, double *ret_integer)
     double scaled = fabs(x) * 100.0;
     if (!(scaled < 1e14))
         return 0;
-    double down = floor(scaled), rest = scaled - down;
+    double down = (double)(int64_t)scaled, rest = scaled - down;
     if (fabs(rest - 0.5) <= scaled * 0x1p-50 + 1e-300)
         return 0;
     *ret_integer = rest > 0.5 ? down + 1 : down;
@@ -43,7 +44,10 @@ mq_two_places_format(double x, char *ret_text)
         return (size_t)snprintf(ret_text, MQ_TWO_PLACES_MAX, "%.2f", x);
     char digits[24];
     size_t count = 0;
-    unsigned long long n = (unsigned long long)integer;
+    uint64_t large = (uint64_t)integer;
+    for (; large > UINT32_MAX; large /= 10)
+        digits[count++] = (char)('0' + large % 10);
+    uint32_t n = (uint32_t)large; /* divides several times as fast */
     while (n > 0 || count < 3) {
         digits[count++] = (char)('0' + n % 10);
         n /= 10;
