@@ -245,7 +245,8 @@ attempt_step(struct runner *runner, struct attempt *attempt, bool forced, struct
     memcpy(step->reason, decision.reason, sizeof(step->reason));
     if (!decision.run) {
         step->outcome = MQ_STEP_SKIPPED;
-        return MQ_OK;
+        /* A run that died after its record was written may have left the mark. */
+        return mq_step_mark_end(runner->store, runner->region, step->record_name, err);
     }
     st = fill_schema_versions(runner, &step->inputs, err);
     if (st == MQ_OK)
@@ -425,6 +426,7 @@ dry_run(struct runner *runner, struct mq_error *err)
 struct existence {
     struct mq_object_store *store;
     const char *region;
+    const struct mq_step_table *table;
 };
 
 static enum mq_status
@@ -438,6 +440,23 @@ artifact_exists(void *context, enum mq_artifact artifact, bool *ret_exists, stru
                                                (enum mq_program_type)t, &any, err);
         if (st != MQ_OK)
             return st;
+    }
+    /* What a step that died left behind is not the whole of what it makes: it runs again. */
+    int producer = any ? mq_step_producer(where->table, artifact) : -1;
+    if (producer >= 0) {
+        const char *name = where->table->rows[producer].name;
+        struct mq_step_record *record = calloc(1, sizeof(*record));
+        if (record == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate the record of step '%s'", name);
+        bool died = false;
+        enum mq_status st = mq_step_record_read(where->store, where->region, name, record, err);
+        if (st == MQ_OK)
+            st = mq_step_mark_stale(where->store, where->region, name, record, &died, err);
+        mq_step_record_release(record);
+        free(record);
+        if (st != MQ_OK)
+            return st;
+        any = !died;
     }
     *ret_exists = any;
     return MQ_OK;
@@ -610,7 +629,7 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
     if (!request->dry_run)
         st = mq_run_lock_take_shard(store, region, what, request->shard_index,
                                     MQ_MAX(request->shard_count, 1), &lock, err);
-    struct existence where = {store, region};
+    struct existence where = {store, region, request->table};
     if (st == MQ_OK)
         st = mq_plan_make(request->table, wanted, count,
                           !request->no_pull && request->shard_count <= 1, artifact_exists, &where,
