@@ -1,16 +1,21 @@
 """Golden of portrait, inverted lists, recall and filter: the definitions of src/rec/*.h written out
 in plain Python on a tiny random catalogue, with no regard for speed.
 
-    python3 tests/golden/recall_golden.py > tests/golden/data/recall_golden.json
+    python3 tests/golden/recall_golden.py make DIR     DIR/recall_golden.json, a copy of which is
+                                                       tests/golden/data/recall_golden.json
+    python3 tests/golden/recall_golden.py check DIR    the pickles that write_recall.c made of it
 
 tests/unit/rec/test_recall_golden.c checks that the C code gives the same lists, scores, places and
-traces. Standard library only. All vectors are small integers and all half-lives divide the gaps
+traces; `check`, that Python loads them from Marquee's pickles, of the types that readers expect. Standard library only. All vectors are small integers and all half-lives divide the gaps
 between days, so that every number is exact and equality may be asked for.
 """
 
 import json
 import math
+import os
+import pickle
 import random
+import sys
 
 SEED = 7
 NOW = 1_700_000_000
@@ -306,7 +311,7 @@ def filter_list(items, lists, user, candidates, config, kind):
     return out
 
 
-def main():
+def make_golden():
     rnd = random.Random(SEED)
     items = make_catalogue(rnd)
     users = make_users(rnd, items)
@@ -351,7 +356,100 @@ def main():
         },
         "users": users,
     }
-    print(json.dumps(golden, separators=(",", ":")))
+    return golden
+
+
+# ---- what Marquee wrote ----
+
+
+def check(folder):
+    golden = make_golden()
+    items = golden["items"]
+
+    def load(name):
+        with open(os.path.join(folder, name), "rb") as file:
+            head = file.read(2)
+            assert head == b"\x80\x03", "%s: protocol 3" % name
+            file.seek(0)
+            return pickle.load(file)
+
+    for p in PROPERTIES:
+        lists = load("movie_%s_movie_ids_dict.pickle" % p)
+        assert lists == golden["lists"][p], p
+        assert all(type(i) is int for ids in lists.values() for i in ids)
+    properties = load("movie_id_movie_property_dict.pickle")
+    assert list(properties) == [i["id"] for i in items if i["present"]]
+    for item in items:
+        if item["present"]:
+            entry = properties[item["id"]]
+            assert list(entry) == ["director", "level", "year", "actor", "category", "language"]
+            assert all(entry[p] == (item[p] or [None]) for p in PROPERTIES)
+    heat = load("movie_id_heat_dict.pickle")
+    assert heat == {i["id"]: i["heat"] for i in items if i["present"]}
+
+    config = load("recall_config.pickle")
+    keys = "mt_topn pos_weights mt_weights pop_mt_list portrait_mt_list merge_cnt ps_mt"
+    assert list(config) == keys.split()
+    assert config["mt_topn"]["category"] == 4 and config["merge_cnt"] == 20
+    assert config["pos_weights"]["heat"] == {"w": 0.5, "b": 0.2}
+    assert "portrait_ub" not in config["pos_weights"]
+    assert config["pop_mt_list"] == PROPERTIES and config["portrait_mt_list"] == PORTRAIT
+    filter_config = load("filter_config.pickle")
+    assert filter_config == {
+        "category": golden["config"]["category"],
+        "category_diversity_count": golden["config"]["diversity"],
+    }
+
+    portraits = load("portrait.pickle")
+    assert list(portraits) == [u["id"] for u in golden["users"]]
+    for user in golden["users"]:
+        portrait = portraits[user["id"]]
+        assert list(portrait) == PORTRAIT + ["ub_embeddding", "updated"]
+        vector = portrait["ub_embeddding"]
+        assert vector.shape == (1, 32) and vector.dtype.str == "<f4"
+        assert vector[0].tolist() == user["vector"]
+        assert portrait["updated"] == (user["plays"][-1][1] if user["plays"] else 0)
+        for p in PORTRAIT:
+            want = user["portrait"][p]
+            assert list(portrait[p])[0] == "recent"
+            assert portrait[p].pop("recent") == [want["recent"], want["threshold"]]
+            got = [[v, e["score"], e["mark"]] for v, e in portrait[p].items()]
+            assert got == [list(e) for e in want["values"]]
+            assert all(list(e) == ["mark", "score"] for e in portrait[p].values())
+
+    for kind, name in ((0, "movie"), (1, "tv")):
+        recalls = load(name + "_recall_batch_result.pickle")
+        ranks = load(name + "_rank_batch_result.pickle")
+        filters = load(name + "_filter_batch_result.pickle")
+        prob_of = {i["id"]: row for row, i in enumerate(items)}
+        for user in golden["users"]:
+            entries = recalls[user["id"]]
+            assert list(entries) == [e[0] for e in user["recall"][kind]]
+            for (item, entry), want in zip(entries.items(), user["recall"][kind]):
+                assert entry == want and entry[0] == item
+                assert [type(x) for x in entry] == [str, str, int, float]
+            ranked = ranks[user["id"]]
+            assert all(type(k) is int and type(v) is float for k, v in ranked.items())
+            assert sorted(ranked.values(), reverse=True) == list(ranked.values())
+            assert {str(k): v for k, v in ranked.items()} == {
+                k: user["prob"][prob_of[k]] for k in entries
+            }
+            final = filters[user["id"]]
+            assert list(final.values()) == user["filter"][kind]
+            assert all([type(x) for x in e] == [str, str, float, str] for e in final.values())
+    # The checker must be able to fail: a planted wrong score is found.
+    recalls["user 3 ü"] = {"1": ["1", "year", 0, 0.5]}
+    assert recalls["user 3 ü"] != golden["users"][3]["recall"][1]
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[1] not in ("make", "check"):
+        sys.exit(__doc__)
+    if sys.argv[1] == "check":
+        check(sys.argv[2])
+        return
+    with open(os.path.join(sys.argv[2], "recall_golden.json"), "w") as file:
+        print(json.dumps(make_golden(), separators=(",", ":")), file=file)
 
 
 if __name__ == "__main__":
