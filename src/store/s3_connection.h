@@ -9,39 +9,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/aws_credentials.h"
 #include "base/stream.h"
-#include "store/aws_sigv4.h"
-#include "store/http_client.h"
+#include "store/aws_client.h"
 #include "store/object_store.h"
 
 /** Smallest part of a multipart upload that S3 takes (but the last), and most parts. */
 #define MQ_S3_PART_MIN ((size_t)5 << 20)
 #define MQ_S3_PARTS_MAX 10000
-/** Most headers a caller adds to a request. */
-#define MQ_S3_EXTRA_HEADERS_MAX 8
-
 struct mq_s3_connection {
+    struct mq_aws_client aws;
     char *bucket;
-    char *prefix;   /**< "" or ends in '/' */
-    char *endpoint; /**< "https://host[:port]", no trailing slash */
-    char *host;     /**< value of the Host header */
-    char *region;
+    char *prefix;    /**< "" or ends in '/' */
     char *uri;       /**< for messages: "s3://bucket/prefix" */
     bool path_style; /**< bucket in the path, not in the host name */
-    bool anonymous;  /**< do not sign */
     size_t part_bytes;
     int transfers; /**< parts under way at once, 1…64 */
-    int64_t deadline_ms;
-    int attempts_max;
-    struct mq_http_client *http;
-    struct mq_aws_credentials *credentials;
-    _Atomic int64_t clock_skew_s; /**< server's clock minus ours */
 };
 
 /**
- * From "//bucket/prefix?region=…&endpoint=…&path-style=…&profile=…&part-mb=…&transfers=…&
- * deadline-s=…&anonymous=…". Nothing is contacted.
+ * From "//bucket/prefix?region=…&endpoint=…&path-style=…&profile=…&anonymous=…&
+ * part-mb=…&transfers=…&deadline-s=…&stall-s=…". Nothing is contacted.
  * @return MQ_OK | MQ_E_CONFIG (names the parameter) | MQ_E_NOMEM
  */
 enum mq_status mq_s3_connection_new(const char *rest, struct mq_s3_connection **ret_connection,
@@ -53,15 +40,11 @@ struct mq_s3_call {
     const char *method;
     const char *key;   /**< relative to the prefix, not encoded; NULL: the bucket itself */
     const char *query; /**< encoded, sorted; "" none */
-    struct mq_sigv4_extra {
-        const char *name; /**< lower case */
-        const char *value;
-    } extra[MQ_S3_EXTRA_HEADERS_MAX]; /**< signed */
+    struct mq_aws_header extra[MQ_AWS_EXTRA_HEADERS_MAX];
     size_t extra_count;
     const void *body;
     size_t body_size;
-    int *ret_tries; /**< NULL, or set to how often it was sent: above 1, an earlier try may have won
-                     */
+    int *ret_tries; /**< as in mq_aws_call */
 };
 
 /**

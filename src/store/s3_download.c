@@ -58,7 +58,7 @@ fetch_part(struct download *download, int64_t number, struct mq_http_response *r
                               .extra = {{"if-match", download->info.etag}},
                               .extra_count = 1};
     if (download->part_count > 1)
-        call.extra[call.extra_count++] = (struct mq_sigv4_extra){"range", range};
+        call.extra[call.extra_count++] = (struct mq_aws_header){"range", range};
     response->body.limit_bytes = (size_t)part;
     enum mq_status st = mq_s3_perform(download->connection, &call, response, err);
     if (st == MQ_E_CONFLICT)

@@ -51,9 +51,9 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
                               .body_size = size,
                               .ret_tries = &tries};
     if (condition == MQ_PUT_IF_ABSENT)
-        call.extra[call.extra_count++] = (struct mq_sigv4_extra){"if-none-match", "*"};
+        call.extra[call.extra_count++] = (struct mq_aws_header){"if-none-match", "*"};
     else if (condition == MQ_PUT_IF_MATCH)
-        call.extra[call.extra_count++] = (struct mq_sigv4_extra){"if-match", etag};
+        call.extra[call.extra_count++] = (struct mq_aws_header){"if-match", etag};
     struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
     struct mq_error local;
     enum mq_status st = mq_s3_perform(c, &call, &response, &local);
