@@ -3,7 +3,7 @@ BUILD ?= build
 DATA ?= marquee-demo
 export MESON_TESTTHREADS ?= $(shell nproc)
 
-.PHONY: help setup build demo test test-sanitized check format fuzz golden bench install clean
+.PHONY: help setup build demo test test-sanitized test-services check format fuzz golden bench install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: build ## set up, build and run all tests that need no server
 
 test-sanitized: setup ## unit, property and fuzz-corpus tests under ASan+UBSan, threads under TSan
 	@tools/run-tests-sanitized
+
+test-services: build ## start real servers (Kafka, S3, DynamoDB) and test against them
+	@tests/services/run $(BUILD)
 
 check: ## format, static analysis, layers, warnings as errors
 	@tools/check

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/filesystem.h"
 #include "base/memory.h"
 #include "format/yaml_document.h"
 
 #define VARIABLE_MAX 128
+#define PROPERTIES "kafka.properties."
 
 void
 mq_config_variable(const char *option, char *ret_name, size_t size)
@@ -84,6 +86,30 @@ mq_config_load_environment(struct mq_config *config, char *const *environment, s
     return MQ_OK;
 }
 
+/* The mapping kafka.properties: names are librdkafka's, not rows of the table. */
+static enum mq_status
+load_properties(struct mq_config *config, const char *path, const struct mq_yaml_document *document,
+                struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = MQ_OK;
+    int line = 0;
+    for (size_t i = 0; st == MQ_OK && i < document->count; i++) {
+        const struct mq_yaml_entry *entry = &document->entries[i];
+        if (strncmp(entry->key, PROPERTIES, strlen(PROPERTIES)) != 0)
+            continue;
+        line = line == 0 ? entry->line : line;
+        st = mq_buffer_printf(&text, err, "%s=%s\n", entry->key + strlen(PROPERTIES), entry->text);
+    }
+    mq_autofree char *place = mq_strfmt("%s line %d", path, line);
+    if (st == MQ_OK && place == NULL)
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a setting");
+    if (st == MQ_OK && line > 0)
+        st = mq_config_set(config, "kafka.properties", text.data, MQ_FROM_FILE, place, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
 enum mq_status
 mq_config_load_file(struct mq_config *config, const char *path, struct mq_error *err)
 {
@@ -96,8 +122,12 @@ mq_config_load_file(struct mq_config *config, const char *path, struct mq_error 
     }
     struct mq_yaml_document document = {0};
     enum mq_status st = mq_yaml_read_file(path, &document, err);
+    if (st == MQ_OK)
+        st = load_properties(config, path, &document, err);
     for (size_t i = 0; st == MQ_OK && i < document.count; i++) {
         const struct mq_yaml_entry *entry = &document.entries[i];
+        if (strncmp(entry->key, PROPERTIES, strlen(PROPERTIES)) == 0)
+            continue;
         mq_autofree char *place = mq_strfmt("%s line %d", path, entry->line);
         st = place != NULL
                  ? mq_config_set(config, entry->key, entry->text, MQ_FROM_FILE, place, err)

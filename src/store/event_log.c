@@ -17,6 +17,14 @@ static const struct mq_event_log_ops *const backends[] = {
 enum mq_status
 mq_event_log_open(const char *uri, struct mq_event_log **ret_log, struct mq_error *err)
 {
+    return mq_event_log_open_with(uri, NULL, ret_log, err);
+}
+
+enum mq_status
+mq_event_log_open_with(const char *uri, const char *properties, struct mq_event_log **ret_log,
+                       struct mq_error *err)
+{
+    int shown = (int)strcspn(uri, "?");
     const char *colon = strchr(uri, ':');
     size_t scheme_size = colon != NULL ? (size_t)(colon - uri) : 0;
     for (size_t i = 0; colon != NULL && i < MQ_COUNT(backends); i++) {
@@ -24,11 +32,11 @@ mq_event_log_open(const char *uri, struct mq_event_log **ret_log, struct mq_erro
         if (strlen(ops->scheme) != scheme_size || memcmp(ops->scheme, uri, scheme_size) != 0)
             continue;
         struct mq_event_log *log;
-        enum mq_status st = ops->open(colon + 1, &log, err);
+        enum mq_status st = ops->open(colon + 1, properties, &log, err);
         if (st != MQ_OK)
-            return mq_fail_context(err, st, "cannot open event log '%s'", uri);
+            return mq_fail_context(err, st, "cannot open event log '%.*s'", shown, uri);
         log->ops = ops;
-        log->uri = mq_strdup(uri);
+        log->uri = mq_strfmt("%.*s", shown, uri);
         if (log->uri == NULL) {
             ops->free(log);
             return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
@@ -36,7 +44,7 @@ mq_event_log_open(const char *uri, struct mq_event_log **ret_log, struct mq_erro
         *ret_log = log;
         return MQ_OK;
     }
-    mq_fail(err, MQ_E_CONFIG, "cannot open event log '%s': unknown kind", uri);
+    mq_fail(err, MQ_E_CONFIG, "cannot open event log '%.*s': unknown kind", shown, uri);
     mq_error_hint(err, "use lmdb:FOLDER or kafka:HOST:PORT");
     return MQ_E_CONFIG;
 }
@@ -175,7 +183,7 @@ enum mq_status
 mq_consumer_poll(struct mq_consumer *consumer, size_t max_events, int64_t timeout_ms,
                  const struct mq_event **ret_events, size_t *ret_count, struct mq_error *err)
 {
-    max_events = MQ_MAX((size_t)1, MQ_MIN(max_events, (size_t)MQ_EVENTS_BATCH_MAX));
+    max_events = MQ_MIN(max_events, (size_t)MQ_EVENTS_BATCH_MAX);
     return consumer->log->ops->poll(consumer, max_events, timeout_ms, ret_events, ret_count, err);
 }
 

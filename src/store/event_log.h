@@ -76,8 +76,15 @@ struct mq_position {
 /** @param uri copied */
 enum mq_status mq_event_log_open(const char *uri, struct mq_event_log **ret_log,
                                  struct mq_error *err);
+/**
+ * Open with librdkafka properties beside those of the URI, which win. lmdb: ignores them.
+ * @param properties "name=value" parted by ';', or by line ends where there are any; NULL: none
+ */
+enum mq_status mq_event_log_open_with(const char *uri, const char *properties,
+                                      struct mq_event_log **ret_log, struct mq_error *err);
 /** Waits for events that are being written. NULL allowed; consumers must be closed before. */
 void mq_event_log_free(struct mq_event_log *log);
+/** The URI without its properties, which may hold secrets; for messages. */
 const char *mq_event_log_uri(const struct mq_event_log *log);
 
 /** Make a topic; an existing one is fine, whatever its partitions. */
@@ -133,7 +140,9 @@ enum mq_status mq_consumer_new(struct mq_event_log *log, const struct mq_consume
 
 /**
  * Next events, at least one unless the time is over; of one partition in order.
- * Must be called at least once a session_timeout, or the member loses its partitions.
+ * Must be called at least once a session_timeout, or the member loses its partitions. With
+ * max_events 0 it takes no event and only keeps the membership (callbacks included), for a member
+ * that has to wait; events of earlier calls are given back by it too.
  *
  * @param ret_events borrowed until the next call  @param ret_count 0 when the time was over
  */

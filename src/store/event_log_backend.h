@@ -9,7 +9,9 @@
 
 struct mq_event_log_ops {
     const char *scheme;
-    enum mq_status (*open)(const char *rest, struct mq_event_log **ret_log, struct mq_error *err);
+    /** @param properties "name=value" parted by ';' or line ends; NULL: none */
+    enum mq_status (*open)(const char *rest, const char *properties, struct mq_event_log **ret_log,
+                           struct mq_error *err);
     void (*free)(struct mq_event_log *log);
     enum mq_status (*create_topic)(struct mq_event_log *log, const char *topic, int partitions,
                                    struct mq_error *err);

@@ -41,8 +41,10 @@ log_of(struct mq_event_log *base)
 }
 
 static enum mq_status
-lmdb_log_open(const char *rest, struct mq_event_log **ret_log, struct mq_error *err)
+lmdb_log_open(const char *rest, const char *properties, struct mq_event_log **ret_log,
+              struct mq_error *err)
 {
+    (void)properties;
     if (*rest == '\0')
         return mq_fail(err, MQ_E_CONFIG, "expected lmdb:FOLDER");
     struct mq_lmdb_log *log = calloc(1, sizeof(*log));

@@ -373,6 +373,36 @@ log_concurrent_producers(void **state)
     mq_consumer_close(consumer);
 }
 
+/* A member that waits takes nothing, stays a member, and goes on where it was. */
+static void
+log_waiting_member(void **state)
+{
+    struct log_state *s = *state;
+    struct mq_error err = {0};
+    static int seen[600];
+    memset(seen, 0, sizeof(seen));
+    produce_numbers(s, 0, 300);
+    struct mq_consumer *consumer = join(s, s->group);
+    struct mq_position next[3] = NO_POSITIONS;
+    assert_true(take_numbers(consumer, 100, seen, next) >= 100);
+    const struct mq_event *events;
+    size_t n = 1;
+    double until = mq_clock_monotonic_s() + 1.0;
+    produce_numbers(s, 300, 300);
+    while (mq_clock_monotonic_s() < until) {
+        check_ok(mq_consumer_poll(consumer, 0, 50, &events, &n, &err));
+        assert_int_equal(n, 0);
+    }
+    int taken = 0;
+    for (int i = 0; i < 600; i++)
+        taken += seen[i];
+    assert_int_equal(take_numbers(consumer, 600 - taken, seen, next), 600 - taken);
+    for (int i = 0; i < 600; i++)
+        assert_int_equal(seen[i], 1);
+    check_ok(mq_consumer_commit(consumer, next, 3, &err));
+    mq_consumer_close(consumer);
+}
+
 static void
 log_refusals(void **state)
 {
@@ -436,7 +466,7 @@ log_trim(void **state)
 #define EVENT_CONTRACT_TESTS(backend)                                                              \
     LOG_TEST(log_order, backend), LOG_TEST(log_commits, backend),                                  \
         LOG_TEST(log_seek_and_time, backend), LOG_TEST(log_rebalance, backend),                    \
-        LOG_TEST(log_concurrent_producers, backend), LOG_TEST(log_refusals, backend),              \
-        LOG_TEST(log_trim, backend)
+        LOG_TEST(log_concurrent_producers, backend), LOG_TEST(log_waiting_member, backend),        \
+        LOG_TEST(log_refusals, backend), LOG_TEST(log_trim, backend)
 
 #endif

@@ -1,0 +1,22 @@
+#include "store/event_log_settings.h"
+
+enum mq_status
+mq_event_log_open_configured(const struct mq_config *config, struct mq_event_log **ret_log,
+                             struct mq_error *err)
+{
+    return mq_event_log_open_with(mq_config_text(config, "events.uri"),
+                                  mq_config_text(config, "kafka.properties"), ret_log, err);
+}
+
+enum mq_status
+mq_event_log_need_topic(const struct mq_config *config, struct mq_event_log *log,
+                        struct mq_error *err)
+{
+    const char *topic = mq_config_text(config, "events.topic");
+    int partitions;
+    enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
+    if (st == MQ_E_NOT_FOUND)
+        st = mq_event_log_create_topic(log, topic, (int)mq_config_int(config, "events.partitions"),
+                                       err);
+    return st;
+}
