@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/command_table.h"
 #include "cli/generated_files.h"
+#include "data/event_schema.h"
 
 static enum mq_status
 write_file(const char *folder, const char *name, const struct mq_buffer *text, struct mq_error *err)
@@ -103,7 +104,12 @@ run(struct mq_cli *cli, struct mq_error *err)
         st = write_page(folder, "config.md", mq_page_options, err);
         if (st == MQ_OK)
             st = write_page(pages, "README.md", mq_page_commands, err);
-        return st == MQ_OK ? write_command_pages(pages, "", ".md", mq_page_command, err) : st;
+        if (st == MQ_OK)
+            st = write_command_pages(pages, "", ".md", mq_page_command, err);
+        snprintf(pages, sizeof(pages), "%s/formats", folder);
+        if (st == MQ_OK)
+            st = write_page(pages, "event.schema.json", mq_event_schema_text, err);
+        return st == MQ_OK ? write_page(pages, "event.md", mq_event_page, err) : st;
     }
     if (strcmp(kind, "completions") == 0)
         return write_completions(folder, err);

@@ -7,5 +7,8 @@ trap 'rm -rf "$scratch"' EXIT
 status=0
 diff -u "$MARQUEE_SOURCE/docs/config.md" "$scratch/config.md" || status=1
 diff -ru "$MARQUEE_SOURCE/docs/cli" "$scratch/cli" || status=1
+for file in "$scratch"/formats/*; do
+    diff -u "$MARQUEE_SOURCE/docs/formats/${file##*/}" "$file" || status=1
+done
 [ $status = 0 ] || echo "docs are behind the tables: run  ninja -C build docs"
 exit $status
