@@ -280,11 +280,18 @@ mq_object_put_files(struct mq_object_store *store, const char *const *keys,
 }
 
 enum mq_status
+mq_object_list_after(struct mq_object_store *store, const char *prefix, const char *after,
+                     mq_object_visit_fn fn, void *context, struct mq_error *err)
+{
+    enum mq_status st = check_text(prefix, true, err);
+    return st != MQ_OK ? st : store->ops->list(store, prefix, after, fn, context, err);
+}
+
+enum mq_status
 mq_object_list(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn,
                void *context, struct mq_error *err)
 {
-    enum mq_status st = check_text(prefix, true, err);
-    return st != MQ_OK ? st : store->ops->list(store, prefix, fn, context, err);
+    return mq_object_list_after(store, prefix, NULL, fn, context, err);
 }
 
 enum mq_status

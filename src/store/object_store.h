@@ -101,6 +101,11 @@ typedef enum mq_status (*mq_object_visit_fn)(void *context, const char *key,
                                              struct mq_error *err);
 enum mq_status mq_object_list(struct mq_object_store *store, const char *prefix,
                               mq_object_visit_fn fn, void *context, struct mq_error *err);
+/** mq_object_list of the keys above `after` alone, in byte order; what is not listed costs little.
+ */
+enum mq_status mq_object_list_after(struct mq_object_store *store, const char *prefix,
+                                    const char *after, mq_object_visit_fn fn, void *context,
+                                    struct mq_error *err);
 
 enum mq_status mq_object_copy(struct mq_object_store *store, const char *from_key,
                               const char *to_key, struct mq_error *err);

@@ -39,8 +39,9 @@ struct mq_object_store_ops {
     /** May be NULL: the dispatcher puts them one by one. */
     enum mq_status (*put_files)(struct mq_object_store *store, const char *const *keys,
                                 const char *const *paths, size_t count, struct mq_error *err);
-    enum mq_status (*list)(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn,
-                           void *context, struct mq_error *err);
+    /** Keys above `after` only, where it is not NULL. */
+    enum mq_status (*list)(struct mq_object_store *store, const char *prefix, const char *after,
+                           mq_object_visit_fn fn, void *context, struct mq_error *err);
     /** May be NULL: the dispatcher copies through reader and writer. */
     enum mq_status (*copy)(struct mq_object_store *store, const char *from_key, const char *to_key,
                            struct mq_error *err);

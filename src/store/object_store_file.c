@@ -595,6 +595,7 @@ struct listing {
     struct mq_object_store *store;
     const char *prefix;
     size_t prefix_length;
+    const char *after; /* only keys above it; NULL: all */
     mq_object_visit_fn fn;
     void *context;
     char path[MQ_PATH_MAX + 256]; /* of the folder or file at hand */
@@ -693,6 +694,10 @@ list_folder(struct listing *listing, struct mq_error *err)
             if (memcmp(key, listing->prefix, shared) != 0 ||
                 (!is_folder && key_length < listing->prefix_length)) {
                 /* outside the prefix */
+            } else if (listing->after != NULL &&
+                       (is_folder ? strncmp(key, listing->after, key_length) < 0
+                                  : strcmp(key, listing->after) <= 0)) {
+                /* before what is asked for; a folder only when all below it is */
             } else if (is_folder) {
                 st = list_folder(listing, err);
             } else if (stat(listing->path, &info) == 0) { /* else gone meanwhile */
@@ -711,13 +716,14 @@ list_folder(struct listing *listing, struct mq_error *err)
 }
 
 static enum mq_status
-file_store_list(struct mq_object_store *base, const char *prefix, mq_object_visit_fn fn,
-                void *context, struct mq_error *err)
+file_store_list(struct mq_object_store *base, const char *prefix, const char *after,
+                mq_object_visit_fn fn, void *context, struct mq_error *err)
 {
     struct file_store *store = (struct file_store *)base;
     struct listing listing = {.store = base,
                               .prefix = prefix,
                               .prefix_length = strlen(prefix),
+                              .after = after,
                               .fn = fn,
                               .context = context,
                               .root_length = store->root_length + 1};

@@ -222,8 +222,8 @@ visit_page(struct list_page *page, const struct mq_buffer *body, const char *uri
 }
 
 static enum mq_status
-s3_list(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn, void *context,
-        struct mq_error *err)
+s3_list(struct mq_object_store *store, const char *prefix, const char *after, mq_object_visit_fn fn,
+        void *context, struct mq_error *err)
 {
     struct mq_s3_connection *c = connection_of(store);
     char uri[MQ_OBJECT_KEY_MAX + 512];
@@ -245,6 +245,13 @@ s3_list(struct mq_object_store *store, const char *prefix, mq_object_visit_fn fn
             st = mq_uri_encode(c->prefix, strlen(c->prefix), false, &query, err);
         if (st == MQ_OK)
             st = mq_uri_encode(prefix, strlen(prefix), false, &query, err);
+        if (st == MQ_OK && after != NULL && token == NULL) {
+            st = mq_buffer_append_text(&query, "&start-after=", err);
+            if (st == MQ_OK)
+                st = mq_uri_encode(c->prefix, strlen(c->prefix), false, &query, err);
+            if (st == MQ_OK)
+                st = mq_uri_encode(after, strlen(after), false, &query, err);
+        }
         struct mq_http_response response = {.body.limit_bytes = LIST_ANSWER_MAX};
         struct mq_s3_call call = {.method = "GET", .query = query.data};
         if (st == MQ_OK)

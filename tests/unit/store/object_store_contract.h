@@ -214,6 +214,19 @@ contract_streams(void **state)
     assert_lists(s->store, "", "big:1088890\n");
 }
 
+struct tail {
+    const char *after;
+    struct mq_buffer list;
+};
+
+static enum mq_status
+collect_tail(void *context, const char *key, const struct mq_object_info *info,
+             struct mq_error *err)
+{
+    struct tail *tail = context;
+    return strcmp(key, tail->after) > 0 ? collect(&tail->list, key, info, err) : MQ_OK;
+}
+
 static void
 contract_list(void **state)
 {
@@ -227,6 +240,23 @@ contract_list(void **state)
     assert_lists(s->store, "a/b/", "a/b/c:2\n");
     assert_lists(s->store, "none/", "");
     assert_lists(s->store, "a/b/c", "a/b/c:2\n");
+    const struct {
+        const char *prefix, *after;
+    } tails[] = {{"a", ""},      {"a", "a/b"}, {"a", "a/b.csv"}, {"a", "a/b/"}, {"a", "a/b/c"},
+                 {"a", "a/b/d"}, {"a", "zz"},  {"", "a/b/c"},    {"", "a"},     {"a/b/", "a/b/b"}};
+    for (size_t i = 0; i < MQ_COUNT(tails); i++) {
+        struct tail tail = {.after = tails[i].after};
+        struct mq_buffer list = {0};
+        struct mq_error err = {0};
+        check_ok(mq_object_list(s->store, tails[i].prefix, collect_tail, &tail, &err));
+        check_ok(mq_buffer_append_text(&list, "", &err));
+        check_ok(mq_buffer_append_text(&tail.list, "", &err));
+        check_ok(
+            mq_object_list_after(s->store, tails[i].prefix, tails[i].after, collect, &list, &err));
+        assert_string_equal(list.data, tail.list.data);
+        mq_buffer_release(&list);
+        mq_buffer_release(&tail.list);
+    }
 }
 
 static enum mq_status
