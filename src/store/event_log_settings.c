@@ -4,7 +4,7 @@ enum mq_status
 mq_event_log_open_configured(const struct mq_config *config, struct mq_event_log **ret_log,
                              struct mq_error *err)
 {
-    return mq_event_log_open_with(mq_config_text(config, "events.uri"),
+    return mq_event_log_open_with(mq_config_text(config, "events.log"),
                                   mq_config_text(config, "kafka.properties"), ret_log, err);
 }
 

@@ -1,5 +1,5 @@
 /**
- * The event log that the settings name: events.uri, with kafka.properties.
+ * The event log that the settings name: events.log, with kafka.properties.
  * Threads: reentrant.
  */
 #ifndef MQ_STORE_EVENT_LOG_SETTINGS_H
