@@ -100,6 +100,21 @@ DEEPCTR = ("deepctr", "tf", "deepfm_tf.py deepctr")
 TF_GRAPH = ("tf-graph", "tf", "deepfm_tf.py graph")
 DEEPFM_WORK = "DeepFM, 38 fields, embedding 32, 128-64, 2 threads"
 
+BATCH_STEPS = "python3 {here}/batch_steps.py {bin}/../cli/marquee {data} {scratch}/batch "
+
+
+def batch(name, command):
+    return {
+        "name": f"recall + rank + filter of ml-1m's users, {name}",
+        "needs": ["tf"],
+        "prepare": [BATCH_STEPS + "prepare"],
+        "marquee": (command, r"^recall\+rank\+filter"),
+        "peers": [("python", "{tf} {here}/peers/batch_python.py {data}", r"^recall\+rank\+filter")],
+        "goal": 500.0,
+        "pin": False,
+    }
+
+
 PAIRS = {
     "tower-torch": tower_training(
         "torch", ["torch"], "{torch} {here}/peers/youtubednn_torch.py {scratch}/sequences.txt", 5.0
@@ -153,4 +168,7 @@ PAIRS = {
         "goal": None,
         "pin": False,
     },
+    "batch": batch("in memory on both sides", "{bin}/bench_batch file:{scratch}/batch"),
+    "batch-steps": batch("Marquee with all its files, Python without", BATCH_STEPS + "measure")
+    | {"goal": None},
 }

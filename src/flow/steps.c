@@ -94,7 +94,7 @@ static const struct mq_step_row rows[] = {
      .help = "candidates of each user from all channels",
      .fn = mq_step_recall_batch,
      IN(A(ACTION_PARQUET), A(ITEM_PARQUET), A(RAW_EMBED_ITEM), A(RAW_EMBED_USER),
-        A(ITEM_EMBEDDINGS), A(PORTRAIT), A(RECALL_CONFIG), A(LIST_CATEGORY), A(LIST_DIRECTOR),
+        A(ITEM_INDEX), A(PORTRAIT), A(RECALL_CONFIG), A(LIST_CATEGORY), A(LIST_DIRECTOR),
         A(LIST_ACTOR), A(LIST_LANGUAGE), A(LIST_LEVEL), A(LIST_YEAR), A(ITEM_HEAT)),
      OUT(A(RECALL_RESULT)),
      .options = "recall filter heat.new_bonus", .version = 1,

@@ -17,6 +17,9 @@
 #include "math/kernels.h"
 #include "rec/nearest.h"
 
+/* Answers asked of a graph for each that is wanted: played and barred items fall out. */
+#define GRAPH_ANSWERS 4
+
 /* One place of one list. */
 struct place {
     int32_t item, position, value;
@@ -48,6 +51,10 @@ struct mq_recall_scratch {
     size_t keys_capacity;
     float *scores; /* [most vector_count] */
     struct mq_nearest_scratch nearest;
+    int32_t *graph_rows; /* answers of the graph, then those of them that may be offered */
+    float *graph_scores;
+    struct mq_score_key *graph_keys;
+    size_t graph_row_capacity, graph_score_capacity, graph_key_capacity;
 };
 
 enum mq_status
@@ -101,6 +108,9 @@ mq_recall_scratch_free(struct mq_recall_scratch *s)
     free(s->keys);
     mq_free(s->scores);
     mq_nearest_scratch_release(&s->nearest);
+    free(s->graph_rows);
+    free(s->graph_scores);
+    free(s->graph_keys);
     mq_free(s);
 }
 
@@ -244,6 +254,55 @@ is_finite_vector(const float *vector)
     return sum == 0.0f;
 }
 
+/* The nearest unplayed rows of an offer by the graph, as positions in it; fewer than `most` where
+ * the graph's answers were mostly played or not on offer. */
+static enum mq_status
+search_graph(const struct mq_snapshot *snapshot, const struct mq_offer *offer, const float *vector,
+             size_t most, struct mq_recall_scratch *s, size_t *ret_found, struct mq_error *err)
+{
+    int asked = (int)MQ_MIN(most * GRAPH_ANSWERS, (size_t)MQ_INDEX_K_MAX);
+    enum mq_status st =
+        mq_grow(&s->graph_rows, &s->graph_row_capacity, (size_t)asked, sizeof(*s->graph_rows), err);
+    if (st == MQ_OK)
+        st = mq_grow(&s->graph_scores, &s->graph_score_capacity, (size_t)asked,
+                     sizeof(*s->graph_scores), err);
+    if (st == MQ_OK)
+        st = mq_grow(&s->graph_keys, &s->graph_key_capacity, most, sizeof(*s->graph_keys), err);
+    if (st == MQ_OK)
+        st = mq_vector_index_search(snapshot->graph, vector, 1, asked, s->graph_rows,
+                                    s->graph_scores, NULL, err);
+    if (st != MQ_OK)
+        return st;
+    size_t found = 0;
+    for (int i = 0; i < asked && found < most && s->graph_rows[i] >= 0; i++) {
+        int32_t row = s->graph_rows[i];
+        if (offer->vector_position[row] >= 0 && s->played[row] != s->stamp)
+            s->graph_keys[found++] =
+                (struct mq_score_key){s->graph_scores[i], offer->vector_position[row]};
+    }
+    *ret_found = found;
+    return MQ_OK;
+}
+
+/* The nearest unplayed rows of an offer, every vector of it looked at. */
+static const struct mq_score_key *
+search_all(const struct mq_offer *offer, const struct mq_user_state *user, float *scores,
+           size_t most, struct mq_recall_scratch *s, size_t *ret_found)
+{
+    if (scores == NULL) {
+        scores = s->scores;
+        mq_kernels()->dot_rows(user->portrait->vector, offer->vectors, (size_t)offer->vector_count,
+                               MQ_PORTRAIT_DIM, scores);
+    }
+    for (int64_t i = 0; i < user->play_count; i++) {
+        int32_t row = user->items[i];
+        int32_t at = row >= 0 && row < s->count ? offer->vector_position[row] : -1;
+        if (at >= 0)
+            scores[at] = NAN; /* never chosen */
+    }
+    return mq_nearest_choose(&s->nearest, scores, (size_t)offer->vector_count, most, ret_found);
+}
+
 static enum mq_status
 take_nearest(const struct mq_snapshot *snapshot, const struct mq_offer *offer,
              const struct mq_user_state *user, float *vector_scores, int32_t method_index,
@@ -254,22 +313,15 @@ take_nearest(const struct mq_snapshot *snapshot, const struct mq_offer *offer,
     if (!user->portrait->has_vector || offer->vector_count == 0 || method->topn == 0 ||
         !is_finite_vector(vector))
         return MQ_OK;
-    size_t count = (size_t)offer->vector_count;
-    float *scores = vector_scores;
-    if (scores == NULL) {
-        scores = s->scores;
-        mq_kernels()->dot_rows(vector, offer->vectors, count, MQ_PORTRAIT_DIM, scores);
-    }
-    for (int64_t i = 0; i < user->play_count; i++) {
-        int32_t row = user->items[i];
-        int32_t at = row >= 0 && row < s->count ? offer->vector_position[row] : -1;
-        if (at >= 0)
-            scores[at] = NAN; /* never chosen */
-    }
-    size_t found;
-    const struct mq_score_key *nearest =
-        mq_nearest_choose(&s->nearest, scores, count, (size_t)method->topn, &found);
+    size_t most = MQ_MIN((size_t)method->topn, (size_t)offer->vector_count), found = 0;
+    const struct mq_score_key *nearest = NULL;
     enum mq_status st = MQ_OK;
+    if (snapshot->graph != NULL && vector_scores == NULL) {
+        st = search_graph(snapshot, offer, vector, most, s, &found, err);
+        nearest = s->graph_keys;
+    }
+    if (st == MQ_OK && found < most)
+        nearest = search_all(offer, user, vector_scores, most, s, &found);
     if (st == MQ_OK)
         st = mq_grow(&s->places, &s->place_capacity, s->place_count + found, sizeof(*s->places),
                      err);

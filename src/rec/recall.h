@@ -45,7 +45,9 @@ void mq_recall_vector_scores(const struct mq_offer *offer, int64_t n, const floa
 
 /**
  * Candidates of one user.
- * @param vector_scores this user's row of mq_recall_vector_scores, used up; NULL: computed here
+ * @param vector_scores this user's row of mq_recall_vector_scores, used up; NULL: the snapshot's
+ *                      graph is searched; where it has none, or the graph's answers were mostly
+ *                      played or barred, every vector is looked at
  * @param ret_candidates [merge_cnt], best first; @param ret_count how many
  * @return MQ_OK | MQ_E_NOMEM
  * Cost: O(plays + lists·topn); the vector channel O(32·items).

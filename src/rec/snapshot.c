@@ -221,6 +221,7 @@ mq_snapshot_assemble(struct mq_snapshot_parts *parts, const struct mq_config *co
     } else {
         s->filter = default_filter;
     }
+    s->graph = parts->graph;
     s->tower = parts->tower;
     s->deepfm = parts->deepfm;
     s->features = parts->features;
@@ -238,6 +239,7 @@ mq_snapshot_free(struct mq_snapshot *s)
     free_made(s);
     mq_free(s->heat);
     mq_free(s->vectors);
+    mq_vector_index_free(s->graph);
     mq_user_tower_free(s->tower);
     mq_deepfm_free(s->deepfm);
     mq_item_features_free(s->features);

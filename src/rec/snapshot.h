@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "config/options.h"
 #include "data/catalogue.h"
+#include "index/vector_index.h"
 #include "model/deepfm.h"
 #include "model/rank_features.h"
 #include "model/youtubednn.h"
@@ -23,7 +24,7 @@
 
 /** Parts to load beside catalogue and settings. */
 #define MQ_SNAPSHOT_LISTS (1u << 0)   /**< inverted lists and heat */
-#define MQ_SNAPSHOT_VECTORS (1u << 1) /**< item vectors */
+#define MQ_SNAPSHOT_VECTORS (1u << 1) /**< item vectors, from the vector index */
 #define MQ_SNAPSHOT_TOWER (1u << 2)   /**< user tower */
 #define MQ_SNAPSHOT_RANK (1u << 3)    /**< DeepFM and the item features */
 #define MQ_SNAPSHOT_CONFIG (1u << 4)  /**< recall and filter configuration, else the defaults */
@@ -51,8 +52,9 @@ struct mq_snapshot {
     uint8_t *bar;   /**< [count] enum mq_bar at rules.now_s */
     float *vectors; /**< float32 [vector_count, 32] by item code; NULL: none */
     int32_t vector_count;
-    struct mq_user_tower *tower; /**< NULL: none */
-    struct mq_deepfm *deepfm;    /**< NULL: none; all probabilities are 0 */
+    struct mq_vector_index *graph; /**< over `vectors`; NULL: they are searched exactly */
+    struct mq_user_tower *tower;   /**< NULL: none */
+    struct mq_deepfm *deepfm;      /**< NULL: none; all probabilities are 0 */
     struct mq_item_features *features;
     struct mq_deepfm_scorer *scorer; /**< row = catalogue row */
     struct mq_recall_config recall;
@@ -85,6 +87,7 @@ struct mq_snapshot_parts {
     double *heat;                    /**< [catalogue->count] of mq_alloc_array */
     float *vectors;                  /**< float32 [vector_count, 32] of mq_alloc_array */
     int32_t vector_count;
+    struct mq_vector_index *graph; /**< HNSW over the same vectors, for catalogues that need one */
     struct mq_user_tower *tower;
     struct mq_deepfm *deepfm; /**< with features */
     struct mq_item_features *features;

@@ -2,7 +2,6 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "format/npy.h"
 #include "rec/heat.h"
 #include "rec/inverted_list_codec.h"
 #include "rec/snapshot.h"
@@ -58,14 +57,18 @@ static enum mq_status
 load_vectors(const struct loading *loading, struct mq_snapshot_parts *parts, struct mq_error *err)
 {
     struct mq_reader *reader = NULL;
-    enum mq_status st = open_part(loading, MQ_ARTIFACT_ITEM_EMBEDDINGS, false, &reader, err);
+    enum mq_status st = open_part(loading, MQ_ARTIFACT_ITEM_INDEX, false, &reader, err);
     if (st != MQ_OK || reader == NULL)
         return st;
-    int64_t rows = 0, columns = 0;
-    st = mq_npy_read_floats(reader, 0, &parts->vectors, &rows, &columns, err);
-    if (st == MQ_OK && columns != MQ_PORTRAIT_DIM)
-        st = mq_fail(err, MQ_E_FORMAT, "'%s': item vectors of %lld numbers (%d are due)",
-                     reader->name, (long long)columns, MQ_PORTRAIT_DIM);
+    struct mq_vector_index *index = NULL;
+    st = mq_vector_index_read(reader, &index, err);
+    int64_t rows = st == MQ_OK ? mq_vector_index_count(index) : 0;
+    if (st == MQ_OK && mq_vector_index_dim(index) != MQ_PORTRAIT_DIM)
+        st = mq_fail(err, MQ_E_FORMAT, "'%s': item vectors of %d numbers (%d are due)",
+                     reader->name, mq_vector_index_dim(index), MQ_PORTRAIT_DIM);
+    if (st == MQ_OK && mq_vector_index_metric(index) != MQ_METRIC_INNER_PRODUCT)
+        st = mq_fail(err, MQ_E_FORMAT, "'%s': an index by distance (one by inner product is due)",
+                     reader->name);
     if (st == MQ_OK && rows > parts->catalogue->coded_count) {
         st = mq_fail(err, MQ_E_FORMAT,
                      "'%s': %lld item vectors, but only %d items have a code: they are of "
@@ -73,8 +76,18 @@ load_vectors(const struct loading *loading, struct mq_snapshot_parts *parts, str
                      reader->name, (long long)rows, parts->catalogue->coded_count);
         mq_error_hint(err, "train again: marquee run --change-type CONTENT");
     }
+    size_t values = (size_t)rows * MQ_PORTRAIT_DIM;
     if (st == MQ_OK)
+        st = mq_alloc_array_raw(values, sizeof(*parts->vectors), &parts->vectors, err);
+    if (st == MQ_OK) {
+        memcpy(parts->vectors, mq_vector_index_vectors(index), values * sizeof(*parts->vectors));
         parts->vector_count = (int32_t)rows;
+        if (mq_vector_index_kind(index) == MQ_INDEX_HNSW) {
+            parts->graph = index;
+            index = NULL;
+        }
+    }
+    mq_vector_index_free(index);
     mq_reader_close(reader);
     return st;
 }
@@ -171,6 +184,7 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
         mq_inverted_lists_free(parts.lists);
         mq_free(parts.heat);
         mq_free(parts.vectors);
+        mq_vector_index_free(parts.graph);
         mq_user_tower_free(parts.tower);
         mq_deepfm_free(parts.deepfm);
         mq_item_features_free(parts.features);

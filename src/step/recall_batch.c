@@ -30,7 +30,7 @@ struct block {
 
 struct worker {
     struct mq_recall_scratch *scratch;
-    float *scores[MQ_PROGRAM_TYPE_COUNT]; /* [range users, vector_count] */
+    float *scores[MQ_PROGRAM_TYPE_COUNT]; /* [range users, vector_count]; NULL: by the graph */
     float vectors[VECTOR_USERS * MQ_PORTRAIT_DIM];
 };
 
@@ -54,8 +54,9 @@ recall_users(void *argument, int64_t begin, int64_t end, int worker_index, struc
         memcpy(worker->vectors + (u - begin) * MQ_PORTRAIT_DIM, block->users->portraits[u].vector,
                sizeof(float) * MQ_PORTRAIT_DIM);
     for (int type = 0; type < MQ_PROGRAM_TYPE_COUNT; type++)
-        mq_recall_vector_scores(&snapshot->offer[type], end - begin, worker->vectors,
-                                worker->scores[type]);
+        if (worker->scores[type] != NULL)
+            mq_recall_vector_scores(&snapshot->offer[type], end - begin, worker->vectors,
+                                    worker->scores[type]);
     for (int64_t u = begin; u < end; u++) {
         int32_t row = mq_strmap_find_text(&actions->users, block->users->ids[u]);
         struct mq_user_state user = {
@@ -73,8 +74,10 @@ recall_users(void *argument, int64_t begin, int64_t end, int worker_index, struc
                 continue;
             enum mq_status st =
                 mq_recall(snapshot, (enum mq_program_type)type, &user,
-                          worker->scores[type] + (u - begin) * offer->vector_count, worker->scratch,
-                          block->candidates[type] + u * snapshot->recall.merge_cnt,
+                          worker->scores[type] == NULL
+                              ? NULL
+                              : worker->scores[type] + (u - begin) * offer->vector_count,
+                          worker->scratch, block->candidates[type] + u * snapshot->recall.merge_cnt,
                           &block->count[type][u], err);
             if (st != MQ_OK)
                 return st;
@@ -158,7 +161,8 @@ recall_all(struct mq_step_context *context, const struct mq_snapshot *snapshot,
             recalling.range /= 2;
     for (int t = 0; t < threads && st == MQ_OK; t++) {
         st = mq_recall_scratch_new(snapshot, &recalling.workers[t].scratch, err);
-        for (int type = 0; type < MQ_PROGRAM_TYPE_COUNT && st == MQ_OK; type++)
+        for (int type = 0; type < MQ_PROGRAM_TYPE_COUNT && st == MQ_OK && snapshot->graph == NULL;
+             type++)
             st = mq_alloc_array_raw((size_t)recalling.range *
                                         (size_t)snapshot->offer[type].vector_count,
                                     sizeof(float), &recalling.workers[t].scores[type], err);

@@ -1,6 +1,9 @@
 #include "snapshot_fixture.h"
 
 #include <math.h>
+#include <stdio.h>
+
+#include "base/rng.h"
 
 static const struct fixture_item films[] = {
     {.id = "1", .popularity = 90, .property = {"drama|crime", "mann", "pacino", "en", "r", "1995"}},
@@ -186,6 +189,55 @@ test_vectors(void **state)
     mq_snapshot_free(snapshot);
 }
 
+/* A graph over the vectors gives the lists of the exact search, also to users who played what it
+ * would answer; with nothing left to offer, the search over all vectors steps in. */
+static void
+test_graph(void **state)
+{
+    enum { MANY = 600 };
+    struct fixture_item many[MANY];
+    char ids[MANY][8];
+    float *vectors = calloc(MANY * MQ_PORTRAIT_DIM, sizeof(float));
+    struct mq_rng rng;
+    mq_rng_init(&rng, 5, 0);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "%d", i + 1);
+        many[i] = (struct fixture_item){.id = ids[i], .property = {"drama"}};
+        for (int d = 0; d < MQ_PORTRAIT_DIM; d++)
+            vectors[i * MQ_PORTRAIT_DIM + d] = (float)mq_rng_normal(&rng);
+    }
+    struct mq_snapshot *snapshot = make(many, MANY, vectors);
+    struct mq_vector_index_options options = mq_vector_index_options_default();
+    options.kind = MQ_INDEX_HNSW;
+    options.ef_search = MANY;
+    struct mq_vector_index *graph;
+    struct mq_error err = {0};
+    check_ok(
+        mq_vector_index_build(vectors, MANY, MQ_PORTRAIT_DIM, &options, NULL, 1, &graph, &err));
+    int32_t plays[MANY];
+    for (int i = 0; i < MANY; i++)
+        plays[i] = i;
+    static const int played[] = {0, 1, 30, 300, MANY - 3, MANY};
+    for (size_t round = 0; round < MQ_COUNT(played); round++) {
+        float user[MQ_PORTRAIT_DIM];
+        for (int d = 0; d < MQ_PORTRAIT_DIM; d++)
+            user[d] = (float)mq_rng_normal(&rng);
+        struct mq_candidate exact[100], walked[100];
+        snapshot->graph = NULL;
+        int32_t n = recall(snapshot, MQ_PROGRAM_MOVIE, plays, played[round], user, exact);
+        snapshot->graph = graph;
+        int32_t m = recall(snapshot, MQ_PROGRAM_MOVIE, plays, played[round], user, walked);
+        assert_int_equal(m, n);
+        for (int32_t i = 0; i < n; i++) {
+            assert_int_equal(walked[i].item, exact[i].item);
+            assert_int_equal(walked[i].channel, exact[i].channel);
+            assert_true(fabs(walked[i].score - exact[i].score) < 1e-4);
+        }
+    }
+    mq_snapshot_free(snapshot);
+    free(vectors);
+}
+
 /* The block product gives the lists that one user alone gets. */
 static void
 test_block_of_users(void **state)
@@ -233,6 +285,7 @@ main(void)
         cmocka_unit_test(test_all_seen),
         cmocka_unit_test(test_tiny_catalogues),
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_graph),
         cmocka_unit_test(test_block_of_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
