@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "format/utf8.h"
 #include "store/feature_store_backend.h"
 
 #define ATTRIBUTE_NAME_MAX 255
 
 static const struct mq_feature_store_ops *const backends[] = {
     &mq_feature_store_lmdb_ops,
+    &mq_feature_store_dynamodb_ops,
 };
 
 enum mq_status
@@ -37,7 +39,7 @@ mq_feature_store_open(const char *uri, struct mq_feature_store **ret_store, stru
         return MQ_OK;
     }
     mq_fail(err, MQ_E_CONFIG, "cannot open feature store '%s': unknown kind", uri);
-    mq_error_hint(err, "use lmdb:FOLDER");
+    mq_error_hint(err, "use lmdb:FOLDER or dynamodb:PREFIX?region=REGION");
     return MQ_E_CONFIG;
 }
 
@@ -80,14 +82,30 @@ check_key(const char *key, struct mq_error *err)
     if (n < 1 || n > MQ_FEATURE_KEY_MAX)
         return mq_fail(err, MQ_E_RANGE, "a key of %zu bytes is not allowed (1 to %d): '%.64s'", n,
                        MQ_FEATURE_KEY_MAX, key);
+    if (!mq_utf8_valid(key, n))
+        return mq_fail(err, MQ_E_RANGE, "a key of %zu bytes is not UTF-8", n);
     return MQ_OK;
 }
 
+static bool
+is_text(const struct mq_text *text)
+{
+    return memchr(text->data, '\0', text->size) == NULL && mq_utf8_valid(text->data, text->size);
+}
+
+static bool
+in_range(double number)
+{
+    return number >= -MQ_FEATURE_NUMBER_MAX && number <= MQ_FEATURE_NUMBER_MAX;
+}
+
+/* Bytes as DynamoDB counts them, at most: a number of 17 digits takes 12, in a list 13. */
 static enum mq_status
 check_attribute(const char *key, const struct mq_attribute *a, size_t *ret_bytes,
                 struct mq_error *err)
 {
     size_t name_size = strlen(a->name), bytes = 16;
+    bool texts_sound = mq_utf8_valid(a->name, name_size);
     if (name_size < 1 || name_size > ATTRIBUTE_NAME_MAX || strcmp(a->name, "key") == 0 ||
         strcmp(a->name, "version") == 0 || strcmp(a->name, "expires") == 0)
         return mq_fail(
@@ -96,8 +114,12 @@ check_attribute(const char *key, const struct mq_attribute *a, size_t *ret_bytes
             "version or expires)",
             key, a->name, ATTRIBUTE_NAME_MAX);
     bool finite = a->type != MQ_ATTRIBUTE_REAL || isfinite(a->real);
+    bool small = a->type != MQ_ATTRIBUTE_REAL || in_range(a->real);
     switch (a->type) {
     case MQ_ATTRIBUTE_TEXT:
+        texts_sound = texts_sound && is_text(&a->text);
+        bytes += a->text.size;
+        break;
     case MQ_ATTRIBUTE_BYTES:
         bytes += a->text.size;
         break;
@@ -106,21 +128,30 @@ check_attribute(const char *key, const struct mq_attribute *a, size_t *ret_bytes
             return mq_fail(err, MQ_E_RANGE, "record '%.64s': set '%s' is empty", key, a->name);
         for (size_t i = 0; i < a->texts.count; i++) {
             bytes += a->texts.items[i].size + 4;
+            texts_sound = texts_sound && is_text(&a->texts.items[i]);
             if (i > 0 && strcmp(a->texts.items[i - 1].data, a->texts.items[i].data) >= 0)
                 return mq_fail(err, MQ_E_RANGE,
                                "record '%.64s': set '%s' is not sorted and distinct", key, a->name);
         }
         break;
     case MQ_ATTRIBUTE_REALS:
-        bytes += 8 * a->reals.count;
-        for (size_t i = 0; i < a->reals.count; i++)
+        bytes += 13 * a->reals.count;
+        for (size_t i = 0; i < a->reals.count; i++) {
             finite = finite && isfinite(a->reals.items[i]);
+            small = small && in_range(a->reals.items[i]);
+        }
         break;
     default:
         break;
     }
     if (!finite)
         return mq_fail(err, MQ_E_RANGE, "record '%.64s': '%s' is not a finite number", key,
+                       a->name);
+    if (!small)
+        return mq_fail(err, MQ_E_RANGE, "record '%.64s': '%s' is beyond %g", key, a->name,
+                       MQ_FEATURE_NUMBER_MAX);
+    if (!texts_sound)
+        return mq_fail(err, MQ_E_RANGE, "record '%.64s': '%.64s' is not UTF-8 without NUL", key,
                        a->name);
     *ret_bytes += name_size + bytes;
     return MQ_OK;
@@ -221,6 +252,9 @@ mq_feature_update(struct mq_feature_store *store, const char *table, const char 
     enum mq_status st = check_keys(table, &key, 1, err);
     if (st == MQ_OK)
         st = check_attributes(key, changes, change_count, err);
+    if (st == MQ_OK && change_count > MQ_UPDATE_CHANGES_MAX)
+        st = mq_fail(err, MQ_E_RANGE, "record '%.64s': %zu changes in one update (at most %d)", key,
+                     change_count, MQ_UPDATE_CHANGES_MAX);
     int64_t after;
     if (st == MQ_OK)
         st = store->ops->update(store, table, key, changes, change_count, condition, version,
@@ -256,4 +290,15 @@ mq_record_find(const struct mq_record *record, const char *name)
         if (strcmp(record->attributes[i].name, name) == 0)
             return &record->attributes[i];
     return NULL;
+}
+
+bool
+mq_attribute_number(const struct mq_attribute *attribute, double *ret_number)
+{
+    if (attribute == NULL ||
+        (attribute->type != MQ_ATTRIBUTE_INTEGER && attribute->type != MQ_ATTRIBUTE_REAL))
+        return false;
+    *ret_number =
+        attribute->type == MQ_ATTRIBUTE_INTEGER ? (double)attribute->integer : attribute->real;
+    return true;
 }

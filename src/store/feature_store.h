@@ -2,12 +2,18 @@
  * Features and online state: small typed records under a key, in tables. What the nightly run
  * knows of each user and film, and what the server must find again in a millisecond.
  *
- * A URI picks the back end: `lmdb:PATH` (embedded).
+ * A URI picks the back end: `lmdb:PATH` (embedded) or `dynamodb:PREFIX?region=…&endpoint=…` (one
+ * table each, named PREFIX and the table's name).
  *
  * Keys: 1…1,024 bytes of UTF-8. A record: up to MQ_RECORD_ATTRIBUTES_MAX attributes, at most
  * MQ_RECORD_BYTES_MAX in all; larger ones are refused with MQ_E_RANGE, naming the key.
- * Versions: a put stores the version it is given (0 means 1), an update adds 1; an update may ask
- * that the version be still the one that was read.
+ * Numbers are of one type, as DynamoDB's are: a REAL without a fraction that an int64 can hold
+ * comes back as INTEGER (read either with mq_attribute_number); other REALs come back to the last
+ * bit. Nearer to zero than MQ_FEATURE_NUMBER_MIN is zero; beyond MQ_FEATURE_NUMBER_MAX is
+ * MQ_E_RANGE. TEXT, keys, names and sets are UTF-8 without NUL. Attributes come back in no defined
+ * order. Versions: a put stores the version it is given (0 means 1), an update adds 1; an update
+ * may ask that the version be still the one that was read. (Where an answer got lost, an update
+ * that is ALWAYS or IF_PRESENT may be applied twice, adding 2; the others are applied once.)
  * Expiry: a record whose expires_s has passed is as if deleted.
  *
  * Guarantees, for every back end: a write is atomic per record and durable when it returns; a
@@ -31,6 +37,11 @@
 #define MQ_FEATURE_KEY_MAX 1024
 #define MQ_RECORD_ATTRIBUTES_MAX 1000
 #define MQ_RECORD_BYTES_MAX ((size_t)400 * 1024)
+/** Most changes of one update. */
+#define MQ_UPDATE_CHANGES_MAX 100
+/** Magnitudes of numbers that are not zero. */
+#define MQ_FEATURE_NUMBER_MIN 1e-130
+#define MQ_FEATURE_NUMBER_MAX 9.9e125
 /** Table names: 1…64 of a-z 0-9 - _ . */
 #define MQ_TABLE_NAME_MAX 64
 
@@ -57,14 +68,14 @@ struct mq_attribute {
     union {
         bool truth;
         int64_t integer;
-        double real;         /**< finite */
+        double real;         /**< finite, in the range of numbers */
         struct mq_text text; /**< TEXT, BYTES */
         struct {
             const struct mq_text *items;
             size_t count;
         } texts;
         struct {
-            const double *items; /**< finite */
+            const double *items; /**< each as `real`; -0 comes back as 0 */
             size_t count;
         } reals;
     };
@@ -98,7 +109,10 @@ enum mq_status mq_feature_store_open(const char *uri, struct mq_feature_store **
 void mq_feature_store_free(struct mq_feature_store *store);
 const char *mq_feature_store_uri(const struct mq_feature_store *store);
 
-/** Make a table, ready for use on return; an existing one is fine. */
+/**
+ * Make a table, ready for use on return; an existing one is fine.
+ * @return also MQ_E_CONFLICT (DynamoDB: a table of that name with another key)
+ */
 enum mq_status mq_feature_table_create(struct mq_feature_store *store, const char *table,
                                        struct mq_error *err);
 
@@ -132,13 +146,14 @@ enum mq_status mq_feature_update(struct mq_feature_store *store, const char *tab
                                  enum mq_update_condition condition, int64_t version,
                                  int64_t *ret_version, struct mq_error *err);
 
-/** Delete; missing ones are fine. */
+/** Delete; missing ones are fine, and so is a key named twice. */
 enum mq_status mq_feature_delete(struct mq_feature_store *store, const char *table,
                                  const char *const *keys, size_t count, struct mq_error *err);
 
 /**
  * Visit the records of one segment of a table, in no defined order; segments 0…count-1 together
- * hold each record once (as long as nobody writes). The record lives until fn returns.
+ * hold each record once (as long as nobody writes). Sees every write that returned before it.
+ * The record lives until fn returns. Segments may be scanned by several threads or machines.
  */
 typedef enum mq_status (*mq_feature_visit_fn)(void *context, const struct mq_record *record,
                                               struct mq_error *err);
@@ -148,5 +163,8 @@ enum mq_status mq_feature_scan(struct mq_feature_store *store, const char *table
 
 /** An attribute by name, or NULL. */
 const struct mq_attribute *mq_record_find(const struct mq_record *record, const char *name);
+
+/** The value of an INTEGER or REAL; false for another type and for NULL. */
+bool mq_attribute_number(const struct mq_attribute *attribute, double *ret_number);
 
 #endif

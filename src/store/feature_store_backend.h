@@ -41,4 +41,30 @@ struct mq_feature_store {
 /** Tables of one LMDB environment (feature_store_lmdb.c). */
 extern const struct mq_feature_store_ops mq_feature_store_lmdb_ops;
 
+/** Tables of DynamoDB (feature_store_dynamodb.c). */
+extern const struct mq_feature_store_ops mq_feature_store_dynamodb_ops;
+
+static inline bool
+mq_record_expired(const struct mq_record *record, int64_t now_s)
+{
+    return record->expires_s != 0 && record->expires_s <= now_s;
+}
+
+/** A number as it is kept everywhere: what is nearer to zero than any back end can say is zero. */
+static inline double
+mq_feature_number(double value)
+{
+    return value > -MQ_FEATURE_NUMBER_MIN && value < MQ_FEATURE_NUMBER_MIN ? 0.0 : value;
+}
+
+/** Whether a number is kept as INTEGER. */
+static inline bool
+mq_feature_number_is_whole(double value, int64_t *ret_whole)
+{
+    if (!(value >= -0x1p63 && value < 0x1p63) || (double)(int64_t)value != value)
+        return false;
+    *ret_whole = (int64_t)value;
+    return true;
+}
+
 #endif

@@ -106,12 +106,6 @@ decode(const MDB_val *value, struct mq_arena *arena, struct mq_record *ret_recor
     return st == MQ_OK ? 0 : st == MQ_E_NOMEM ? ENOMEM : MDB_CORRUPTED;
 }
 
-static bool
-has_expired(const struct mq_record *record, int64_t now_s)
-{
-    return record->expires_s != 0 && record->expires_s <= now_s;
-}
-
 /* ---- reading ---------------------------------------------------------------------------- */
 
 struct get_work {
@@ -138,7 +132,7 @@ get_all(void *context, MDB_txn *txn)
             code = decode(&value, work->arena, &work->records[i]);
         if (code != 0)
             return code;
-        work->records[i].found = !has_expired(&work->records[i], work->now_s);
+        work->records[i].found = !mq_record_expired(&work->records[i], work->now_s);
     }
     return 0;
 }
@@ -203,7 +197,7 @@ scan_some(void *context, MDB_txn *txn)
             code = decode(&value, work->arena, record);
             if (code != 0)
                 break;
-            if (!has_expired(record, work->now_s))
+            if (!mq_record_expired(record, work->now_s))
                 work->count++;
         }
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
@@ -333,7 +327,7 @@ update_one(void *context, MDB_txn *txn)
         code = decode(&value, &arena, &before);
     else if (code == MDB_NOTFOUND)
         code = 0;
-    exists = exists && code == 0 && !has_expired(&before, work->now_s);
+    exists = exists && code == 0 && !mq_record_expired(&before, work->now_s);
     work->found_version = exists ? before.version : 0;
     work->conflict =
         (work->condition == MQ_UPDATE_IF_ABSENT && exists) ||

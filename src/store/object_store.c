@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "format/utf8.h"
 #include "store/object_store_backend.h"
 
 static const struct mq_object_store_ops *const backends[] = {
@@ -85,26 +86,6 @@ mq_object_store_uri(const struct mq_object_store *store)
 
 /* ---- keys ------------------------------------------------------------------------------- */
 
-/* Length of the well-formed UTF-8 sequence at p (Unicode table 3-7), 0 where it is malformed. */
-static size_t
-utf8_sequence(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        return (p[1] & 0xc0) == 0x80 ? 2 : 0;
-    if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        unsigned char low = p[0] == 0xe0 ? 0xa0 : 0x80, high = p[0] == 0xed ? 0x9f : 0xbf;
-        return p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 ? 3 : 0;
-    }
-    if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        unsigned char low = p[0] == 0xf0 ? 0x90 : 0x80, high = p[0] == 0xf4 ? 0x8f : 0xbf;
-        return p[1] >= low && p[1] <= high && (p[2] & 0xc0) == 0x80 && (p[3] & 0xc0) == 0x80 ? 4
-                                                                                             : 0;
-    }
-    return 0;
-}
-
 /* The rules that hold for a whole key and for a prefix, which may end in the middle of a segment.
  */
 static enum mq_status
@@ -116,7 +97,7 @@ check_text(const char *key, bool is_prefix, struct mq_error *err)
         return mq_fail(err, MQ_E_RANGE, "object %s '%.64s…' has %zu bytes, allowed are 1…%d", what,
                        key, size, MQ_OBJECT_KEY_MAX - 1);
     for (size_t i = 0; i < size;) {
-        size_t n = utf8_sequence((const unsigned char *)key + i);
+        size_t n = mq_utf8_character(key + i, size - i);
         if (n == 0)
             return mq_fail(err, MQ_E_RANGE, "object %s is not UTF-8 at byte %zu", what, i);
         i += n;

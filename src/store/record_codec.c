@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "store/feature_store_backend.h"
 
 #define LAYOUT 1
 
@@ -43,9 +44,13 @@ put_payload(struct mq_buffer *buffer, const struct mq_attribute *a, struct mq_er
     case MQ_ATTRIBUTE_REALS:
         count = (uint32_t)a->reals.count;
         st = mq_buffer_append(buffer, &count, sizeof(count), err);
-        return st == MQ_OK
-                   ? mq_buffer_append(buffer, a->reals.items, a->reals.count * sizeof(double), err)
-                   : st;
+        if (st == MQ_OK)
+            st = mq_buffer_reserve(buffer, count * sizeof(double), err);
+        for (size_t i = 0; st == MQ_OK && i < a->reals.count; i++) {
+            double kept = mq_feature_number(a->reals.items[i]);
+            st = mq_buffer_append(buffer, &kept, sizeof(kept), err);
+        }
+        return st;
     default:
         return MQ_OK;
     }
@@ -65,6 +70,13 @@ mq_record_encode(const struct mq_record *record, struct mq_buffer *buffer, struc
         st = mq_buffer_append(buffer, &count, sizeof(count), err);
     for (size_t i = 0; st == MQ_OK && i < record->attribute_count; i++) {
         const struct mq_attribute *a = &record->attributes[i];
+        struct mq_attribute number = *a;
+        if (a->type == MQ_ATTRIBUTE_REAL) {
+            number.real = mq_feature_number(a->real);
+            if (mq_feature_number_is_whole(number.real, &number.integer))
+                number.type = MQ_ATTRIBUTE_INTEGER;
+            a = &number;
+        }
         size_t size = strlen(a->name);
         st = mq_buffer_append_char(buffer, (char)size, err);
         if (st == MQ_OK)

@@ -14,7 +14,7 @@
 #include "base/buffer.h"
 #include "store/feature_store.h"
 
-/** Append a record's bytes (its key is not part of them). */
+/** Append a record's bytes (its key is not part of them); a whole REAL as an INTEGER. */
 enum mq_status mq_record_encode(const struct mq_record *record, struct mq_buffer *buffer,
                                 struct mq_error *err);
 

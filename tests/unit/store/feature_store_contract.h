@@ -70,7 +70,7 @@ feature_types(void **state)
     struct feature_state *s = *state;
     struct mq_error err = {0};
     const struct mq_text set[] = {{"action", 6}, {"drama", 5}, {"é\"", 3}};
-    const double reals[] = {0.1, -1e-300, 3, 1.0 / 3};
+    const double reals[] = {0.1, -1e-129, 3, 1.0 / 3};
     const struct mq_attribute attributes[] = {
         {.name = "truth", .type = MQ_ATTRIBUTE_BOOL, .truth = true},
         {.name = "count", .type = MQ_ATTRIBUTE_INTEGER, .integer = INT64_MAX - 1},
@@ -113,6 +113,47 @@ feature_types(void **state)
     assert_null(mq_record_find(&back, "other"));
 }
 
+/* Numbers are of one type, the same on every back end. */
+static void
+feature_numbers(void **state)
+{
+    struct feature_state *s = *state;
+    struct mq_error err = {0};
+    const double reals[] = {0x1p62, -0.0, 1e-200, 9e125, -1e20, 5e-324};
+    const double expected[] = {0x1p62, 0.0, 0.0, 9e125, -1e20, 0.0};
+    const struct mq_attribute attributes[] = {
+        {.name = "whole", .type = MQ_ATTRIBUTE_REAL, .real = -3},
+        {.name = "large", .type = MQ_ATTRIBUTE_REAL, .real = 0x1p62},
+        {.name = "larger", .type = MQ_ATTRIBUTE_REAL, .real = 1e20},
+        {.name = "small", .type = MQ_ATTRIBUTE_REAL, .real = 1.5e-130},
+        {.name = "smaller", .type = MQ_ATTRIBUTE_REAL, .real = 1e-131},
+        {.name = "list", .type = MQ_ATTRIBUTE_REALS, .reals = {reals, MQ_COUNT(reals)}},
+        {.name = "none", .type = MQ_ATTRIBUTE_REALS},
+    };
+    const struct mq_record record = {.key = "n", .attributes = attributes, .attribute_count = 7};
+    check_ok(mq_feature_put(s->store, "users", &record, &err));
+    struct mq_record back;
+    check_ok(mq_feature_get(s->store, "users", "n", MQ_READ_STRONG, &s->arena, &back, &err));
+    assert_int_equal(mq_record_find(&back, "whole")->type, MQ_ATTRIBUTE_INTEGER);
+    assert_int_equal(mq_record_find(&back, "whole")->integer, -3);
+    assert_int_equal(mq_record_find(&back, "large")->type, MQ_ATTRIBUTE_INTEGER);
+    assert_int_equal(mq_record_find(&back, "large")->integer, INT64_C(1) << 62);
+    assert_int_equal(mq_record_find(&back, "larger")->type, MQ_ATTRIBUTE_REAL);
+    assert_true(mq_record_find(&back, "larger")->real == 1e20);
+    assert_true(mq_record_find(&back, "small")->real == 1.5e-130);
+    assert_int_equal(mq_record_find(&back, "smaller")->type, MQ_ATTRIBUTE_INTEGER);
+    assert_int_equal(mq_record_find(&back, "smaller")->integer, 0);
+    const struct mq_attribute *list = mq_record_find(&back, "list");
+    assert_int_equal(list->reals.count, MQ_COUNT(reals));
+    assert_memory_equal(list->reals.items, expected, sizeof(expected));
+    assert_int_equal(mq_record_find(&back, "none")->reals.count, 0);
+    double number;
+    assert_true(mq_attribute_number(mq_record_find(&back, "whole"), &number) && number == -3);
+    assert_true(mq_attribute_number(mq_record_find(&back, "larger"), &number) && number == 1e20);
+    assert_false(mq_attribute_number(list, &number));
+    assert_false(mq_attribute_number(NULL, &number));
+}
+
 static void
 feature_missing(void **state)
 {
@@ -148,6 +189,16 @@ feature_refusals(void **state)
     check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
     check_contains(err.message, "finite");
     a = (struct mq_attribute){.name = "version", .type = MQ_ATTRIBUTE_REAL, .real = 1};
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    a = (struct mq_attribute){.name = "mean", .type = MQ_ATTRIBUTE_REAL, .real = 1e126};
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    a = (struct mq_attribute){.name = "t", .type = MQ_ATTRIBUTE_TEXT, .text = {"a\0b", 3}};
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    a = (struct mq_attribute){.name = "t", .type = MQ_ATTRIBUTE_TEXT, .text = {"\xff", 1}};
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    check_contains(err.message, "UTF-8");
+    a = (struct mq_attribute){.name = "mean", .type = MQ_ATTRIBUTE_REAL, .real = 1};
+    record.key = "\xff";
     check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
     record.key = "";
     check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
@@ -189,11 +240,53 @@ feature_batches(void **state)
         assert_int_equal(mq_record_find(&back[i], "n")->integer, i == 0 ? -1 : i);
     }
     assert_false(back[COUNT].found);
-    check_ok(mq_feature_delete(s->store, "users", keys, COUNT, &err));
+    const char *const doubled[] = {names[1], "missing", names[1], names[2], "missing"};
+    check_ok(mq_feature_batch_get(s->store, "users", doubled, 5, MQ_READ_EVENTUAL, &s->arena, back,
+                                  &err));
+    assert_true(back[0].found && back[2].found && back[3].found);
+    assert_false(back[1].found || back[4].found);
+    assert_int_equal(mq_record_find(&back[2], "n")->integer, 1);
+    keys[COUNT] = names[0];
+    check_ok(mq_feature_delete(s->store, "users", keys, COUNT + 1, &err));
     check_ok(mq_feature_batch_get(s->store, "users", keys, COUNT, MQ_READ_STRONG, &s->arena, back,
                                   &err));
     for (int i = 0; i < COUNT; i++)
         assert_false(back[i].found);
+}
+
+/* The largest that is allowed, in every type, is taken. */
+static void
+feature_largest(void **state)
+{
+    struct feature_state *s = *state;
+    struct mq_error err = {0};
+    enum { REALS = 31000, TEXT = 400 * 1024 - 200 };
+    double *reals = malloc(REALS * sizeof(*reals));
+    for (int i = 0; i < REALS; i++)
+        reals[i] = -1.0 / (i + 3) * 1e-90;
+    char *text = malloc(TEXT);
+    memset(text, 'x', TEXT);
+    const struct mq_attribute attributes[] = {
+        {.name = "reals", .type = MQ_ATTRIBUTE_REALS, .reals = {reals, REALS}},
+        {.name = "text", .type = MQ_ATTRIBUTE_TEXT, .text = {text, TEXT}},
+        {.name = "bytes", .type = MQ_ATTRIBUTE_BYTES, .text = {text, TEXT}}};
+    struct mq_record records[3], back[3];
+    const char *const keys[] = {"reals", "text", "bytes"};
+    for (int i = 0; i < 3; i++)
+        records[i] =
+            (struct mq_record){.key = keys[i], .attributes = &attributes[i], .attribute_count = 1};
+    check_ok(mq_feature_batch_put(s->store, "users", records, 3, &err));
+    check_ok(
+        mq_feature_batch_get(s->store, "users", keys, 3, MQ_READ_STRONG, &s->arena, back, &err));
+    assert_memory_equal(back[0].attributes[0].reals.items, reals, REALS * sizeof(*reals));
+    assert_int_equal(back[1].attributes[0].text.size, TEXT);
+    assert_memory_equal(back[2].attributes[0].text.data, text, TEXT);
+    /* An update that would make it larger than allowed is refused, naming it. */
+    check_fails(MQ_E_RANGE, mq_feature_update(s->store, "users", "text", &attributes[2], 1,
+                                              MQ_UPDATE_ALWAYS, 0, NULL, &err));
+    check_contains(err.message, "'text'");
+    free(text);
+    free(reals);
 }
 
 static void
@@ -228,6 +321,44 @@ feature_updates(void **state)
     assert_int_equal(record.version, 3);
     assert_int_equal(record.attribute_count, 1);
     assert_texts(&mq_record_find(&record, "t")->text, "x");
+    /* Names that an expression language might trip over, and one given twice. */
+    const struct mq_attribute odd[] = {
+        {.name = "size", .type = MQ_ATTRIBUTE_INTEGER, .integer = 1},
+        {.name = "a.b #:\"ü", .type = MQ_ATTRIBUTE_INTEGER, .integer = 2},
+        {.name = "twice", .type = MQ_ATTRIBUTE_INTEGER, .integer = 3},
+        {.name = "twice", .type = MQ_ATTRIBUTE_INTEGER, .integer = 4}};
+    check_ok(
+        mq_feature_update(s->store, "users", "u", odd, 4, MQ_UPDATE_IF_PRESENT, 0, &version, &err));
+    assert_int_equal(version, 4);
+    check_ok(mq_feature_get(s->store, "users", "u", MQ_READ_STRONG, &s->arena, &record, &err));
+    assert_int_equal(record.attribute_count, 4);
+    assert_int_equal(mq_record_find(&record, "a.b #:\"ü")->integer, 2);
+    assert_int_equal(mq_record_find(&record, "twice")->integer, 4);
+    /* A touch: nothing changes but the version. Version 0 stands for no record. */
+    check_ok(mq_feature_update(s->store, "users", "u", NULL, 0, MQ_UPDATE_IF_VERSION, 4, &version,
+                               &err));
+    assert_int_equal(version, 5);
+    check_fails(MQ_E_CONFLICT, mq_feature_update(s->store, "users", "u", &n, 1,
+                                                 MQ_UPDATE_IF_VERSION, 0, NULL, &err));
+    check_ok(mq_feature_update(s->store, "users", "new", &n, 1, MQ_UPDATE_IF_VERSION, 0, &version,
+                               &err));
+    assert_int_equal(version, 1);
+    struct mq_attribute many[MQ_UPDATE_CHANGES_MAX + 1];
+    char names[MQ_UPDATE_CHANGES_MAX + 1][16];
+    for (int i = 0; i <= MQ_UPDATE_CHANGES_MAX; i++) {
+        snprintf(names[i], sizeof(names[i]), "name-%d", i);
+        many[i] =
+            (struct mq_attribute){.name = names[i], .type = MQ_ATTRIBUTE_INTEGER, .integer = i};
+    }
+    check_ok(mq_feature_update(s->store, "users", "many", many, MQ_UPDATE_CHANGES_MAX,
+                               MQ_UPDATE_ALWAYS, 0, NULL, &err));
+    check_fails(MQ_E_RANGE,
+                mq_feature_update(s->store, "users", "many", many, MQ_UPDATE_CHANGES_MAX + 1,
+                                  MQ_UPDATE_ALWAYS, 0, NULL, &err));
+    check_fails(MQ_E_NOT_FOUND, mq_feature_update(s->store, "no-table", "u", &n, 1,
+                                                  MQ_UPDATE_ALWAYS, 0, NULL, &err));
+    check_contains(err.message, "no-table");
+    check_contains(err.hint, "stores create");
 }
 
 struct counter_thread {
@@ -345,7 +476,24 @@ feature_expiry(void **state)
     enum mq_status got =
         mq_feature_get(s->store, "users", "short", MQ_READ_STRONG, &s->arena, &record, &err);
     enum mq_status scanned = mq_feature_scan(s->store, "users", 0, 1, mark_seen, seen, &err);
+    /* To an update it is not there either: nothing of it is left. */
+    struct mq_attribute other = {.name = "m", .type = MQ_ATTRIBUTE_INTEGER, .integer = 5};
+    enum mq_status conditions[2];
+    conditions[0] = mq_feature_update(s->store, "users", "short", &other, 1, MQ_UPDATE_IF_PRESENT,
+                                      0, NULL, &err);
+    conditions[1] = mq_feature_update(s->store, "users", "short", &other, 1, MQ_UPDATE_IF_VERSION,
+                                      1, NULL, &err);
+    int64_t version = 0;
+    enum mq_status updated = mq_feature_update(s->store, "users", "short", &other, 1,
+                                               MQ_UPDATE_IF_ABSENT, 0, &version, &err);
     unsetenv("MARQUEE_NOW");
+    assert_int_equal(conditions[0], MQ_E_CONFLICT);
+    assert_int_equal(conditions[1], MQ_E_CONFLICT);
+    assert_int_equal(updated, MQ_OK);
+    assert_int_equal(version, 1);
+    check_ok(mq_feature_get(s->store, "users", "short", MQ_READ_STRONG, &s->arena, &record, &err));
+    assert_int_equal(record.attribute_count, 1);
+    assert_int_equal(record.expires_s, 0);
     assert_int_equal(got, MQ_E_NOT_FOUND);
     assert_int_equal(scanned, MQ_OK);
     assert_int_equal(seen[0], 0);
@@ -379,7 +527,8 @@ feature_long_keys(void **state)
 #test, test, feature_setup, feature_teardown, (void *)(backend)                            \
     }
 #define FEATURE_CONTRACT_TESTS(backend)                                                            \
-    FEATURE_TEST(feature_types, backend), FEATURE_TEST(feature_missing, backend),                  \
+    FEATURE_TEST(feature_types, backend), FEATURE_TEST(feature_numbers, backend),                  \
+        FEATURE_TEST(feature_missing, backend), FEATURE_TEST(feature_largest, backend),            \
         FEATURE_TEST(feature_refusals, backend), FEATURE_TEST(feature_batches, backend),           \
         FEATURE_TEST(feature_updates, backend), FEATURE_TEST(feature_races, backend),              \
         FEATURE_TEST(feature_scan, backend), FEATURE_TEST(feature_expiry, backend),                \
