@@ -45,10 +45,20 @@ json_escape(char *out, size_t size, const char *text)
     return n;
 }
 
+static void
+write_line(const char *line, int size)
+{
+    mq_progress_clear_line();
+    /* A lost log line must not fail the work. */
+    ssize_t written = write(STDERR_FILENO, line, (size_t)size);
+    (void)written;
+}
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
 void
 mq_log(enum mq_log_level level, const char *format, ...)
 {
-    static const char *const names[] = {"error", "warn", "info", "debug"};
     if (!mq_log_enabled(level))
         return;
     char text[LINE_MAX_BYTES / 2];
@@ -64,12 +74,25 @@ mq_log(enum mq_log_level level, const char *format, ...)
         char escaped[LINE_MAX_BYTES - 256];
         json_escape(escaped, sizeof(escaped), text);
         n = snprintf(line, sizeof(line), "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n",
-                     instant, names[level], escaped);
+                     instant, level_names[level], escaped);
     } else {
-        n = snprintf(line, sizeof(line), "%.8s %-5s %s\n", instant + 11, names[level], text);
+        n = snprintf(line, sizeof(line), "%.8s %-5s %s\n", instant + 11, level_names[level], text);
     }
-    mq_progress_clear_line();
-    /* A lost log line must not fail the work. */
-    ssize_t written = write(STDERR_FILENO, line, (size_t)n);
-    (void)written;
+    write_line(line, n);
+}
+
+void
+mq_log_record(enum mq_log_level level, const char *message, const char *fields)
+{
+    if (!mq_log_enabled(level))
+        return;
+    char instant[MQ_INSTANT_SIZE], line[LINE_MAX_BYTES];
+    mq_instant_format(mq_clock_now_s(), instant);
+    int n = as_json ? snprintf(line, sizeof(line),
+                               "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\",%s}\n",
+                               instant, level_names[level], message, fields)
+                    : snprintf(line, sizeof(line), "%.8s %-5s %s %s\n", instant + 11,
+                               level_names[level], message, fields);
+    if (n > 0 && n < LINE_MAX_BYTES)
+        write_line(line, n);
 }

@@ -20,6 +20,12 @@ bool mq_log_enabled(enum mq_log_level level);
 
 void mq_log(enum mq_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/**
+ * A record with fields. @param message one word or a few  @param fields members of a JSON object,
+ * as `"status":202,"ms":1.5`; in the plain form they follow the message as they are
+ */
+void mq_log_record(enum mq_log_level level, const char *message, const char *fields);
+
 #define mq_log_info(...) mq_log(MQ_LOG_INFO, __VA_ARGS__)
 #define mq_log_warn(...) mq_log(MQ_LOG_WARN, __VA_ARGS__)
 #define mq_log_debug(...) mq_log(MQ_LOG_DEBUG, __VA_ARGS__)

@@ -132,8 +132,7 @@ broken(struct scan *s, const char *at, const char *expected)
         refuse(s, MQ_EVENT_NOT_JSON, MQ_EVENT_FIELDS, s->end, "not JSON: ends where %s is due",
                expected);
     else
-        refuse(s, MQ_EVENT_NOT_JSON, MQ_EVENT_FIELDS, at,
-               "not JSON: byte %zu is 0x%02x where %s is due", (size_t)(at - s->begin),
+        refuse(s, MQ_EVENT_NOT_JSON, MQ_EVENT_FIELDS, at, "not JSON: 0x%02x where %s is due",
                (unsigned char)*at, expected);
     return false;
 }

@@ -1,0 +1,761 @@
+/*
+ * A request's life, on the thread of its connection: libmicrohttpd calls `access` when the head is
+ * there (stage HEAD), for each piece of the body (BODY, or DRAIN where the answer is decided
+ * already), at its end, and again after a deferred answer woke the connection (HANDED).
+ */
+#include "serve/http_server.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/stream.h"
+#include "format/json.h"
+#include "serve/http_body.h"
+#include "serve/http_connections.h"
+
+#define ANSWER_HEADERS_MAX 4
+#define HEADER_VALUE_SIZE 128
+#define REQUEST_ID_SIZE 65
+/* A body that is refused is read to its end up to so much, that the client gets to read the answer.
+ */
+#define DRAIN_BYTES ((int64_t)32 << 20)
+/* First status that is counted, and how many. */
+#define STATUS_LEAST 200
+#define STATUS_COUNT 400
+#define TLS_VERSIONS "NORMAL:-VERS-TLS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define JSON_TYPE "application/json"
+/* For answers that are on their way when the time to stop is over. */
+#define LAST_ANSWERS_MS 500
+
+enum stage { STAGE_HEAD, STAGE_BODY, STAGE_DRAIN, STAGE_HANDED, STAGE_QUEUED };
+
+struct mq_http_request {
+    struct mq_http_server *server;
+    struct MHD_Connection *connection;
+    struct mq_connection_link *link;
+    const struct mq_http_route *route; /* NULL: none */
+    enum stage stage;
+    bool gzip, deferred, counted;
+    double began_s;
+    char id[REQUEST_ID_SIZE];
+    char method[16], path[128];
+    char *body;
+    size_t body_size, body_capacity;
+    size_t accounted_bytes; /* of server->bodies */
+    int64_t drained_bytes;
+    void *kept;
+    /* the answer */
+    int status;
+    const char *type;
+    char *answer;
+    size_t answer_size;
+    struct {
+        const char *name;
+        char value[HEADER_VALUE_SIZE];
+    } headers[ANSWER_HEADERS_MAX];
+    int header_count;
+};
+
+struct mq_http_server {
+    const struct mq_http_options *options;
+    struct MHD_Daemon *daemon;
+    struct mq_connections *connections;
+    char *certificate, *key;
+    uint64_t id_seed;
+    _Atomic uint64_t id_next;
+    _Atomic int64_t bodies; /* bytes of request bodies in memory */
+    _Atomic int in_flight, entering, sleeping;
+    _Atomic bool draining, closed;
+    struct mq_histogram *seconds[MQ_HTTP_ROUTES_MAX + 1];
+    _Atomic(struct mq_counter *) counts[MQ_HTTP_ROUTES_MAX + 1][STATUS_COUNT];
+};
+
+/* ---- requests --------------------------------------------------------------------------- */
+
+char *
+mq_http_body(struct mq_http_request *request, size_t *ret_size)
+{
+    *ret_size = request->body_size;
+    return request->body;
+}
+
+const char *
+mq_http_header(const struct mq_http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *
+mq_http_request_id(const struct mq_http_request *request)
+{
+    return request->id;
+}
+
+void
+mq_http_keep(struct mq_http_request *request, void *block)
+{
+    free(request->kept);
+    request->kept = block;
+}
+
+void
+mq_http_defer(struct mq_http_request *request)
+{
+    request->deferred = true;
+    atomic_fetch_add(&request->server->sleeping, 1);
+    MHD_suspend_connection(request->connection);
+}
+
+void
+mq_http_add_header(struct mq_http_request *request, const char *name, const char *value)
+{
+    if (request->header_count == ANSWER_HEADERS_MAX)
+        return;
+    request->headers[request->header_count].name = name;
+    snprintf(request->headers[request->header_count].value, HEADER_VALUE_SIZE, "%s", value);
+    request->header_count++;
+}
+
+void
+mq_http_answer(struct mq_http_request *request, int status, const char *type, char *body,
+               size_t size)
+{
+    free(request->answer);
+    request->status = status;
+    request->type = type;
+    request->answer = body;
+    request->answer_size = body != NULL ? size : 0;
+    if (request->deferred) {
+        struct mq_http_server *server = request->server;
+        MHD_resume_connection(request->connection); /* the request may be gone now */
+        atomic_fetch_sub(&server->sleeping, 1);
+    }
+}
+
+void
+mq_http_answer_error(struct mq_http_request *request, int status, const char *code,
+                     const char *format, ...)
+{
+    char message[MQ_ERROR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    struct mq_buffer text = {0};
+    enum mq_status st =
+        mq_buffer_printf(&text, NULL, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    if (st == MQ_OK)
+        st = mq_json_quote(message, strlen(message), &text, NULL);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(&text, NULL, ",\"request_id\":\"%s\"}}\n", request->id);
+    if (status >= 500)
+        mq_log(MQ_LOG_ERROR, "request %s: %s %s: %d: %s", request->id, request->method,
+               request->path, status, message);
+    size_t size = text.size;
+    char *body = st == MQ_OK ? mq_buffer_take(&text) : NULL;
+    mq_buffer_release(&text);
+    mq_http_answer(request, status, JSON_TYPE, body, size);
+}
+
+static size_t
+route_index(const struct mq_http_request *request)
+{
+    const struct mq_http_options *options = request->server->options;
+    return request->route != NULL ? (size_t)(request->route - options->routes)
+                                  : options->route_count;
+}
+
+static void
+count_answer(struct mq_http_request *request, double seconds)
+{
+    struct mq_http_server *server = request->server;
+    size_t at = route_index(request);
+    const char *path = request->route != NULL ? request->route->path : "other";
+    int status = request->status - STATUS_LEAST;
+    if (status < 0 || status >= STATUS_COUNT)
+        return;
+    struct mq_counter *counter = atomic_load(&server->counts[at][status]);
+    if (counter == NULL) {
+        char code[16];
+        snprintf(code, sizeof(code), "%d", request->status);
+        const char *const labels[] = {"path", path, "status", code, NULL};
+        counter = mq_metrics_counter(server->options->metrics, "marquee_http_requests_total",
+                                     "Answered requests.", labels);
+        atomic_store(&server->counts[at][status], counter);
+    }
+    mq_counter_add(counter, 1);
+    mq_histogram_observe(server->seconds[at], seconds);
+}
+
+static void
+release_body(struct mq_http_request *request)
+{
+    free(request->body);
+    request->body = NULL;
+    request->body_size = request->body_capacity = 0;
+    atomic_fetch_sub(&request->server->bodies, (int64_t)request->accounted_bytes);
+    request->accounted_bytes = 0;
+}
+
+static void
+free_request(struct mq_http_request *request)
+{
+    release_body(request);
+    free(request->kept);
+    free(request->answer);
+    free(request);
+}
+
+/* ---- bodies ----------------------------------------------------------------------------- */
+
+static bool
+is_json_type(const char *type)
+{
+    size_t n = strlen(JSON_TYPE);
+    return strncasecmp(type, JSON_TYPE, n) == 0 &&
+           (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
+}
+
+static void
+refuse_size(struct mq_http_request *request)
+{
+    mq_http_answer_error(request, 413, "body-too-large", "the body has more than %zu bytes",
+                         request->server->options->body_bytes);
+}
+
+/* Room for `extra` more bytes of body; without it the request has an answer. */
+static bool
+reserve_body(struct mq_http_request *request, size_t extra)
+{
+    struct mq_http_server *server = request->server;
+    size_t need = request->body_size + extra;
+    if (need > server->options->body_bytes) {
+        refuse_size(request);
+        return false;
+    }
+    if (need <= request->body_capacity)
+        return true;
+    size_t capacity = MQ_MIN(MQ_MAX(need, request->body_capacity * 2), server->options->body_bytes);
+    int64_t more = (int64_t)(capacity - request->body_capacity);
+    int64_t held = atomic_fetch_add(&server->bodies, more) + more;
+    request->accounted_bytes += (size_t)more;
+    char *body =
+        held <= (int64_t)server->options->bodies_bytes ? realloc(request->body, capacity) : NULL;
+    if (body == NULL) {
+        mq_http_add_header(request, "Retry-After", "1");
+        mq_http_answer_error(request, 429, "busy",
+                             "requests in flight hold all of the %zu bytes of memory for bodies",
+                             server->options->bodies_bytes);
+        return false;
+    }
+    request->body = body;
+    request->body_capacity = capacity;
+    return true;
+}
+
+static bool
+expand_body(struct mq_http_request *request)
+{
+    struct mq_http_server *server = request->server;
+    struct mq_error error = {0};
+    char *expanded;
+    size_t size;
+    enum mq_status st = mq_http_gunzip(request->body, request->body_size,
+                                       server->options->body_bytes, &expanded, &size, &error);
+    if (st == MQ_E_RANGE) {
+        refuse_size(request);
+    } else if (st != MQ_OK) {
+        mq_http_answer_error(request, st == MQ_E_NOMEM ? 503 : 400, "bad-encoding", "%s",
+                             error.message);
+    } else {
+        release_body(request);
+        request->body = expanded;
+        request->body_size = size;
+        request->accounted_bytes = size;
+        atomic_fetch_add(&server->bodies, (int64_t)size);
+    }
+    return st == MQ_OK;
+}
+
+/* ---- heads ------------------------------------------------------------------------------ */
+
+static void
+find_route(struct mq_http_request *request, const char *method, const char *path)
+{
+    const struct mq_http_options *options = request->server->options;
+    char allowed[HEADER_VALUE_SIZE] = "";
+    bool is_head = strcmp(method, "HEAD") == 0;
+    for (size_t i = 0; i < options->route_count; i++) {
+        const struct mq_http_route *route = &options->routes[i];
+        if (strcmp(route->path, path) != 0)
+            continue;
+        if (strcmp(route->method, is_head ? "GET" : method) == 0) {
+            request->route = route;
+            return;
+        }
+        size_t n = strlen(allowed);
+        snprintf(allowed + n, sizeof(allowed) - n, "%s%s", n > 0 ? ", " : "", route->method);
+    }
+    if (allowed[0] == '\0') {
+        mq_http_answer_error(request, 404, "not-found", "no such path: %s", request->path);
+        return;
+    }
+    mq_http_add_header(request, "Allow", allowed);
+    mq_http_answer_error(request, 405, "method-not-allowed", "%s takes %s", request->path, allowed);
+}
+
+static void
+check_scope(struct mq_http_request *request)
+{
+    const struct mq_http_options *options = request->server->options;
+    uint32_t scope = request->route->scope;
+    if (scope == 0)
+        return;
+    int status =
+        options->authorise(options->context, mq_http_header(request, "Authorization"), scope);
+    if (status == 401) {
+        mq_http_add_header(request, "WWW-Authenticate", "Bearer realm=\"marquee\"");
+        mq_http_answer_error(request, 401, "unauthorised",
+                             "a valid token is needed: Authorization: Bearer TOKEN");
+    } else if (status == 403) {
+        mq_http_answer_error(request, 403, "forbidden", "the token lacks the scope of this path");
+    }
+}
+
+static void
+check_body_headers(struct mq_http_request *request)
+{
+    const char *type = mq_http_header(request, "Content-Type");
+    const char *coding = mq_http_header(request, "Content-Encoding");
+    if (request->route->body_schema == NULL)
+        return;
+    if (type == NULL || !is_json_type(type)) {
+        mq_http_answer_error(request, 415, "unsupported-type",
+                             "Content-Type is %s (allowed: application/json)",
+                             type != NULL ? type : "missing");
+        return;
+    }
+    request->gzip = coding != NULL && strcasecmp(coding, "gzip") == 0;
+    if (coding != NULL && !request->gzip && strcasecmp(coding, "identity") != 0) {
+        mq_http_add_header(request, "Accept-Encoding", "gzip, identity");
+        mq_http_answer_error(request, 415, "unsupported-encoding",
+                             "Content-Encoding is %s (allowed: gzip, identity)", coding);
+    }
+}
+
+/* Ids that a client chose are taken over where they cannot garble a log or a header. */
+static void
+choose_id(struct mq_http_request *request)
+{
+    const char *given = mq_http_header(request, "X-Request-Id");
+    size_t n = given != NULL ? strlen(given) : 0;
+    bool usable = n >= 1 && n < REQUEST_ID_SIZE;
+    for (size_t i = 0; usable && i < n; i++)
+        usable = (given[i] >= '0' && given[i] <= '9') || (given[i] >= 'a' && given[i] <= 'z') ||
+                 (given[i] >= 'A' && given[i] <= 'Z') || strchr("._-", given[i]) != NULL;
+    if (usable)
+        memcpy(request->id, given, n + 1);
+    else
+        snprintf(request->id, sizeof(request->id), "%08llx-%06llx",
+                 (unsigned long long)request->server->id_seed,
+                 (unsigned long long)atomic_fetch_add(&request->server->id_next, 1));
+}
+
+/* The body's length: -1 unknown (chunked), 0 none. */
+static int64_t
+content_length(const struct mq_http_request *request)
+{
+    const char *text = mq_http_header(request, "Content-Length");
+    if (text == NULL)
+        return mq_http_header(request, "Transfer-Encoding") != NULL ? -1 : 0;
+    return strtoll(text, NULL, 10);
+}
+
+static enum MHD_Result queue_answer(struct mq_http_request *request);
+
+static enum MHD_Result
+begin_request(struct mq_http_request *request, const char *url, const char *method)
+{
+    struct mq_http_server *server = request->server;
+    atomic_fetch_add(&server->in_flight, 1);
+    request->counted = true;
+    snprintf(request->method, sizeof(request->method), "%s", method);
+    snprintf(request->path, sizeof(request->path), "%s", url);
+    choose_id(request);
+    if (atomic_load(&server->closed))
+        mq_http_answer_error(request, 503, "stopping", "the server is stopping");
+    if (request->status == 0)
+        find_route(request, method, url);
+    if (request->status == 0)
+        check_scope(request);
+    if (request->status == 0)
+        check_body_headers(request);
+    int64_t length = content_length(request);
+    if (request->status == 0 && length > (int64_t)server->options->body_bytes)
+        refuse_size(request);
+    if (request->status == 0 && length > 0 && request->route->body_schema != NULL)
+        (void)reserve_body(request, (size_t)length);
+    if (request->status == 0) {
+        request->stage = STAGE_BODY;
+        return MHD_YES;
+    }
+    /* A client that waits for "100 Continue" has sent nothing yet; another is in the middle. */
+    bool waits = mq_http_header(request, "Expect") != NULL;
+    if (length > DRAIN_BYTES || (length != 0 && waits))
+        return queue_answer(request);
+    request->stage = STAGE_DRAIN;
+    return MHD_YES;
+}
+
+static enum MHD_Result
+take_piece(struct mq_http_request *request, const char *bytes, size_t *size)
+{
+    size_t n = *size;
+    *size = 0;
+    if (request->stage == STAGE_BODY && request->route->body_schema != NULL) {
+        if (reserve_body(request, n)) {
+            memcpy(request->body + request->body_size, bytes, n);
+            request->body_size += n;
+            return MHD_YES;
+        }
+        request->stage = STAGE_DRAIN;
+    }
+    request->drained_bytes += (int64_t)n;
+    return request->drained_bytes <= DRAIN_BYTES ? MHD_YES : MHD_NO;
+}
+
+/* ---- answers ---------------------------------------------------------------------------- */
+
+static enum MHD_Result
+queue_answer(struct mq_http_request *request)
+{
+    static char nothing[] = "";
+    struct mq_http_server *server = request->server;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        request->answer_size, request->answer != NULL ? request->answer : nothing,
+        request->answer != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+    if (response == NULL)
+        return MHD_NO;
+    request->answer = NULL;
+    request->stage = STAGE_QUEUED;
+    if (request->type != NULL)
+        MHD_add_response_header(response, "Content-Type", request->type);
+    MHD_add_response_header(response, "X-Request-Id", request->id);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    for (int i = 0; i < request->header_count; i++)
+        MHD_add_response_header(response, request->headers[i].name, request->headers[i].value);
+    if (atomic_load(&server->draining))
+        MHD_add_response_header(response, "Connection", "close");
+    mq_connection_allow(request->link, server->options->request_ms);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, (unsigned)request->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result
+finish_request(struct mq_http_request *request)
+{
+    struct mq_http_server *server = request->server;
+    if (request->stage == STAGE_BODY && request->gzip)
+        (void)expand_body(request);
+    /* Stopping closes the door and then waits for those inside: nobody defers behind its back. */
+    atomic_fetch_add(&server->entering, 1);
+    if (request->status == 0 && atomic_load(&server->closed))
+        mq_http_answer_error(request, 503, "stopping", "the server is stopping");
+    if (request->status == 0) {
+        request->stage = STAGE_HANDED;
+        mq_connection_allow(request->link, 0);
+        request->route->handle(request, server->options->context);
+    }
+    atomic_fetch_sub(&server->entering, 1);
+    /* A deferred one may be answered already, but is seen again by this thread only. */
+    if (request->deferred)
+        return MHD_YES;
+    if (request->status == 0)
+        mq_http_answer_error(request, 500, "internal", "the path gave no answer");
+    return queue_answer(request);
+}
+
+static enum MHD_Result
+access_handler(void *context, struct MHD_Connection *connection, const char *url,
+               const char *method, const char *version, const char *piece, size_t *piece_size,
+               void **own)
+{
+    (void)context, (void)version, (void)connection;
+    struct mq_http_request *request = *own;
+    if (request == NULL)
+        return MHD_NO;
+    if (request->stage == STAGE_HEAD)
+        return begin_request(request, url, method);
+    if (*piece_size > 0)
+        return take_piece(request, piece, piece_size);
+    if (request->stage == STAGE_HANDED)
+        return queue_answer(request);
+    return finish_request(request);
+}
+
+/* ---- connections ------------------------------------------------------------------------ */
+
+/* The request line is there: the client has begun to send. */
+static void *
+request_line(void *context, const char *uri, struct MHD_Connection *connection)
+{
+    (void)uri;
+    struct mq_http_server *server = context;
+    struct mq_http_request *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return NULL;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    request->server = server;
+    request->connection = connection;
+    request->link = info != NULL ? info->socket_context : NULL;
+    request->began_s = mq_clock_monotonic_s();
+    mq_connection_allow(request->link, server->options->request_ms);
+    return request;
+}
+
+static void
+connection_changed(void *context, struct MHD_Connection *connection, void **own,
+                   enum MHD_ConnectionNotificationCode code)
+{
+    struct mq_http_server *server = context;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        mq_connections_remove(server->connections, *own);
+        *own = NULL;
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct mq_connection_link *link =
+        info != NULL ? mq_connections_add(server->connections, info->connect_fd) : NULL;
+    mq_connection_allow(link, server->options->idle_ms);
+    *own = link;
+}
+
+static void
+request_completed(void *context, struct MHD_Connection *connection, void **own,
+                  enum MHD_RequestTerminationCode code)
+{
+    (void)connection;
+    struct mq_http_server *server = context;
+    struct mq_http_request *request = *own;
+    if (request == NULL)
+        return;
+    *own = NULL;
+    bool whole = code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    double seconds = mq_clock_monotonic_s() - request->began_s;
+    if (request->counted && whole)
+        count_answer(request, seconds);
+    if (request->counted && mq_log_enabled(MQ_LOG_DEBUG)) {
+        char fields[512];
+        snprintf(fields, sizeof(fields),
+                 "\"request_id\":\"%s\",\"method\":\"%s\",\"path\":\"%s\",\"status\":%d,"
+                 "\"ms\":%.3f,\"whole\":%s",
+                 request->id, request->method,
+                 request->route != NULL ? request->route->path : "other", request->status,
+                 seconds * 1000, whole ? "true" : "false");
+        mq_log_record(MQ_LOG_DEBUG, "request", fields);
+    }
+    mq_connection_allow(request->link, server->options->idle_ms);
+    if (request->counted)
+        atomic_fetch_sub(&server->in_flight, 1);
+    free_request(request);
+}
+
+static void log_library(void *context, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void
+log_library(void *context, const char *format, va_list args)
+{
+    (void)context;
+    char text[512];
+    vsnprintf(text, sizeof(text), format, args);
+    text[strcspn(text, "\r\n")] = '\0';
+    mq_log_debug("http: %s", text);
+}
+
+/* ---- starting and stopping -------------------------------------------------------------- */
+
+static enum mq_status
+read_pem(const char *what, const char *path, char **ret_text, struct mq_error *err)
+{
+    struct mq_reader *reader;
+    struct mq_buffer text = {0};
+    if (path == NULL || *path == '\0')
+        return mq_fail(err, MQ_E_CONFIG, "TLS needs a %s file too", what);
+    enum mq_status st = mq_reader_from_file(path, &reader, err);
+    if (st != MQ_OK)
+        return mq_fail_context(err, st, "cannot read the TLS %s", what);
+    st = mq_reader_all(reader, (size_t)1 << 20, &text, err);
+    mq_reader_close(reader);
+    if (st == MQ_OK && (*ret_text = mq_buffer_take(&text)) == NULL)
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate the TLS %s", what);
+    mq_buffer_release(&text);
+    return st;
+}
+
+static double
+in_flight_now(void *context)
+{
+    return atomic_load(&((struct mq_http_server *)context)->in_flight);
+}
+
+static double
+bodies_now(void *context)
+{
+    return (double)atomic_load(&((struct mq_http_server *)context)->bodies);
+}
+
+static void
+make_metrics(struct mq_http_server *server)
+{
+    const struct mq_http_options *options = server->options;
+    for (size_t i = 0; i <= options->route_count; i++) {
+        const char *path = i < options->route_count ? options->routes[i].path : "other";
+        const char *const labels[] = {"path", path, NULL};
+        server->seconds[i] = mq_metrics_histogram(
+            options->metrics, "marquee_http_request_seconds",
+            "Time from request line to the answer's last byte.", labels, NULL, 0);
+    }
+    mq_metrics_gauge_of(options->metrics, "marquee_http_in_flight", "Requests not yet answered.",
+                        NULL, in_flight_now, server);
+    mq_metrics_gauge_of(options->metrics, "marquee_http_body_bytes",
+                        "Request bodies held in memory.", NULL, bodies_now, server);
+}
+
+static enum mq_status
+start_daemon(struct mq_http_server *server, struct mq_error *err)
+{
+    const struct mq_http_options *options = server->options;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_VERSIONS},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    if (server->certificate != NULL)
+        flags |= MHD_USE_TLS;
+    int threads = options->threads > 0 ? options->threads : mq_cpu_count();
+    errno = 0;
+    server->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+        MHD_OPTION_LISTEN_SOCKET, options->listener->fd, MHD_OPTION_THREAD_POOL_SIZE,
+        threads > 1 ? (unsigned)threads : 0U, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)MQ_MAX(options->connections_max, threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)options->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, request_line, server, MHD_OPTION_NOTIFY_CONNECTION,
+        connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
+        MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none, MHD_OPTION_END);
+    if (server->daemon != NULL)
+        return MQ_OK;
+    mq_fail(err, server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO, "cannot serve on %s: %s",
+            options->listener->text,
+            server->certificate != NULL ? "certificate and key are not usable together"
+            : errno != 0                ? strerror(errno)
+                                        : "the HTTP library refused");
+    if (server->certificate != NULL)
+        mq_error_hint(err,
+                      "check both: openssl x509 -in CERTIFICATE -noout -text; openssl pkey -in "
+                      "KEY -check -noout");
+    return server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO;
+}
+
+static void
+free_server(struct mq_http_server *server)
+{
+    mq_connections_free(server->connections);
+    free(server->certificate);
+    if (server->key != NULL)
+        explicit_bzero(server->key, strlen(server->key));
+    free(server->key);
+    free(server);
+}
+
+enum mq_status
+mq_http_server_start(const struct mq_http_options *options, struct mq_http_server **ret_server,
+                     struct mq_error *err)
+{
+    struct mq_http_server *server = calloc(1, sizeof(*server));
+    enum mq_status st = MQ_OK;
+    if (server == NULL || options->route_count > MQ_HTTP_ROUTES_MAX) {
+        free(server);
+        close(options->listener->fd);
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a server");
+    }
+    server->options = options;
+    server->id_seed = ((uint64_t)mq_clock_now_ms() ^ (uint64_t)getpid() << 20) & 0xffffffffU;
+    if (options->certificate_path != NULL) {
+        st = read_pem("certificate", options->certificate_path, &server->certificate, err);
+        if (st == MQ_OK)
+            st = read_pem("key", options->key_path, &server->key, err);
+    }
+    if (st == MQ_OK)
+        st = mq_connections_new(options->metrics, &server->connections, err);
+    if (st == MQ_OK) {
+        make_metrics(server);
+        st = start_daemon(server, err);
+    }
+    if (st != MQ_OK) {
+        close(options->listener->fd);
+        free_server(server);
+        return st;
+    }
+    *ret_server = server;
+    return MQ_OK;
+}
+
+static void
+pause_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+int
+mq_http_server_stop(struct mq_http_server *server)
+{
+    if (server == NULL)
+        return 0;
+    atomic_store(&server->draining, true);
+    int fd = MHD_quiesce_daemon(server->daemon);
+    if (fd >= 0)
+        close(fd);
+    int64_t until_ms = mq_connections_now_ms() + server->options->stop_ms;
+    while (atomic_load(&server->in_flight) > 0 && mq_connections_now_ms() < until_ms)
+        pause_ms(2);
+    /* From here on nothing falls asleep any more; who sleeps is woken by his answer. */
+    atomic_store(&server->closed, true);
+    while (atomic_load(&server->entering) > 0 || atomic_load(&server->sleeping) > 0)
+        pause_ms(2);
+    until_ms = mq_connections_now_ms() + LAST_ANSWERS_MS;
+    while (atomic_load(&server->in_flight) > 0 && mq_connections_now_ms() < until_ms)
+        pause_ms(2);
+    int cut = atomic_load(&server->in_flight);
+    MHD_stop_daemon(server->daemon);
+    free_server(server);
+    return cut;
+}
+
+bool
+mq_http_server_is_stopping(const struct mq_http_server *server)
+{
+    return atomic_load(&server->draining);
+}

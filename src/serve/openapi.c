@@ -1,0 +1,138 @@
+/* The OpenAPI 3.1 description from the route table and the event's schema. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data/event_schema.h"
+#include "format/json.h"
+#include "serve/api_parts.h"
+#include "serve/api_server.h"
+
+#ifndef MQ_VERSION
+#define MQ_VERSION "0"
+#endif
+
+static json_t *
+reference(const char *component)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "#/components/schemas/%s", component);
+    return json_pack("{s:s}", "$ref", path);
+}
+
+/* A component's name begins with a capital; anything else is a media type. */
+static json_t *
+content(const char *schema)
+{
+    if (schema == NULL)
+        return json_pack("{s:{s:o}}", "application/json", "schema", reference("Error"));
+    if (schema[0] >= 'A' && schema[0] <= 'Z')
+        return json_pack("{s:{s:o}}", "application/json", "schema", reference(schema));
+    bool is_json = strcmp(schema, "application/json") == 0;
+    return json_pack("{s:{s:{s:s}}}", schema, "schema", "type", is_json ? "object" : "string");
+}
+
+static json_t *
+answer_headers(int status)
+{
+    json_t *headers = json_pack("{s:{s:s, s:{s:s}}}", "X-Request-Id", "description",
+                                "The request's id, also in the logs.", "schema", "type", "string");
+    if (status == 429 || status == 503)
+        json_object_set_new(headers, "Retry-After",
+                            json_pack("{s:s, s:{s:s}}", "description",
+                                      "Seconds to wait before the next try.", "schema", "type",
+                                      "integer"));
+    return headers;
+}
+
+static json_t *
+operation(const struct mq_http_route *route)
+{
+    json_t *responses = json_object();
+    for (const struct mq_http_outcome *o = route->outcomes; o->status != 0; o++) {
+        char code[16];
+        snprintf(code, sizeof(code), "%d", o->status);
+        json_t *response = json_pack("{s:s, s:o, s:o}", "description", o->help, "headers",
+                                     answer_headers(o->status), "content", content(o->schema));
+        json_object_set_new(responses, code, response);
+    }
+    json_t *value = json_pack("{s:s, s:s, s:s, s:o}", "operationId", route->name, "summary",
+                              route->summary, "description", route->help, "responses", responses);
+    if (route->body_schema != NULL)
+        json_object_set_new(
+            value, "requestBody",
+            json_pack("{s:b, s:o}", "required", 1, "content", content(route->body_schema)));
+    const char *scope = mq_scope_name(route->scope);
+    json_object_set_new(value, "security",
+                        scope != NULL ? json_pack("[{s:[s]}]", "token", scope) : json_array());
+    return value;
+}
+
+static json_t *
+components(void)
+{
+    json_t *schemas = json_object();
+    json_object_set_new(schemas, "Event", mq_event_schema(false));
+    json_object_set_new(schemas, "Events",
+                        json_pack("{s:[o, {s:s, s:o, s:i, s:i}]}", "oneOf", reference("Event"),
+                                  "type", "array", "items", reference("Event"), "minItems", 1,
+                                  "maxItems", MQ_API_EVENTS_MAX));
+    json_object_set_new(schemas, "ErrorText",
+                        json_pack("{s:s, s:[ss], s:{s:{s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}}}",
+                                  "type", "object", "required", "code", "message", "properties",
+                                  "code", "type", "string", "message", "type", "string", "place",
+                                  "type", "string", "description", "JSON pointer into the body",
+                                  "request_id", "type", "string"));
+    json_object_set_new(schemas, "Error",
+                        json_pack("{s:s, s:[s], s:{s:o}}", "type", "object", "required", "error",
+                                  "properties", "error", reference("ErrorText")));
+    json_object_set_new(schemas, "EventAnswer",
+                        json_pack("{s:s, s:s, s:{s:{s:s, s:i}, s:{s:s, s:i}, s:o}}", "type",
+                                  "object", "description", "Where the event is, or why it is not.",
+                                  "properties", "partition", "type", "integer", "minimum", 0,
+                                  "offset", "type", "integer", "minimum", 0, "error",
+                                  reference("ErrorText")));
+    json_object_set_new(schemas, "EventsAnswer",
+                        json_pack("{s:s, s:{s:{s:s, s:s}, s:{s:s, s:s}, s:{s:s, s:s, s:o}, s:o}}",
+                                  "type", "object", "properties", "taken", "type", "integer",
+                                  "description", "events that are durable", "refused", "type",
+                                  "integer", "description", "events that are not valid", "events",
+                                  "type", "array", "description",
+                                  "one for each event sent, in order", "items",
+                                  reference("EventAnswer"), "error", reference("ErrorText")));
+    json_object_set_new(schemas, "Status",
+                        json_pack("{s:s, s:[s], s:{s:{s:s}}}", "type", "object", "required",
+                                  "status", "properties", "status", "type", "string"));
+    return json_pack("{s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schemas, "securitySchemes", "token",
+                     "type", "http", "scheme", "bearer", "description",
+                     "Made by `marquee token create`.");
+}
+
+char *
+mq_api_description(void)
+{
+    mq_autojson json_t *root = json_pack(
+        "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:{}, s:o}", "openapi", "3.1.0", "info", "title",
+        "Marquee", "version", MQ_VERSION, "description",
+        "User events in. Errors are JSON with code, message and request id.", "license", "name",
+        "Apache-2.0", "identifier", "Apache-2.0", "paths", "components", components());
+    size_t count;
+    const struct mq_http_route *routes = mq_api_routes(&count);
+    json_t *paths = json_object_get(root, "paths");
+    for (size_t i = 0; i < count; i++) {
+        json_t *path = json_object_get(paths, routes[i].path);
+        if (path == NULL) {
+            path = json_object();
+            json_object_set_new(paths, routes[i].path, path);
+        }
+        bool is_post = strcmp(routes[i].method, "POST") == 0;
+        json_object_set_new(path, is_post ? "post" : "get", operation(&routes[i]));
+    }
+    struct mq_buffer text = {0};
+    char *description = NULL;
+    if (root != NULL && mq_json_dump(root, MQ_JSON_INDENTED, &text, NULL) == MQ_OK &&
+        mq_buffer_append_char(&text, '\n', NULL) == MQ_OK)
+        description = mq_buffer_take(&text);
+    mq_buffer_release(&text);
+    return description;
+}

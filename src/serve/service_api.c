@@ -1,0 +1,58 @@
+/* What orchestrators and monitors ask. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "serve/api_parts.h"
+
+#define JSON_TYPE "application/json"
+
+static void
+answer_text(struct mq_http_request *request, int status, const char *type, const char *text)
+{
+    mq_http_answer(request, status, type, mq_strdup(text), strlen(text));
+}
+
+void
+mq_api_health(struct mq_http_request *request, void *api)
+{
+    (void)api;
+    answer_text(request, 200, JSON_TYPE, "{\"status\":\"ok\"}\n");
+}
+
+void
+mq_api_ready(struct mq_http_request *request, void *context)
+{
+    struct mq_api *api = context;
+    char reason[MQ_ERROR_MESSAGE_MAX];
+    /* The answer of a starting server is asked for before its handle is stored. */
+    if (api->http != NULL && mq_http_server_is_stopping(api->http))
+        mq_http_answer_error(request, 503, "stopping", "the server is stopping");
+    else if (!mq_intake_is_ready(api->intake, reason, sizeof(reason)))
+        mq_http_answer_error(request, 503, "not-ready", "event log: %s", reason);
+    else
+        answer_text(request, 200, JSON_TYPE, "{\"status\":\"ready\"}\n");
+}
+
+void
+mq_api_metrics(struct mq_http_request *request, void *context)
+{
+    struct mq_api *api = context;
+    struct mq_buffer text = {0};
+    struct mq_error error = {0};
+    if (mq_metrics_text(api->metrics, &text, &error) != MQ_OK) {
+        mq_buffer_release(&text);
+        mq_http_answer_error(request, 503, "no-memory", "%s", error.message);
+        return;
+    }
+    size_t size = text.size;
+    mq_http_answer(request, 200, MQ_METRICS_CONTENT_TYPE, mq_buffer_take(&text), size);
+}
+
+void
+mq_api_openapi(struct mq_http_request *request, void *context)
+{
+    struct mq_api *api = context;
+    answer_text(request, 200, JSON_TYPE, api->description);
+}
