@@ -13,12 +13,14 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "math/blas.h"
 #include "math/kernels.h"
 #include "rec/nearest.h"
 
 /* Answers asked of a graph for each that is wanted: played and barred items fall out. */
 #define GRAPH_ANSWERS 4
+
+/* Vectors that stay in the first-level cache while all users of a block pass over them. */
+#define TILE_ROWS 128
 
 /* One place of one list. */
 struct place {
@@ -167,9 +169,23 @@ void
 mq_recall_vector_scores(const struct mq_offer *offer, int64_t n, const float *users,
                         float *ret_scores)
 {
-    if (n > 0 && offer->vector_count > 0)
-        mq_sgemm_nt(n, offer->vector_count, MQ_PORTRAIT_DIM, users, offer->vectors, 0.0f,
-                    ret_scores);
+    const struct mq_kernels *kernels = mq_kernels();
+    size_t count = (size_t)offer->vector_count;
+    float scores[4 * TILE_ROWS];
+    for (size_t begin = 0; begin < count; begin += TILE_ROWS) {
+        const float *rows = offer->vectors + begin * MQ_PORTRAIT_DIM;
+        size_t size = MQ_MIN(count - begin, (size_t)TILE_ROWS);
+        int64_t u = 0;
+        for (; u + 4 <= n; u += 4) {
+            kernels->dot_rows4(users + u * MQ_PORTRAIT_DIM, rows, size, MQ_PORTRAIT_DIM, scores);
+            for (int64_t q = 0; q < 4; q++)
+                memcpy(ret_scores + (size_t)(u + q) * count + begin, scores + (size_t)q * size,
+                       size * sizeof(*scores));
+        }
+        for (; u < n; u++)
+            kernels->dot_rows(users + u * MQ_PORTRAIT_DIM, rows, size, MQ_PORTRAIT_DIM,
+                              ret_scores + (size_t)u * count + begin);
+    }
 }
 
 /* Append the first topn unplayed rows of a list, and score the places when their number is known.

@@ -37,7 +37,9 @@ enum mq_status mq_recall_scratch_new(const struct mq_snapshot *snapshot,
 void mq_recall_scratch_free(struct mq_recall_scratch *scratch);
 
 /**
- * Inner products of user vectors with the items of an offer, for a block of users at once.
+ * Inner products of user vectors with the items of an offer, for a block of users at once: the
+ * same bits that a user alone gets, so that no list depends on who else is in the block, the shard
+ * or the request.
  * @param users float32 [n, 32]; @param ret_scores float32 [n, offer->vector_count]
  */
 void mq_recall_vector_scores(const struct mq_offer *offer, int64_t n, const float *users,

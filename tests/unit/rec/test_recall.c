@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/rng.h"
+#include "math/kernels.h"
 
 static const struct fixture_item films[] = {
     {.id = "1", .popularity = 90, .property = {"drama|crime", "mann", "pacino", "en", "r", "1995"}},
@@ -189,6 +190,36 @@ test_vectors(void **state)
     mq_snapshot_free(snapshot);
 }
 
+/* A user's scores have the same bits whoever shares the block: what a matrix product would round
+ * otherwise at its edges would reorder lists from one shard to the next. */
+static void
+test_scores_do_not_depend_on_the_block(void **state)
+{
+    enum { ROWS = 1037, USERS = 19 };
+    struct mq_rng rng;
+    mq_rng_init(&rng, 11, 0);
+    float *rows = calloc(ROWS * MQ_PORTRAIT_DIM, sizeof(float));
+    float *users = calloc(USERS * MQ_PORTRAIT_DIM, sizeof(float));
+    float *together = calloc(USERS * ROWS, sizeof(float)), *alone = calloc(ROWS, sizeof(float));
+    for (int i = 0; i < ROWS * MQ_PORTRAIT_DIM; i++)
+        rows[i] = (float)mq_rng_normal(&rng);
+    for (int i = 0; i < USERS * MQ_PORTRAIT_DIM; i++)
+        users[i] = (float)mq_rng_normal(&rng);
+    const struct mq_offer offer = {.vector_count = ROWS, .vectors = rows};
+    mq_recall_vector_scores(&offer, USERS, users, together);
+    for (int u = 0; u < USERS; u++) {
+        const float *user = users + u * MQ_PORTRAIT_DIM;
+        mq_recall_vector_scores(&offer, 1, user, alone);
+        assert_memory_equal(alone, together + u * ROWS, ROWS * sizeof(float));
+        mq_kernels()->dot_rows(user, rows, ROWS, MQ_PORTRAIT_DIM, alone);
+        assert_memory_equal(alone, together + u * ROWS, ROWS * sizeof(float));
+    }
+    free(rows);
+    free(users);
+    free(together);
+    free(alone);
+}
+
 /* A graph over the vectors gives the lists of the exact search, also to users who played what it
  * would answer; with nothing left to offer, the search over all vectors steps in. */
 static void
@@ -285,6 +316,7 @@ main(void)
         cmocka_unit_test(test_all_seen),
         cmocka_unit_test(test_tiny_catalogues),
         cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_scores_do_not_depend_on_the_block),
         cmocka_unit_test(test_graph),
         cmocka_unit_test(test_block_of_users),
     };
