@@ -216,6 +216,17 @@ body_names(const struct mq_http_response *response, const char *code)
     return response->body.data != NULL && strstr(response->body.data, code) != NULL;
 }
 
+static void
+look_at_clock(struct mq_aws_client *client, const struct mq_http_response *response)
+{
+    const char *date = mq_http_header_of(response, "date");
+    int64_t server_s;
+    if (date == NULL || !mq_aws_http_date(date, &server_s))
+        return;
+    atomic_store(&client->seen_skew_s, server_s - (int64_t)time(NULL));
+    atomic_store(&client->seen_clock, true);
+}
+
 /* A refusal that shows our keys or our clock to be out of date can be mended: true to try again at
  * once. A difference of the clocks explains any refusal of a signed request. */
 static bool
@@ -228,11 +239,9 @@ mend(struct mq_aws_client *client, const struct mq_http_response *response)
         mq_aws_credentials_forget(client->credentials);
         return true;
     }
-    const char *date = mq_http_header_of(response, "date");
-    int64_t server_s;
-    if (date == NULL || !mq_aws_http_date(date, &server_s))
+    if (!atomic_load(&client->seen_clock))
         return false;
-    int64_t skew = server_s - (int64_t)time(NULL);
+    int64_t skew = atomic_load(&client->seen_skew_s);
     int64_t change = skew - atomic_load(&client->clock_skew_s);
     if (change < SKEW_TOLERATED_S && change > -SKEW_TOLERATED_S)
         return false;
@@ -271,6 +280,7 @@ mq_aws_perform(struct mq_aws_client *client, const struct mq_aws_call *call, mq_
         st = send_once(client, call, payload_hash, MQ_MAX((int64_t)(left_s * 1000.0), 1000),
                        response, &local);
         if (st == MQ_OK) {
+            look_at_clock(client, response);
             if (!mended && mend(client, response)) {
                 mended = true;
                 continue;

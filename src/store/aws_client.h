@@ -40,7 +40,9 @@ struct mq_aws_client {
     int attempts_max;
     struct mq_http_client *http;
     struct mq_aws_credentials *credentials;
-    _Atomic int64_t clock_skew_s; /**< server's clock minus ours, as far as it mattered */
+    _Atomic int64_t clock_skew_s; /**< server's clock minus ours, as far as signatures need it */
+    _Atomic int64_t seen_skew_s;  /**< the same at the last answer, for reports */
+    _Atomic bool seen_clock;      /**< an answer told the server's time */
 };
 
 /**

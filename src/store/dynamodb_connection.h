@@ -68,4 +68,8 @@ enum mq_status mq_dynamodb_call(struct mq_dynamodb *connection, const char *oper
 enum mq_status mq_dynamodb_table_create(struct mq_dynamodb *connection, const char *table,
                                         struct mq_error *err);
 
+/** Whether a table is there with the right key and can be used. @return also MQ_E_NOT_FOUND */
+enum mq_status mq_dynamodb_table_check(struct mq_dynamodb *connection, const char *table,
+                                       struct mq_error *err);
+
 #endif

@@ -101,3 +101,11 @@ mq_dynamodb_table_create(struct mq_dynamodb *c, const char *table, struct mq_err
     }
     return st == MQ_OK ? switch_expiry_on(c, name, err) : st;
 }
+
+enum mq_status
+mq_dynamodb_table_check(struct mq_dynamodb *c, const char *table, struct mq_error *err)
+{
+    char name[MQ_DYNAMODB_TABLE_NAME_MAX + 1];
+    enum mq_status st = mq_dynamodb_table_name(c, table, name, err);
+    return st == MQ_OK ? wait_active(c, name, false, err) : st;
+}

@@ -195,6 +195,19 @@ mq_feature_table_create(struct mq_feature_store *store, const char *table, struc
 }
 
 enum mq_status
+mq_feature_table_check(struct mq_feature_store *store, const char *table, struct mq_error *err)
+{
+    enum mq_status st = check_table(table, err);
+    return st != MQ_OK ? st : store->ops->check(store, table, err);
+}
+
+bool
+mq_feature_store_clock_skew(const struct mq_feature_store *store, int64_t *ret_skew_s)
+{
+    return store->ops->clock_skew != NULL && store->ops->clock_skew(store, ret_skew_s);
+}
+
+enum mq_status
 mq_feature_get(struct mq_feature_store *store, const char *table, const char *key,
                enum mq_consistency consistency, struct mq_arena *arena,
                struct mq_record *ret_record, struct mq_error *err)

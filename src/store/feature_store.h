@@ -116,6 +116,16 @@ const char *mq_feature_store_uri(const struct mq_feature_store *store);
 enum mq_status mq_feature_table_create(struct mq_feature_store *store, const char *table,
                                        struct mq_error *err);
 
+/** Whether a table is there and ready. @return MQ_OK | MQ_E_NOT_FOUND | as table_create */
+enum mq_status mq_feature_table_check(struct mq_feature_store *store, const char *table,
+                                      struct mq_error *err);
+
+/**
+ * Seconds by which the server's clock was ahead of ours at its last answer; false where there is no
+ * other clock, or no answer yet.
+ */
+bool mq_feature_store_clock_skew(const struct mq_feature_store *store, int64_t *ret_skew_s);
+
 /** @param ret_record lives in the arena */
 enum mq_status mq_feature_get(struct mq_feature_store *store, const char *table, const char *key,
                               enum mq_consistency consistency, struct mq_arena *arena,

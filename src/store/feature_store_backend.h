@@ -15,6 +15,10 @@ struct mq_feature_store_ops {
     void (*free)(struct mq_feature_store *store);
     enum mq_status (*create)(struct mq_feature_store *store, const char *table,
                              struct mq_error *err);
+    enum mq_status (*check)(struct mq_feature_store *store, const char *table,
+                            struct mq_error *err);
+    /** May be NULL: no other clock. */
+    bool (*clock_skew)(const struct mq_feature_store *store, int64_t *ret_skew_s);
     enum mq_status (*batch_get)(struct mq_feature_store *store, const char *table,
                                 const char *const *keys, size_t count,
                                 enum mq_consistency consistency, struct mq_arena *arena,

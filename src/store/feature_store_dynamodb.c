@@ -72,6 +72,20 @@ dynamodb_create(struct mq_feature_store *store, const char *table, struct mq_err
     return mq_dynamodb_table_create(connection_of(store), table, err);
 }
 
+static enum mq_status
+dynamodb_check(struct mq_feature_store *store, const char *table, struct mq_error *err)
+{
+    return mq_dynamodb_table_check(connection_of(store), table, err);
+}
+
+static bool
+dynamodb_clock_skew(const struct mq_feature_store *store, int64_t *ret_skew_s)
+{
+    struct mq_aws_client *aws = &connection_of(store)->aws;
+    *ret_skew_s = atomic_load(&aws->seen_skew_s);
+    return atomic_load(&aws->seen_clock);
+}
+
 /* ---- batches, side by side -------------------------------------------------------------- */
 
 struct batch {
@@ -698,6 +712,8 @@ const struct mq_feature_store_ops mq_feature_store_dynamodb_ops = {
     .open = dynamodb_open,
     .free = dynamodb_free,
     .create = dynamodb_create,
+    .check = dynamodb_check,
+    .clock_skew = dynamodb_clock_skew,
     .batch_get = dynamodb_batch_get,
     .batch_put = dynamodb_batch_put,
     .update = dynamodb_update,

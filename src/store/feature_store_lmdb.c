@@ -77,6 +77,13 @@ lmdb_create(struct mq_feature_store *store, const char *table, struct mq_error *
     return table_of(store, table, true, &dbi, err);
 }
 
+static enum mq_status
+lmdb_check(struct mq_feature_store *store, const char *table, struct mq_error *err)
+{
+    MDB_dbi dbi;
+    return table_of(store, table, false, &dbi, err);
+}
+
 /* The LMDB key of a record's key; scratch holds a hashed one. */
 static MDB_val
 lmdb_key(const char *key, char scratch[MQ_SHA256_HEX_SIZE + 1])
@@ -415,6 +422,7 @@ const struct mq_feature_store_ops mq_feature_store_lmdb_ops = {
     .open = lmdb_open,
     .free = lmdb_free,
     .create = lmdb_create,
+    .check = lmdb_check,
     .batch_get = lmdb_batch_get,
     .batch_put = lmdb_batch_put,
     .update = lmdb_update,

@@ -127,6 +127,18 @@ mq_object_key_check(const char *key, struct mq_error *err)
     return check_text(key, false, err);
 }
 
+enum mq_status
+mq_object_store_check(struct mq_object_store *store, struct mq_error *err)
+{
+    return store->ops->check(store, err);
+}
+
+enum mq_status
+mq_object_store_create(struct mq_object_store *store, struct mq_error *err)
+{
+    return store->ops->create(store, err);
+}
+
 /* ---- operations ------------------------------------------------------------------------- */
 
 bool

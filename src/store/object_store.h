@@ -49,6 +49,16 @@ void mq_object_store_free(struct mq_object_store *store);
 /** The URI as given, for messages. */
 const char *mq_object_store_uri(const struct mq_object_store *store);
 
+/**
+ * Whether the folder or the bucket is there and may be listed.
+ * @return MQ_OK | MQ_E_NOT_FOUND (the hint says how to make it) | MQ_E_DENIED | MQ_E_CONFIG (in
+ *         another region) | …
+ */
+enum mq_status mq_object_store_check(struct mq_object_store *store, struct mq_error *err);
+
+/** Make the folder or the bucket, private; one of ours that is there already is fine. */
+enum mq_status mq_object_store_create(struct mq_object_store *store, struct mq_error *err);
+
 /** Path on this machine of an object, when the back end is a directory; else false. */
 bool mq_object_store_local_path(const struct mq_object_store *store, const char *key,
                                 char *ret_path, size_t path_size);

@@ -19,6 +19,8 @@ struct mq_object_store_ops {
                            struct mq_error *err);
     /** Free the struct. */
     void (*free)(struct mq_object_store *store);
+    enum mq_status (*check)(struct mq_object_store *store, struct mq_error *err);
+    enum mq_status (*create)(struct mq_object_store *store, struct mq_error *err);
     /** May be NULL: objects are not files of this machine. */
     bool (*local_path)(const struct mq_object_store *store, const char *key, char *ret_path,
                        size_t path_size);

@@ -87,6 +87,31 @@ file_store_local_path(const struct mq_object_store *base, const char *key, char 
     return snprintf(ret_path, path_size, "%s/%s", store->root, key) < (int)path_size;
 }
 
+static enum mq_status
+file_store_check(struct mq_object_store *base, struct mq_error *err)
+{
+    const struct file_store *store = (const struct file_store *)base;
+    struct stat info;
+    if (stat(store->root, &info) != 0) {
+        if (errno != ENOENT)
+            return mq_fail_errno(err, errno, "cannot use folder '%s'", store->root);
+        mq_fail(err, MQ_E_NOT_FOUND, "no folder '%s'", store->root);
+        mq_error_hint(err, "it is made when something is put there, or by marquee stores create");
+        return MQ_E_NOT_FOUND;
+    }
+    if (!S_ISDIR(info.st_mode))
+        return mq_fail(err, MQ_E_CONFIG, "'%s' is no folder", store->root);
+    if (access(store->root, R_OK | W_OK | X_OK) != 0)
+        return mq_fail_errno(err, errno, "cannot use folder '%s'", store->root);
+    return MQ_OK;
+}
+
+static enum mq_status
+file_store_create(struct mq_object_store *base, struct mq_error *err)
+{
+    return mq_fs_make_folders(((const struct file_store *)base)->root, err);
+}
+
 /* open() guarantees that a root and a key fit. */
 static void
 path_of(const struct mq_object_store *base, const char *key, char ret_path[MQ_PATH_MAX])
@@ -738,6 +763,8 @@ const struct mq_object_store_ops mq_object_store_file_ops = {
     .scheme = "file",
     .open = file_store_open,
     .free = file_store_free,
+    .check = file_store_check,
+    .create = file_store_create,
     .local_path = file_store_local_path,
     .stat = file_store_stat,
     .get_range = file_store_get_range,

@@ -57,6 +57,72 @@ s3_free(struct mq_object_store *store)
     free(store);
 }
 
+/* By a listing, not a HEAD, whose refusal would have no text; it needs the same permission. */
+static enum mq_status
+s3_check(struct mq_object_store *store, struct mq_error *err)
+{
+    struct mq_s3_connection *c = connection_of(store);
+    struct mq_buffer query = {0};
+    enum mq_status st = mq_buffer_append_text(&query, "list-type=2&max-keys=1&prefix=", err);
+    if (st == MQ_OK)
+        st = mq_uri_encode(c->prefix, strlen(c->prefix), false, &query, err);
+    struct mq_s3_call call = {.method = "GET", .query = query.data};
+    struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
+    char code[128] = "";
+    if (st == MQ_OK)
+        st = mq_s3_perform(c, &call, &response, err);
+    mq_s3_xml_text(&response.body, "Code", code, sizeof(code));
+    if (st == MQ_E_NOT_FOUND && strcmp(code, "NoSuchBucket") == 0) {
+        mq_fail(err, st, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
+        mq_error_hint(err, "make it with marquee stores create, or correct the store's URI");
+    }
+    mq_http_response_release(&response);
+    mq_buffer_release(&query);
+    return st;
+}
+
+static enum mq_status
+s3_create(struct mq_object_store *store, struct mq_error *err)
+{
+    struct mq_s3_connection *c = connection_of(store);
+    struct mq_buffer body = {0};
+    struct mq_error local = {0};
+    enum mq_status st = s3_check(store, &local);
+    if (st != MQ_E_NOT_FOUND) {
+        if (st != MQ_OK && err != NULL)
+            *err = local;
+        return st;
+    }
+    st = MQ_OK;
+    /* The first region is said by saying nothing. */
+    if (strcmp(c->aws.region, "us-east-1") != 0)
+        st = mq_buffer_printf(&body, &local,
+                              "<CreateBucketConfiguration "
+                              "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+                              "<LocationConstraint>%s</LocationConstraint>"
+                              "</CreateBucketConfiguration>",
+                              c->aws.region);
+    struct mq_s3_call call = {
+        .method = "PUT", .query = "", .body = body.data, .body_size = body.size};
+    struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
+    if (st == MQ_OK)
+        st = mq_s3_perform(c, &call, &response, &local);
+    char code[128] = "";
+    mq_s3_xml_text(&response.body, "Code", code, sizeof(code));
+    if (st == MQ_E_CONFLICT && strcmp(code, "BucketAlreadyOwnedByYou") == 0)
+        st = MQ_OK; /* another process was faster, or an answer got lost */
+    if (st == MQ_E_CONFLICT)
+        mq_error_hint(&local, "bucket names are shared by all of AWS: choose another in the URI");
+    else if (st == MQ_E_DENIED)
+        mq_error_hint(&local, "allow s3:CreateBucket on arn:aws:s3:::%s, or have the bucket made",
+                      c->bucket);
+    if (st != MQ_OK && err != NULL)
+        *err = local;
+    mq_http_response_release(&response);
+    mq_buffer_release(&body);
+    return st;
+}
+
 static enum mq_status
 s3_stat(struct mq_object_store *store, const char *key, struct mq_object_info *ret_info,
         struct mq_error *err)
@@ -408,6 +474,8 @@ const struct mq_object_store_ops mq_object_store_s3_ops = {
     .scheme = "s3",
     .open = s3_open,
     .free = s3_free,
+    .check = s3_check,
+    .create = s3_create,
     .stat = s3_stat,
     .get_range = s3_get_range,
     .reader = s3_reader,

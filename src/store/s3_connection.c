@@ -262,7 +262,14 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
     mq_s3_uri_of(c, verdict->call->key, uri, sizeof(uri));
     bool slow = status == 429 || is_any_of(code, slow_codes);
     *ret_slow = slow || status == 503;
-    enum mq_status st = status == 404                                        ? MQ_E_NOT_FOUND
+    /* Some servers say 404 of an access key that they do not know: that must not pass for an object
+     * that is not there. */
+    bool missing = status == 404 && (*code == '\0' || strncmp(code, "NoSuch", 6) == 0 ||
+                                     strcmp(code, "NotFound") == 0);
+    bool stranger = strcmp(code, "InvalidAccessKeyId") == 0 ||
+                    (status == 404 && strstr(code, "UserNotFound") != NULL);
+    enum mq_status st = stranger                                             ? MQ_E_DENIED
+                        : missing                                            ? MQ_E_NOT_FOUND
                         : status == 401 || status == 403                     ? MQ_E_DENIED
                         : status == 412 || status == 409                     ? MQ_E_CONFLICT
                         : status == 416                                      ? MQ_E_RANGE
@@ -290,7 +297,7 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                       region);
     else if (strcmp(code, "RequestTimeTooSkewed") == 0)
         mq_error_hint(err, "set this machine's clock (NTP)");
-    else if (strcmp(code, "InvalidAccessKeyId") == 0)
+    else if (stranger)
         mq_error_hint(err, "the access key is not known there: see 'Credentials' in "
                            "docs/howto/stores.md");
     else if (strcmp(code, "SignatureDoesNotMatch") == 0)
