@@ -180,7 +180,7 @@ accessors_tell_kinds_apart(void **state)
     check_contains(err.message, "key 'zz' is missing");
     check_fails(MQ_E_FORMAT,
                 mq_pickle_need_text(mq_pickle_at(r.value, 0), "k", &text, &size, &err));
-    check_contains(err.message, "an int stands" + 3);
+    check_contains(err.message, "int stands");
     mq_arena_release(&r.arena);
 }
 

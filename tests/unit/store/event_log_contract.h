@@ -74,7 +74,7 @@ produce_numbers(struct log_state *s, int first, int count)
     char(*texts)[24] = calloc((size_t)count, sizeof(*texts));
     for (int i = 0; i < count; i++) {
         int n = snprintf(texts[i], sizeof(texts[i]), "%d", first + i);
-        events[i] = (struct mq_new_event){"0123456" + (first + i) % 7, 1, texts[i], (size_t)n};
+        events[i] = (struct mq_new_event){&"0123456"[(first + i) % 7], 1, texts[i], (size_t)n};
     }
     check_ok(mq_event_log_produce(s->log, s->topic, events, (size_t)count, 20000, produced, &err));
     for (int i = 0; i < count; i++) {
