@@ -13,17 +13,22 @@
 
 #define SESSION_TIMEOUT_MIN_MS 6000
 /* A lag that the client does not know by itself is asked for, but not for long. */
-#define LAG_ASK_MS 1000
+#define LAG_ASK_MS 200
+#define COMMITTED_ASK_MS 5000
 
 /*
  * What is read ahead is bounded: librdkafka keeps some 400 bytes beside each event, so small events
  * are bounded by number, large ones by bytes.
  */
 static const char *const defaults[][2] = {
-    {"enable.auto.commit", "false"},        {"enable.auto.offset.store", "false"},
-    {"queued.min.messages", "20000"},       {"queued.max.messages.kbytes", "16384"},
-    {"fetch.message.max.bytes", "2097152"}, {"fetch.max.bytes", "8388608"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"queued.min.messages", "20000"},
+    {"queued.max.messages.kbytes", "16384"},
+    {"fetch.message.max.bytes", "2097152"},
+    {"fetch.max.bytes", "8388608"},
     {"fetch.wait.max.ms", "100"},
+    {"enable.partition.eof", "true"}, /* says where a partition ends, whatever lies there */
 };
 
 struct kafka_consumer {
@@ -60,12 +65,15 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
     struct kafka_consumer *consumer = opaque;
     const struct mq_consumer_options *options = &consumer->base.options;
     bool assigning = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    if (assigning) /* so that on_assigned can say where; without it librdkafka asks by itself */
+        rd_kafka_committed(handle, list, COMMITTED_ASK_MS);
     struct mq_position positions[MQ_PARTITIONS_MAX];
     int32_t partitions[MQ_PARTITIONS_MAX];
     size_t count = MQ_MIN((size_t)list->cnt, (size_t)MQ_PARTITIONS_MAX);
     for (size_t i = 0; i < count; i++) {
         partitions[i] = list->elems[i].partition;
-        positions[i] = (struct mq_position){partitions[i], list->elems[i].offset};
+        positions[i] =
+            (struct mq_position){partitions[i], MQ_MAX(list->elems[i].offset, (int64_t)-1)};
     }
     if (!assigning && count > 0 && options->on_revoked != NULL)
         options->on_revoked(options->context, partitions, count);
@@ -235,6 +243,9 @@ take_message(struct kafka_consumer *consumer, int64_t timeout_ms, rd_kafka_messa
     rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->handle, (int)timeout_ms);
     enum mq_status st = MQ_OK;
     if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF &&
+            message->partition < consumer->next_count)
+            consumer->next[message->partition].offset = message->offset;
         if (!is_passing(message->err))
             st = mq_kafka_fail(consumer->log, message->err, "read",
                                rd_kafka_message_errstr(message), err);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@
 #define WAIT_MS 2
 /* Bytes of events one poll hands out at most. */
 #define POLL_BYTES_MAX ((size_t)8 << 20)
+/* Bytes of events after whose reading the map's pages are let go. */
+#define LET_GO_BYTES ((size_t)512 << 10)
 
 struct own_partition {
     bool owned;
@@ -379,8 +382,20 @@ struct read_work {
     size_t max_events;
     size_t bytes;
     uint64_t next[MQ_PARTITIONS_MAX];
-    int last; /* partition read last */
+    int last;            /* partition read last */
+    uintptr_t low, high; /* where the events lie in the map */
 };
+
+/* Let go of the pages of the map that were read: they stay in the system's cache, and a reader of a
+ * long log stays small. LMDB never writes through the map, so nothing can be lost. */
+static void
+let_go(const struct read_work *work)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (work->low + page - 1) / page * page;
+    if (work->bytes >= LET_GO_BYTES && work->high > begin)
+        madvise((void *)begin, work->high - begin, MADV_DONTNEED);
+}
 
 static int
 read_event(struct read_work *work, int32_t partition, const MDB_val *key, const MDB_val *value)
@@ -409,6 +424,8 @@ read_event(struct read_work *work, int32_t partition, const MDB_val *key, const 
                                .value = copy + key_size,
                                .value_size = body - key_size};
     memcpy(&event->time_ms, bytes, 8);
+    work->low = MQ_MIN(work->low, (uintptr_t)bytes);
+    work->high = MQ_MAX(work->high, (uintptr_t)bytes);
     work->next[partition] = offset + 1;
     work->bytes += body;
     return 0;
@@ -442,6 +459,8 @@ read_events(void *context, MDB_txn *txn)
     mq_arena_reset(&consumer->arena);
     consumer->event_count = 0;
     work->bytes = 0;
+    work->low = UINTPTR_MAX;
+    work->high = 0;
     work->last = consumer->turn;
     for (int p = 0; p < consumer->partitions; p++)
         work->next[p] = consumer->own[p].next;
@@ -451,6 +470,7 @@ read_events(void *context, MDB_txn *txn)
         if (consumer->own[p].owned)
             code = read_partition(work, txn, p);
     }
+    let_go(work);
     return code;
 }
 

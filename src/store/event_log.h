@@ -127,7 +127,8 @@ struct mq_consumer_options {
     const char *group;          /**< NULL: no group; all partitions, nothing is committed */
     bool from_latest;           /**< where a group without commits begins; default: the earliest */
     int64_t session_timeout_ms; /**< a member silent for so long is dead; 0: 10,000 */
-    /** Partitions were given to this member. May be NULL. */
+    /** Partitions were given to this member. Offsets are where it goes on; -1: the group has
+     * committed nothing, or the log did not say. May be NULL. */
     void (*on_assigned)(void *context, const struct mq_position *positions, size_t count);
     /** They are about to pass to another: finish and commit. Called within poll or close. */
     void (*on_revoked)(void *context, const int32_t *partitions, size_t count);

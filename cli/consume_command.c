@@ -1,0 +1,154 @@
+#include <jansson.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "cli/terminal_table.h"
+#include "serve/consume.h"
+#include "store/event_log_settings.h"
+
+/* With --until-end somebody waits: a store or broker that stays away for so long is an error. */
+#define GIVE_UP_MS 60000
+
+static enum mq_status
+report(struct mq_cli *cli, const struct mq_consume_figures *f, struct mq_error *err)
+{
+    if (cli->json)
+        return mq_cli_print_json(
+            cli,
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "events",
+                      (json_int_t)f->good, "rejected", (json_int_t)f->rejected, "batches",
+                      (json_int_t)f->batches, "redone", (json_int_t)f->redone, "objects",
+                      (json_int_t)f->objects, "event_bytes", (json_int_t)f->bytes, "object_bytes",
+                      (json_int_t)f->bytes_packed, "seconds", f->seconds, "peak_memory_bytes",
+                      (json_int_t)mq_memory_peak_bytes()),
+            err);
+    char good[MQ_FORM_SIZE], rejected[MQ_FORM_SIZE], objects[MQ_FORM_SIZE], seconds[MQ_FORM_SIZE];
+    char peak[MQ_FORM_SIZE];
+    mq_form_count(f->good, good);
+    mq_form_count(f->rejected, rejected);
+    mq_form_count(f->objects, objects);
+    mq_form_seconds(f->seconds, seconds);
+    mq_form_bytes((int64_t)mq_memory_peak_bytes(), peak);
+    fprintf(cli->out, "%s events and %s rejected ones in %s objects, %s, peak memory %s\n", good,
+            rejected, objects, seconds, peak);
+    return MQ_OK;
+}
+
+static enum mq_status
+consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
+{
+    const struct mq_config *config = cli->config;
+    struct mq_metrics *metrics = NULL;
+    struct mq_consume_figures figures;
+    const char *rejected = mq_config_text(config, "events.rejected_topic");
+    bool until_end = mq_cli_given(cli, "--until-end");
+    struct mq_consume_options options = {
+        .log = log,
+        .topic = mq_config_text(config, "events.topic"),
+        .group = mq_config_text(config, "events.group"),
+        .layer = {.region = mq_cli_region(cli),
+                  .log = log,
+                  .rejected_topic = *rejected != '\0' ? rejected : NULL,
+                  .rules = mq_event_rules_from(config, 0),
+                  .level = (int)mq_config_int(config, "consume.compression"),
+                  .project_actions = mq_cli_given(cli, "--project-actions")},
+        .batch_bytes = (size_t)mq_config_int(config, "consume.batch_bytes"),
+        .batch_age_ms = (int64_t)(mq_config_real(config, "consume.batch_age_s") * 1000),
+        .memory_bytes = (size_t)mq_config_int(config, "consume.memory_mb") << 20,
+        .writers = (int)mq_config_int(config, "consume.writers"),
+        .handover_ms = (int64_t)(mq_config_real(config, "consume.handover_s") * 1000),
+        .give_up_ms = until_end ? GIVE_UP_MS : 0,
+        .until_end = until_end};
+    enum mq_status st = mq_cli_store(cli, &options.layer.store, err);
+    if (st == MQ_OK)
+        st = mq_metrics_new(&metrics, err);
+    options.metrics = metrics;
+    if (st == MQ_OK) {
+        mq_metrics_add_process(metrics);
+        mq_log_info("consume: topic '%s' of '%s' as group '%s' into '%s/%s/bronze'", options.topic,
+                    mq_event_log_uri(log), options.group, mq_object_store_uri(options.layer.store),
+                    options.layer.region);
+        st = mq_consume(&options, &figures, err);
+    }
+    mq_metrics_free(metrics);
+    return st == MQ_OK ? report(cli, &figures, err) : st;
+}
+
+static enum mq_status
+run(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_event_log *log;
+    enum mq_status st = mq_event_log_open_configured(cli->config, &log, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_event_log_need_topic(cli->config, log, err);
+    if (st == MQ_OK)
+        st = consume(cli, log, err);
+    mq_event_log_free(log);
+    return st;
+}
+
+const struct mq_command mq_command_consume = {
+    .name = "consume",
+    .summary = "write user events from the log to the bronze layer, each exactly once",
+    .help =
+        "Joins the consumer group and writes what arrives to bronze/user-events/dt=YYYY-MM-DD/, by "
+        "the event's own day, each line the event's original bytes. What cannot be read as an "
+        "event "
+        "goes, with the reason, to bronze/rejected/ and the topic events.rejected_topic; it never "
+        "stops the stream. Offsets are committed when the objects are durable, and objects are "
+        "named by offsets, so whatever dies when, each event is there once: marquee bronze verify "
+        "proves it.\n\n"
+        "Runs until it is told to stop (SIGTERM, SIGINT): then it writes what it holds and leaves "
+        "the group. Stores and brokers that are away are waited for. Several consumers of one "
+        "group "
+        "share the partitions.",
+    .flags =
+        (const struct mq_flag[]){
+            {.name = "--log",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "URI",
+             .option = "events.log",
+             .help = "the event log: lmdb:FOLDER or kafka:HOST:PORT"},
+            {.name = "--topic",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "NAME",
+             .option = "events.topic",
+             .help = "topic to read"},
+            {.name = "--group",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "NAME",
+             .option = "events.group",
+             .help = "consumer group to join"},
+            {.name = "--batch-bytes",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "N",
+             .option = "consume.batch_bytes",
+             .help = "bytes of events that make a batch"},
+            {.name = "--batch-age",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "SECONDS",
+             .option = "consume.batch_age_s",
+             .help = "age at which a batch is written, however small"},
+            {.name = "--metrics-port",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "PORT",
+             .option = "consume.metrics_port",
+             .help = "serve /metrics and /healthz there"},
+            {.name = "--project-actions",
+             .help = "write the day's exposure and play logs for marquee run too"},
+            {.name = "--until-end",
+             .help = "stop when all is written that the topic held at the beginning"},
+            {0}},
+    .examples =
+        (const struct mq_example[]){
+            {"marquee consume", "from the embedded log to the local store, for ever"},
+            {"marquee consume --log kafka:localhost:9092 --store s3://films/marquee --metrics-port "
+             "9464",
+             "from Kafka to S3, watched by Prometheus"},
+            {"marquee consume --until-end --project-actions && marquee run",
+             "what came in today, into tonight's lists"},
+            {0}},
+    .run = run,
+};

@@ -1,0 +1,51 @@
+/**
+ * The consumer: a member of a group that writes a topic's events to the bronze layer, each exactly
+ * once (docs/decisions/exactly-once.md).
+ *
+ * One thread polls and fills a batch a partition; writer threads publish batches (one at a time a
+ * partition, several partitions at once); offsets are committed when a batch is durable. A batch is
+ * closed when it is large or old enough, or when memory runs short. Stores and brokers that are
+ * away are waited for, with the membership kept alive.
+ *
+ * Memory: events in batches take at most a quarter of `memory_bytes`; judging, compressing and
+ * sending them, the client's read-ahead (16 MiB, and what one poll brings) and the process itself
+ * stay within the rest.
+ *
+ * Stops at a request to cancel (base/cancel.h): batches at hand are written and committed first.
+ */
+#ifndef MQ_SERVE_CONSUME_H
+#define MQ_SERVE_CONSUME_H
+
+#include "base/metrics.h"
+#include "data/bronze_publish.h"
+
+/** Least memory_bytes. */
+#define MQ_CONSUME_MEMORY_MIN ((size_t)64 << 20)
+
+struct mq_consume_options {
+    struct mq_event_log *log; /**< this and all that follows: borrowed */
+    const char *topic, *group;
+    struct mq_bronze_layer layer;
+    size_t batch_bytes;   /**< a batch is closed when it holds so much … */
+    int64_t batch_age_ms; /**< … or its first event came so long ago */
+    size_t memory_bytes;
+    int writers;         /**< threads that publish; 0: two */
+    int64_t session_ms;  /**< a member silent for so long is dead; 0: the log's default */
+    int64_t handover_ms; /**< longest wait for batches at hand when partitions pass to another */
+    int64_t give_up_ms;  /**< stop when a store or broker is away for so long; 0: never */
+    bool until_end;      /**< stop when everything was read that the topic held at the beginning */
+    struct mq_metrics *metrics;
+};
+
+struct mq_consume_figures {
+    int64_t good, rejected; /**< events written */
+    int64_t batches, objects, bytes, bytes_packed;
+    int64_t redone; /**< batches that somebody had begun before */
+    double seconds;
+};
+
+/** @return MQ_OK (cancelled, or the end was reached) | errors that waiting does not heal */
+enum mq_status mq_consume(const struct mq_consume_options *options,
+                          struct mq_consume_figures *ret_figures, struct mq_error *err);
+
+#endif
