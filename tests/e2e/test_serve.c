@@ -1,0 +1,560 @@
+/*
+ * `marquee serve` from outside: every status of the API, limits, slow clients, tokens, TLS,
+ * stopping. The event log is the embedded one, in a fresh folder for each test.
+ */
+#include "serve_fixture.h"
+
+#include <jansson.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <zlib.h>
+
+static const char *const open_server[] = {"--no-auth", NULL};
+
+/* ---- the events' path ------------------------------------------------------------------- */
+
+static void
+takes_events(void **state)
+{
+    (void)state;
+    start_server(open_server);
+    expect(202, "{\"taken\":1,\"refused\":0,\"events\":[{\"partition\":", "POST", "/v1/events",
+           JSON, event(1));
+    expect(202, "\"taken\":1", "POST", "/v1/events",
+           "Content-Type: application/json; charset=utf-8",
+           " \n{\"user_id\":\"\\u00fc\",\n\"movie_id\":2,\"rating\":3,\"timestamp\":\"2026-01-01\"}"
+           "\n");
+    char *body = events(1000);
+    struct answer answer = ask("POST", "/v1/events", JSON, body, -1);
+    assert_int_equal(answer.status, 202);
+    json_t *root = json_loads(answer.body.data, 0, NULL);
+    assert_int_equal(json_integer_value(json_object_get(root, "taken")), 1000);
+    assert_int_equal(json_array_size(json_object_get(root, "events")), 1000);
+    json_decref(root);
+    free_answer(&answer);
+    free(body);
+    assert_int_equal(events_in_log(), 1002);
+    assert_true(metric("marquee_events_written_total") == 1002);
+    assert_int_equal(stop_server(), 0);
+}
+
+/* What a consumer reads is what was sent, byte by byte, but for line ends between tokens. */
+static void
+keeps_the_bytes(void **state)
+{
+    (void)state;
+    start_server(open_server);
+    expect(202, NULL, "POST", "/v1/events", JSON,
+           "[ {\"user_id\" : 1.0,\"movie_id\":\"\\u0031\",\r\n \"rating\":3.50,\"timestamp\":"
+           "\"2026-01-01\", \"else\":[1, {}]} ]");
+    assert_int_equal(stop_server(), 0);
+    char uri[512];
+    struct mq_event_log *log;
+    struct mq_consumer *consumer;
+    struct mq_error err = {0};
+    snprintf(uri, sizeof(uri), "lmdb:%s/marquee-events", server.folder);
+    check_ok(mq_event_log_open(uri, &log, &err));
+    check_ok(mq_consumer_new(log, &(struct mq_consumer_options){.topic = "user-events"}, &consumer,
+                             &err));
+    const struct mq_event *read = NULL;
+    size_t count = 0;
+    while (count == 0)
+        check_ok(mq_consumer_poll(consumer, 10, 1000, &read, &count, &err));
+    static const char expected[] = "{\"user_id\" : 1.0,\"movie_id\":\"\\u0031\",   \"rating\":3.50,"
+                                   "\"timestamp\":\"2026-01-01\", \"else\":[1, {}]}";
+    assert_int_equal(count, 1);
+    assert_int_equal(read->value_size, sizeof(expected) - 1);
+    assert_memory_equal(read->value, expected, sizeof(expected) - 1);
+    assert_int_equal(read->key_size, 1); /* the user: "1", however it was written */
+    assert_memory_equal(read->key, "1", 1);
+    mq_consumer_close(consumer);
+    mq_event_log_free(log);
+}
+
+static void
+refuses_bad_events(void **state)
+{
+    (void)state;
+    start_server(open_server);
+    char body[1024];
+    snprintf(body, sizeof(body), "[%s,{\"user_id\":2},%s]", event(1), "17");
+    struct answer answer = ask("POST", "/v1/events", JSON, body, -1);
+    assert_int_equal(answer.status, 422);
+    check_contains(answer.body.data, "{\"taken\":1,\"refused\":2,\"events\":[{\"partition\":");
+    check_contains(answer.body.data, "{\"error\":{\"code\":\"missing\",\"place\":\"/1/movie_id\","
+                                     "\"message\":\"movie_id is missing\"}}");
+    check_contains(answer.body.data, "\"code\":\"wrong-type\",\"place\":\"/2\"");
+    free_answer(&answer);
+    expect(422, "\"place\":\"/rating\",\"message\":\"rating is 9 (allowed: 0.5 to 5)\"", "POST",
+           "/v1/events", JSON,
+           "{\"user_id\":1,\"movie_id\":2,\"rating\":9,\"timestamp\":1767000000}");
+    expect(422, "too-old", "POST", "/v1/events", JSON,
+           "{\"user_id\":1,\"movie_id\":2,\"rating\":3,\"timestamp\":1}");
+    assert_int_equal(events_in_log(), 1);
+    /* Not JSON: nothing is taken. */
+    snprintf(body, sizeof(body), "[%s,{\"user_id\":2]", event(2));
+    expect(422, "\"code\":\"not-json\",\"message\":\"byte ", "POST", "/v1/events", JSON, body);
+    expect(422, "not-json", "POST", "/v1/events", JSON, "");
+    snprintf(body, sizeof(body), "[%s", event(2));
+    expect(422, "not-json", "POST", "/v1/events", JSON, body);
+    snprintf(body, sizeof(body), "[%s]]", event(2));
+    expect(422, "the end is due", "POST", "/v1/events", JSON, body);
+    expect(422, "no-events", "POST", "/v1/events", JSON, " [ ] ");
+    char *many = events(1001);
+    expect(413, "too-many-events", "POST", "/v1/events", JSON, many);
+    free(many);
+    assert_int_equal(events_in_log(), 1);
+    assert_true(metric("marquee_events_refused_total{reason=\"missing\"}") == 1);
+    assert_true(metric("marquee_events_refused_total{reason=\"off-scale\"}") == 1);
+    assert_true(metric("marquee_events_refused_total{reason=\"not-json\"}") == 4);
+    assert_int_equal(stop_server(), 0);
+}
+
+static void
+other_paths(void **state)
+{
+    (void)state;
+    start_server(open_server);
+    expect(200, "\"ok\"", "GET", "/healthz", NULL, NULL);
+    expect(200, "\"ready\"", "GET", "/readyz", NULL, NULL);
+    expect(200, "text/plain; version=0.0.4", "GET", "/metrics", NULL, NULL);
+    expect(200, "\"openapi\": \"3.1.0\"", "GET", "/openapi.json", NULL, NULL);
+    expect(200, "Content-Length: 16", "HEAD", "/healthz", NULL, NULL);
+    expect(404, "\"code\":\"not-found\"", "GET", "/nope", NULL, NULL);
+    expect(405, "Allow: POST", "GET", "/v1/events", NULL, NULL);
+    expect(405, "Allow: GET", "POST", "/healthz", JSON, "{}");
+    expect(415, "unsupported-type", "POST", "/v1/events", "Content-Type: text/plain", event(1));
+    expect(415, "unsupported-encoding", "POST", "/v1/events", JSON "\nContent-Encoding: br",
+           event(1));
+    expect(202, "X-Request-Id: my.own-1_x\r\n", "POST", "/v1/events",
+           JSON "\nX-Request-Id: my.own-1_x", event(1));
+    expect(404, "\"request_id\":\"abc\"", "GET", "/x", "X-Request-Id: abc", NULL);
+    struct answer answer = ask("GET", "/healthz", "X-Request-Id: a b\"c", NULL, 0);
+    assert_null(strstr(answer.head.data, "a b"));
+    check_contains(answer.head.data, "X-Request-Id: ");
+    free_answer(&answer);
+    assert_int_equal(stop_server(), 0);
+    char *log = read_text("log");
+    check_contains(log, "\"message\":\"request\",\"request_id\":\"my.own-1_x\",\"method\":\"POST\","
+                        "\"path\":\"/v1/events\",\"status\":202,\"ms\":");
+    free(log);
+}
+
+/* ---- limits ----------------------------------------------------------------------------- */
+
+static size_t
+gzip_of(const char *bytes, size_t size, char *room, size_t room_size)
+{
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY),
+                     Z_OK);
+    stream.next_in = (Bytef *)(uintptr_t)bytes;
+    stream.avail_in = (uInt)size;
+    stream.next_out = (Bytef *)room;
+    stream.avail_out = (uInt)room_size;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    size_t n = room_size - stream.avail_out;
+    deflateEnd(&stream);
+    return n;
+}
+
+static void
+expect_bytes(long status, const char *headers, const char *body, size_t size)
+{
+    struct answer answer = ask("POST", "/v1/events", headers, body, (long)size);
+    if (answer.status != status)
+        fail_msg("%ld, expected %ld: %s", answer.status, status, answer.body.data);
+    free_answer(&answer);
+}
+
+#define GZIP JSON "\nContent-Encoding: gzip"
+
+static void
+bodies(void **state)
+{
+    (void)state;
+    start_server((const char *const[]){"--no-auth", "--set", "serve.body_kb=64", NULL});
+    static char packed[1 << 20];
+    char *many = events(500), *zeros = calloc(1, 3 << 20);
+    size_t n = gzip_of(many, strlen(many), packed, sizeof(packed));
+    expect_bytes(202, GZIP, packed, n);
+    assert_int_equal(events_in_log(), 500);
+    expect_bytes(400, GZIP, packed, n - 5);
+    expect_bytes(400, GZIP, many, 100);
+    n = gzip_of(zeros, 65537, packed, sizeof(packed));
+    expect_bytes(413, GZIP, packed, n);
+    n = gzip_of(zeros, 3 << 20, packed, sizeof(packed));
+    expect_bytes(413, GZIP, packed, n);
+    memset(zeros, ' ', 3 << 20);
+    expect_bytes(422, JSON, zeros, 65536); /* at the limit: read, and not an event */
+    expect_bytes(413, JSON, zeros, 65537);
+    expect_bytes(413, JSON, zeros, 3 << 20);
+    expect_bytes(413, JSON "\nTransfer-Encoding: chunked", zeros, 3 << 20);
+    expect_bytes(413, JSON "\nExpect: 100-continue", zeros, 3 << 20);
+    many[strlen(many) - 1] = ' '; /* a body at the limit in pieces of unknown number */
+    expect_bytes(422, JSON "\nTransfer-Encoding: chunked", many, strlen(many));
+    many[strlen(many) - 1] = ']';
+    expect_bytes(202, JSON "\nTransfer-Encoding: chunked", many, strlen(many));
+    free(many);
+    free(zeros);
+    assert_int_equal(stop_server(), 0);
+}
+
+static int
+connect_raw(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)server.port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* Send a byte every 100 ms until the server hangs up. @return seconds it took */
+static double
+trickle(const char *text)
+{
+    int fd = connect_raw();
+    double start_s = mq_clock_monotonic_s();
+    for (size_t i = 0; mq_clock_monotonic_s() < start_s + PATIENCE_S; i++) {
+        if (text[i] != '\0' && send(fd, text + i, 1, MSG_NOSIGNAL) != 1)
+            break;
+        char byte;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        if (recv(fd, &byte, 1, MSG_DONTWAIT) == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+            break;
+    }
+    close(fd);
+    return mq_clock_monotonic_s() - start_s;
+}
+
+/* However it trickles, head or body: the deadline is for all of it. */
+static void
+slow_clients_are_cut(void **state)
+{
+    (void)state;
+    start_server((const char *const[]){"--no-auth", "--set", "serve.request_s=1", "--set",
+                                       "serve.idle_s=1", NULL});
+    static char text[2000] =
+        "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    size_t head = strlen(text);
+    memset(text + head, 'x', 1000);
+    assert_true(trickle(text) < 15); /* a header that never ends */
+    static char body[2000];
+    snprintf(body, sizeof(body), "%.*sContent-Length: 1000\r\n\r\n", (int)head, text);
+    int fd = connect_raw();
+    assert_int_equal(send(fd, body, strlen(body), 0), strlen(body));
+    double start_s = mq_clock_monotonic_s();
+    char byte;
+    assert_true(recv(fd, &byte, 1, 0) <= 0); /* a body that never comes */
+    assert_true(mq_clock_monotonic_s() - start_s < 15);
+    close(fd);
+    assert_true(trickle("") < 15); /* nothing at all */
+    wait_metric("marquee_http_connections_cut_total", 3);
+    expect(202, NULL, "POST", "/v1/events", JSON, event(1));
+    assert_int_equal(stop_server(), 0);
+}
+
+static void
+heads(void **state)
+{
+    (void)state;
+    start_server((const char *const[]){"--no-auth", "--set", "serve.head_kb=8", NULL});
+    static char header[20000] = "X-Long: ";
+    memset(header + 8, 'x', sizeof(header) - 9);
+    int fd = connect_raw();
+    static const char line[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    assert_true(send(fd, line, sizeof(line) - 1, 0) > 0);
+    assert_true(send(fd, header, sizeof(header) - 1, MSG_NOSIGNAL) > 0);
+    assert_true(send(fd, "\r\n\r\n", 4, MSG_NOSIGNAL) > 0 || errno == EPIPE || errno == ECONNRESET);
+    char answer[64] = "";
+    (void)!recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL);
+    check_contains(answer, "HTTP/1.1 431");
+    close(fd);
+    fd = connect_raw();
+    assert_true(send(fd, "rubbish\r\n\r\n", 11, 0) > 0);
+    assert_true(recv(fd, answer, sizeof(answer) - 1, 0) >= 0); /* refused or hung up, not a crash */
+    close(fd);
+    expect(200, NULL, "GET", "/healthz", NULL, NULL);
+    assert_int_equal(stop_server(), 0);
+}
+
+/* The log's lock is held: writes wait, the queue fills, who waited too long is told so. */
+static void
+full_queue_and_late_answers(void **state)
+{
+    (void)state;
+    start_server((const char *const[]){"--no-auth", "--set", "serve.queue_events=1000", "--set",
+                                       "serve.ack_ms=200", "--set", "serve.writers=1", NULL});
+    struct holder holder;
+    struct waiting first, second;
+    char *many = events(1000);
+    begin_hold(&holder);
+    begin_waiting(&first, event(1));
+    wait_metric("marquee_events_accepted_total{event_type=\"rating\"}", 1);
+    while (metric("marquee_events_queued") > 0)
+        short_rest(); /* the writer has it */
+    begin_waiting(&second, many);
+    wait_metric("marquee_events_queued", 1000);
+    expect(429, "Retry-After: 1", "POST", "/v1/events", JSON, event(2));
+    expect(429, "queue-full", "POST", "/v1/events", JSON, event(2));
+    nanosleep(&(struct timespec){.tv_nsec = 300000000},
+              NULL); /* beyond ack_ms, that is the point */
+    end_hold(&holder);
+    end_waiting(&first);
+    end_waiting(&second);
+    assert_int_equal(first.answer.status, 202);
+    assert_int_equal(second.answer.status, 503);
+    check_contains(second.answer.body.data, "{\"error\":{\"code\":\"not-acknowledged\"");
+    check_contains(second.answer.body.data, "\"taken\":0");
+    check_contains(second.answer.head.data, "Retry-After: 1");
+    free_answer(&first.answer);
+    free_answer(&second.answer);
+    free(many);
+    assert_int_equal(events_in_log(), 1);
+    expect(202, NULL, "POST", "/v1/events", JSON, event(3));
+    assert_int_equal(stop_server(), 0);
+}
+
+/* ---- stopping --------------------------------------------------------------------------- */
+
+static void
+stops_after_answering(void **state)
+{
+    (void)state;
+    start_server(open_server);
+    struct holder holder;
+    struct waiting waiting[3];
+    begin_hold(&holder);
+    for (int i = 0; i < 3; i++)
+        begin_waiting(&waiting[i], event(i));
+    wait_metric("marquee_events_accepted_total{event_type=\"rating\"}", 3);
+    kill(server.pid, SIGTERM);
+    double end_s = mq_clock_monotonic_s() + PATIENCE_S;
+    int fd;
+    while ((fd = connect_raw()) >= 0 && mq_clock_monotonic_s() < end_s) {
+        close(fd);
+        short_rest();
+    }
+    assert_int_equal(fd, -1); /* no new connections, while the old ones wait */
+    assert_int_equal(waitpid(server.pid, NULL, WNOHANG), 0);
+    end_hold(&holder);
+    for (int i = 0; i < 3; i++) {
+        end_waiting(&waiting[i]);
+        assert_int_equal(waiting[i].answer.status, 202);
+        check_contains(waiting[i].answer.head.data, "Connection: close");
+        free_answer(&waiting[i].answer);
+    }
+    assert_int_equal(wait_exit(server.pid), 0);
+    server.pid = 0;
+    assert_int_equal(events_in_log(), 3);
+    char *log = read_text("log");
+    check_contains(log, "stopped, 0 requests cut off");
+    free(log);
+}
+
+/* ---- tokens ----------------------------------------------------------------------------- */
+
+static void
+new_token(const char *name, const char *scope, char header[128])
+{
+    assert_int_equal(
+        run_marquee((const char *const[]){"token", "create", name, "--scope", scope, NULL}), 0);
+    char *token = read_text("out");
+    token[strcspn(token, "\n")] = '\0';
+    snprintf(header, 128, "Authorization: Bearer %s", token);
+    free(token);
+}
+
+static void
+tokens(void **state)
+{
+    (void)state;
+    char writer[128], reader[128], admin[128], both[256];
+    new_token("web", "events:write", writer);
+    new_token("tv", "recommend:read", reader);
+    new_token("ops", "admin", admin);
+    start_server((const char *const[]){"--set", "serve.open_metrics=false", NULL});
+    snprintf(both, sizeof(both), "%s\n%s", JSON, writer);
+    expect(202, NULL, "POST", "/v1/events", both, event(1));
+    expect(401, "WWW-Authenticate: Bearer", "POST", "/v1/events", JSON, event(1));
+    expect(401, "unauthorised", "POST", "/v1/events", JSON "\nAuthorization: Bearer mqt_x",
+           event(1));
+    expect(401, NULL, "GET", "/metrics", NULL, NULL);
+    expect(403, NULL, "GET", "/metrics", writer, NULL);
+    expect(200, "marquee_events_written_total 1", "GET", "/metrics", admin, NULL);
+    expect(200, NULL, "GET", "/healthz", NULL, NULL);
+    char other[256];
+    snprintf(other, sizeof(other), "%s\n%s", JSON, reader);
+    expect(403, "forbidden", "POST", "/v1/events", other, event(1));
+    snprintf(other, sizeof(other), "%s\n%s", JSON, admin);
+    expect(202, NULL, "POST", "/v1/events", other, event(1));
+    assert_int_equal(stop_server(), 0);
+    char *log = read_text("log");
+    assert_null(strstr(log, strstr(writer, "mqt_"))); /* nowhere in the log */
+    free(log);
+}
+
+static void
+tokens_are_read_again(void **state)
+{
+    (void)state;
+    char writer[128], headers[256];
+    new_token("web", "events:write", writer);
+    start_server((const char *const[]){NULL});
+    snprintf(headers, sizeof(headers), "%s\n%s", JSON, writer);
+    expect(202, NULL, "POST", "/v1/events", headers, event(1));
+    pid_t pid = server.pid;
+    assert_int_equal(rename_log(), 0);
+    assert_int_equal(run_marquee((const char *const[]){"token", "revoke", "web", NULL}), 0);
+    expect(202, NULL, "POST", "/v1/events", headers, event(2));
+    kill(pid, SIGHUP);
+    double end_s = mq_clock_monotonic_s() + PATIENCE_S;
+    for (;;) {
+        struct answer answer = ask("POST", "/v1/events", headers, event(3), -1);
+        long status = answer.status;
+        free_answer(&answer);
+        if (status == 401)
+            break;
+        assert_int_equal(status, 202);
+        assert_true(mq_clock_monotonic_s() < end_s);
+        short_rest();
+    }
+    assert_int_equal(stop_server(), 0);
+}
+
+static void
+wrong_starts(void **state)
+{
+    (void)state;
+    const struct {
+        const char *words[8];
+        int status;
+        const char *part;
+    } wrong[] = {
+        {{"serve", "--port", "0", NULL}, 1, "marquee token create"},
+        {{"serve", "--port", "0", "--no-auth", "--host", "0.0.0.0", NULL}, 2, "without tokens"},
+        {{"serve", "--port", "0", "--no-auth", "--host", "nowhere.invalid", NULL}, 2, "nowhere"},
+        {{"serve", "--port", "0", "--no-auth", "--key", "k.pem", NULL}, 2, "certificate"},
+        {{"serve", "--port", "0", "--no-auth", "--events", "ftp:x", NULL}, 2, "ftp:x"},
+        {{"serve", "--port", "0", "--no-auth", "--certificate", "none.pem", NULL}, 1, "none.pem"},
+        {{"token", "create", "x", "--scope", "all", NULL}, 2, "'all' is no scope"},
+        {{"token", "create", "x", NULL}, 2, "--scope"},
+        {{"token", "revoke", "x", NULL}, 1, "no token 'x'"},
+    };
+    for (size_t i = 0; i < MQ_COUNT(wrong); i++) {
+        int status = run_marquee(wrong[i].words);
+        char *log = read_text("log");
+        if (status != wrong[i].status || strstr(log, wrong[i].part) == NULL)
+            fail_msg("case %zu: status %d (expected %d), no '%s' in: %s", i, status,
+                     wrong[i].status, wrong[i].part, log);
+        free(log);
+    }
+    start_server(open_server);
+    char port[16];
+    snprintf(port, sizeof(port), "%d", server.port);
+    assert_int_equal(rename_log(), 0);
+    assert_int_equal(run_marquee((const char *const[]){"serve", "--no-auth", "--port", port, NULL}),
+                     1);
+    char *log = read_text("log");
+    check_contains(log, "it is in use");
+    free(log);
+    assert_int_equal(stop_server(), 0);
+}
+
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+/* A throwaway certificate for localhost, signed by itself, in certificate.pem and key.pem. */
+static void
+make_certificate(void)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = X509_new();
+    assert_non_null(key);
+    X509_set_version(certificate, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
+    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
+    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
+    X509_set_pubkey(certificate, key);
+    X509_NAME *name = X509_get_subject_name(certificate);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"localhost", -1, -1,
+                               0);
+    X509_set_issuer_name(certificate, name);
+    X509_EXTENSION *names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:localhost");
+    X509_add_ext(certificate, names, -1);
+    X509_EXTENSION_free(names);
+    assert_true(X509_sign(certificate, key, EVP_sha256()) > 0);
+    char path[512];
+    snprintf(path, sizeof(path), "%s/certificate.pem", server.folder);
+    FILE *file = fopen(path, "w");
+    PEM_write_X509(file, certificate);
+    fclose(file);
+    snprintf(path, sizeof(path), "%s/key.pem", server.folder);
+    file = fopen(path, "w");
+    PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL);
+    fclose(file);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+}
+
+static void
+tls(void **state)
+{
+    (void)state;
+    make_certificate();
+    server.tls = true;
+    start_server((const char *const[]){"--no-auth", "--certificate", "certificate.pem", "--key",
+                                       "key.pem", NULL});
+    expect(202, NULL, "POST", "/v1/events", JSON, event(1));
+    char *many = events(1000);
+    expect(202, "\"taken\":1000", "POST", "/v1/events", JSON, many);
+    free(many);
+    server.tls = false;
+    expect(0, NULL, "GET", "/healthz", NULL, NULL); /* plain text gets no answer */
+    server.tls = true;
+    expect(200, NULL, "GET", "/healthz", NULL, NULL);
+    assert_int_equal(stop_server(), 0);
+    /* A key that is not the certificate's. */
+    char path[512];
+    snprintf(path, sizeof(path), "%s/certificate.pem", server.folder);
+    char *certificate = read_text("certificate.pem");
+    make_certificate();
+    FILE *file = fopen(path, "w");
+    fputs(certificate, file);
+    fclose(file);
+    free(certificate);
+    assert_int_equal(
+        run_marquee((const char *const[]){"serve", "--no-auth", "--port", "0", "--certificate",
+                                          "certificate.pem", "--key", "key.pem", NULL}),
+        2);
+}
+
+#define SERVE_TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SERVE_TEST(takes_events),
+        SERVE_TEST(keeps_the_bytes),
+        SERVE_TEST(refuses_bad_events),
+        SERVE_TEST(other_paths),
+        SERVE_TEST(bodies),
+        SERVE_TEST(slow_clients_are_cut),
+        SERVE_TEST(heads),
+        SERVE_TEST(full_queue_and_late_answers),
+        SERVE_TEST(stops_after_answering),
+        SERVE_TEST(tokens),
+        SERVE_TEST(tokens_are_read_again),
+        SERVE_TEST(wrong_starts),
+        SERVE_TEST(tls),
+    };
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    unsetenv("MARQUEE_NOW");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
