@@ -195,11 +195,11 @@ read_vectors(struct mq_item_features *features, const struct mq_pickle_value *fr
         st = need_column(frame, key, features->count, &column, err);
         for (int32_t i = 0; st == MQ_OK && i < features->count; i++) {
             double x = column_at(column, i);
-            if (!isfinite(x))
+            if (!isfinite((float)x))
                 st = mq_fail(err, MQ_E_FORMAT,
-                             "column '%s' of the frame of item features is not a number for item "
-                             "'%s'",
-                             key, features->ids[i]);
+                             "column '%s' of the frame of item features has %g for item '%s' "
+                             "(allowed: what float32 holds)",
+                             key, x, features->ids[i]);
             else if (d < MQ_RANK_DIM)
                 features->vector[(int64_t)i * MQ_RANK_DIM + d] = (float)x;
             else
