@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/terminal_table.h"
 #include "serve/consume.h"
+#include "serve/metrics_server.h"
 #include "store/event_log_settings.h"
 
 /* With --until-end somebody waits: a store or broker that stays away for so long is an error. */
@@ -36,10 +37,26 @@ report(struct mq_cli *cli, const struct mq_consume_figures *f, struct mq_error *
 }
 
 static enum mq_status
+start_metrics(const struct mq_config *config, struct mq_metrics *metrics,
+              struct mq_metrics_server **ret_server, struct mq_error *err)
+{
+    int port = (int)mq_config_int(config, "consume.metrics_port");
+    if (port == 0)
+        return MQ_OK;
+    enum mq_status st = mq_metrics_server_start(mq_config_text(config, "consume.metrics_host"),
+                                                port, metrics, ret_server, err);
+    if (st == MQ_OK)
+        mq_log_info("consume: metrics at http://%s/metrics",
+                    mq_metrics_server_address(*ret_server));
+    return st;
+}
+
+static enum mq_status
 consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
 {
     const struct mq_config *config = cli->config;
     struct mq_metrics *metrics = NULL;
+    struct mq_metrics_server *server = NULL;
     struct mq_consume_figures figures;
     const char *rejected = mq_config_text(config, "events.rejected_topic");
     bool until_end = mq_cli_given(cli, "--until-end");
@@ -69,8 +86,11 @@ consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
         mq_log_info("consume: topic '%s' of '%s' as group '%s' into '%s/%s/bronze'", options.topic,
                     mq_event_log_uri(log), options.group, mq_object_store_uri(options.layer.store),
                     options.layer.region);
-        st = mq_consume(&options, &figures, err);
+        st = start_metrics(config, metrics, &server, err);
     }
+    if (st == MQ_OK)
+        st = mq_consume(&options, &figures, err);
+    mq_metrics_server_stop(server);
     mq_metrics_free(metrics);
     return st == MQ_OK ? report(cli, &figures, err) : st;
 }
@@ -106,7 +126,7 @@ const struct mq_command mq_command_consume = {
         "share the partitions.",
     .flags =
         (const struct mq_flag[]){
-            {.name = "--log",
+            {.name = "--events",
              .type = MQ_FLAG_TEXT,
              .placeholder = "URI",
              .option = "events.log",
@@ -144,7 +164,8 @@ const struct mq_command mq_command_consume = {
     .examples =
         (const struct mq_example[]){
             {"marquee consume", "from the embedded log to the local store, for ever"},
-            {"marquee consume --log kafka:localhost:9092 --store s3://films/marquee --metrics-port "
+            {"marquee consume --events kafka:localhost:9092 --store s3://films/marquee "
+             "--metrics-port "
              "9464",
              "from Kafka to S3, watched by Prometheus"},
             {"marquee consume --until-end --project-actions && marquee run",

@@ -1,0 +1,111 @@
+#include "serve/metrics_server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "serve/http_server.h"
+
+struct mq_metrics_server {
+    struct mq_metrics *metrics;
+    struct mq_listener listener;
+    struct mq_http_options options;
+    struct mq_http_server *http;
+};
+
+static void
+show_metrics(struct mq_http_request *request, void *context)
+{
+    struct mq_metrics_server *server = context;
+    struct mq_buffer text = {0};
+    struct mq_error error = {0};
+    if (mq_metrics_text(server->metrics, &text, &error) != MQ_OK) {
+        mq_buffer_release(&text);
+        mq_http_answer_error(request, 503, "no-memory", "%s", error.message);
+        return;
+    }
+    size_t size = text.size;
+    mq_http_answer(request, 200, MQ_METRICS_CONTENT_TYPE, mq_buffer_take(&text), size);
+}
+
+static void
+show_health(struct mq_http_request *request, void *context)
+{
+    (void)context;
+    static const char text[] = "{\"status\":\"ok\"}\n";
+    mq_http_answer(request, 200, "application/json", mq_strdup(text), strlen(text));
+}
+
+static int
+allow_all(void *context, const char *header, uint32_t scope)
+{
+    (void)context;
+    (void)header;
+    (void)scope;
+    return 200;
+}
+
+static const struct mq_http_outcome outcomes[] = {{200, "ok", NULL}, {0}};
+static const struct mq_http_route routes[] = {
+    {.method = "GET",
+     .path = "/metrics",
+     .name = "metrics",
+     .summary = "counters and gauges",
+     .outcomes = outcomes,
+     .handle = show_metrics},
+    {.method = "GET",
+     .path = "/healthz",
+     .name = "health",
+     .summary = "whether the process lives",
+     .outcomes = outcomes,
+     .handle = show_health},
+};
+
+enum mq_status
+mq_metrics_server_start(const char *host, int port, struct mq_metrics *metrics,
+                        struct mq_metrics_server **ret_server, struct mq_error *err)
+{
+    struct mq_metrics_server *server = calloc(1, sizeof(*server));
+    if (server == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a server");
+    server->metrics = metrics;
+    enum mq_status st = mq_listener_open(host, port, &server->listener, err);
+    if (st == MQ_OK) {
+        server->options = (struct mq_http_options){.listener = &server->listener,
+                                                   .threads = 1,
+                                                   .connections_max = 64,
+                                                   .head_bytes = 16 << 10,
+                                                   .body_bytes = 1 << 10,
+                                                   .bodies_bytes = 64 << 10,
+                                                   .idle_ms = 60000,
+                                                   .request_ms = 10000,
+                                                   .stop_ms = 1000,
+                                                   .routes = routes,
+                                                   .route_count = MQ_COUNT(routes),
+                                                   .context = server,
+                                                   .authorise = allow_all,
+                                                   .metrics = metrics};
+        st = mq_http_server_start(&server->options, &server->http, err);
+    }
+    if (st != MQ_OK) {
+        free(server);
+        return st;
+    }
+    *ret_server = server;
+    return MQ_OK;
+}
+
+const char *
+mq_metrics_server_address(const struct mq_metrics_server *server)
+{
+    return server->listener.text;
+}
+
+void
+mq_metrics_server_stop(struct mq_metrics_server *server)
+{
+    if (server == NULL)
+        return;
+    mq_http_server_stop(server->http);
+    free(server);
+}
