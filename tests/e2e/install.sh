@@ -19,6 +19,9 @@ ldd "$binary" | grep 'libduckdb.so =>' | grep -q "$root" ||
 MARQUEE_BINARY=$binary
 marquee version | grep -q '^marquee [0-9]' || fail "the installed binary does not run"
 
+! grep -q "$MARQUEE_SOURCE" "$config" || { cat "$config"; fail "marquee.pc names the source tree"; }
+symbols=$(nm -D --defined-only "$(find "$root" -name libmarquee.so)" | grep -c ' mq_')
+[ "$symbols" -le 30 ] || fail "libmarquee.so offers $symbols functions, more than its headers declare"
 prefix=$(dirname "$(dirname "$binary")")
 export PKG_CONFIG_PATH=${config%/*}
 flags=$(pkg-config --define-variable=prefix="$prefix" --cflags --libs marquee 2>/dev/null) ||
