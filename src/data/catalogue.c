@@ -15,10 +15,16 @@
 #include "data/id_map.h"
 #include "data/sql.h"
 
+/* A text that need not end in NUL. */
+struct span {
+    const char *text;
+    size_t size;
+};
+
 /* Values of one property in file order. */
 struct pairs {
     int32_t *row, *value;
-    size_t count, row_capacity, value_capacity;
+    size_t count, row_capacity, value_capacity, spelling_capacity;
 };
 
 struct loading {
@@ -63,6 +69,7 @@ mq_catalogue_free(struct mq_catalogue *catalogue)
     free(catalogue->territories);
     for (int p = 0; p < MQ_PROPERTY_COUNT; p++) {
         mq_strmap_release(&catalogue->names[p]);
+        free(catalogue->spelling[p]);
         free(catalogue->offset[p]);
         free(catalogue->value[p]);
     }
@@ -87,22 +94,49 @@ mq_property_is_missing(const char *text, size_t size)
     return false;
 }
 
-static enum mq_status
-add_value(struct loading *loading, enum mq_property property, int32_t row, const char *text,
-          size_t size, struct mq_error *err)
+static struct span
+trim(struct span text)
 {
-    while (size > 0 && strchr(" \t\r\n", *text) != NULL) {
-        text++;
-        size--;
+    while (text.size > 0 && strchr(" \t\r\n", *text.text) != NULL) {
+        text.text++;
+        text.size--;
     }
-    while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL)
-        size--;
-    if (mq_property_is_missing(text, size))
+    while (text.size > 0 && strchr(" \t\r\n", text.text[text.size - 1]) != NULL)
+        text.size--;
+    return text;
+}
+
+/* Keep how a new value is spelled. */
+static enum mq_status
+add_spelling(struct loading *loading, enum mq_property property, int32_t value,
+             struct span spelling, struct mq_error *err)
+{
+    struct mq_catalogue *c = loading->catalogue;
+    enum mq_status st = mq_grow(&c->spelling[property], &loading->pairs[property].spelling_capacity,
+                                (size_t)value + 1, sizeof(*c->spelling[property]), err);
+    if (st != MQ_OK)
+        return st;
+    const char *copy = mq_arena_copy(&c->text, spelling.text, spelling.size);
+    if (copy == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
+    c->spelling[property][value] = copy;
+    return MQ_OK;
+}
+
+/* @param text in lower case @param spelling as in the file; {NULL, 0} where it is not kept */
+static enum mq_status
+add_value(struct loading *loading, enum mq_property property, int32_t row, struct span text,
+          struct span spelling, struct mq_error *err)
+{
+    text = trim(text);
+    if (mq_property_is_missing(text.text, text.size))
         return MQ_OK;
     struct pairs *pairs = &loading->pairs[property];
-    int32_t value;
-    enum mq_status st =
-        mq_strmap_add(&loading->catalogue->names[property], text, size, &value, err);
+    struct mq_strmap *names = &loading->catalogue->names[property];
+    int32_t value, known = names->count;
+    enum mq_status st = mq_strmap_add(names, text.text, text.size, &value, err);
+    if (st == MQ_OK && names->count > known && spelling.text != NULL)
+        st = add_spelling(loading, property, value, trim(spelling), err);
     if (st != MQ_OK)
         return st;
     for (size_t i = pairs->count; i > 0 && pairs->row[i - 1] == row; i--)
@@ -117,19 +151,27 @@ add_value(struct loading *loading, enum mq_property property, int32_t row, const
     return MQ_OK;
 }
 
+/* Take the text before the next '|', or all. */
+static struct span
+next_part(struct span *list)
+{
+    const char *bar = list->size > 0 ? memchr(list->text, '|', list->size) : NULL;
+    struct span part = {list->text, bar != NULL ? (size_t)(bar - list->text) : list->size};
+    size_t taken = bar != NULL ? part.size + 1 : part.size;
+    if (list->text != NULL)
+        list->text += taken;
+    list->size -= taken;
+    return part;
+}
+
 static enum mq_status
-add_values(struct loading *loading, enum mq_property property, int32_t row, const char *text,
-           size_t size, struct mq_error *err)
+add_values(struct loading *loading, enum mq_property property, int32_t row, struct span text,
+           struct span spelling, struct mq_error *err)
 {
     enum mq_status st = MQ_OK;
-    while (st == MQ_OK) {
-        const char *bar = memchr(text, '|', size);
-        size_t n = bar != NULL ? (size_t)(bar - text) : size;
-        st = add_value(loading, property, row, text, n, err);
-        if (bar == NULL)
-            break;
-        text += n + 1;
-        size -= n + 1;
+    while (st == MQ_OK && text.size > 0) {
+        struct span part = next_part(&text), part_spelling = next_part(&spelling);
+        st = add_value(loading, property, row, part, part_spelling, err);
     }
     return st;
 }
@@ -214,8 +256,17 @@ enum column {
     COL_UNTIL,
     COL_TERRITORIES,
     COL_DURATION,
+    COL_SPELLING, /* director, actor, language */
 };
-#define COLUMN_TYPES "tttitttttdddbtllti"
+#define COLUMN_TYPES "tttitttttdddbtlltittt"
+
+static struct span
+text_at(const struct mq_sql_result *result, int column, int64_t r)
+{
+    const struct mq_sql_string *string =
+        (const struct mq_sql_string *)mq_sql_column(result, column) + r;
+    return (struct span){mq_sql_string_bytes(string), string->size};
+}
 
 static enum mq_status
 add_item(struct loading *loading, const struct mq_sql_result *result, int64_t r,
@@ -258,16 +309,19 @@ add_item(struct loading *loading, const struct mq_sql_result *result, int64_t r,
         (st = copy_text(c, texts[2] + r, &c->territories[row], err)) != MQ_OK)
         return st;
     for (int p = MQ_PROPERTY_CATEGORY; p <= MQ_PROPERTY_LEVEL && st == MQ_OK; p++) {
-        const struct mq_sql_string *value =
-            (const struct mq_sql_string *)mq_sql_column(result, COL_PROPERTY + p) + r;
         bool is_list = p == MQ_PROPERTY_CATEGORY || p == MQ_PROPERTY_ACTOR;
-        st = (is_list ? add_values : add_value)(loading, (enum mq_property)p, row,
-                                                mq_sql_string_bytes(value), value->size, err);
+        bool is_spelled = p >= MQ_PROPERTY_DIRECTOR && p <= MQ_PROPERTY_LANGUAGE;
+        struct span spelling = {NULL, 0};
+        if (is_spelled)
+            spelling = text_at(result, COL_SPELLING + p - MQ_PROPERTY_DIRECTOR, r);
+        st = (is_list ? add_values : add_value)(
+            loading, (enum mq_property)p, row, text_at(result, COL_PROPERTY + p, r), spelling, err);
     }
     if (st == MQ_OK && c->year[row] > 0) {
         char text[16];
         int n = snprintf(text, sizeof(text), "%d", c->year[row]);
-        st = add_value(loading, MQ_PROPERTY_YEAR, row, text, (size_t)n, err);
+        st = add_value(loading, MQ_PROPERTY_YEAR, row, (struct span){text, (size_t)n},
+                       (struct span){NULL, 0}, err);
     }
     loading->from_file++;
     return st;

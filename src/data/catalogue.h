@@ -58,7 +58,10 @@ struct mq_catalogue {
     /** Values of property p of item i: value[p][offset[p][i] … offset[p][i+1]-1], codes of
      * names[p]. */
     struct mq_strmap names[MQ_PROPERTY_COUNT]; /**< lower-case values in first-seen order */
-    int64_t *offset[MQ_PROPERTY_COUNT];        /**< [count+1] */
+    /** [names[p].count] a value as its first programme spells it ("USA", "Robert De Niro"); NULL
+     * for properties other than director, actor and language. */
+    const char **spelling[MQ_PROPERTY_COUNT];
+    int64_t *offset[MQ_PROPERTY_COUNT]; /**< [count+1] */
     int32_t *value[MQ_PROPERTY_COUNT];
 
     struct mq_arena text;

@@ -88,7 +88,34 @@ film_of(struct mq_movielens_set *set, const struct mq_csv_field *id,
     return MQ_OK;
 }
 
-/* Take "(1995)" off a title's end and bring "Matrix, The" in order. */
+/* Bring the text title[begin, end) that ends in an article after a comma in order: "Matrix, The".
+ * Its length stays one byte less, which the rest of the title is moved up by. */
+static void
+reorder_article(char *title, size_t begin, size_t end)
+{
+    static const char *const articles[] = {"The", "A",   "An",  "Le",  "La",  "Les", "L'", "Il",
+                                           "Lo",  "I",   "Gli", "El",  "Los", "Las", "Un", "Une",
+                                           "Una", "Der", "Die", "Das", "Den", "Det"};
+    char *part = title + begin;
+    size_t n = end - begin;
+    for (size_t i = 0; i < MQ_COUNT(articles); i++) {
+        size_t m = strlen(articles[i]);
+        if (n <= m + 2 || strncmp(part + n - m, articles[i], m) != 0 ||
+            memcmp(part + n - m - 2, ", ", 2) != 0)
+            continue;
+        size_t gap = articles[i][m - 1] != '\''; /* none after "L'" */
+        memmove(part + m + gap, part, n - m - 2);
+        memcpy(part, articles[i], m);
+        if (gap > 0)
+            part[m] = ' ';
+        size_t used = n - 2 + gap;
+        memmove(part + used, part + n, strlen(part + n) + 1);
+        return;
+    }
+}
+
+/* Take "(1995)" off a title's end and bring "Matrix, The" in order, as well as the other name in
+ * brackets: "Postman, The (Postino, Il)". */
 static void
 tidy_title(char *title, int32_t *ret_year)
 {
@@ -105,17 +132,12 @@ tidy_title(char *title, int32_t *ret_year)
             title[n] = '\0';
         }
     }
-    static const char *const articles[] = {"The", "A", "An"};
-    for (size_t i = 0; i < MQ_COUNT(articles); i++) {
-        size_t m = strlen(articles[i]);
-        if (n > m + 2 && strcmp(title + n - m, articles[i]) == 0 &&
-            memcmp(title + n - m - 2, ", ", 2) == 0) {
-            memmove(title + m + 1, title, n - m - 2);
-            memcpy(title, articles[i], m);
-            title[m] = ' ';
-            title[n - 1] = '\0';
-            return;
-        }
+    char *bracket = n > 0 && title[n - 1] == ')' ? strrchr(title, '(') : NULL;
+    if (bracket != NULL && bracket > title + 1 && bracket[-1] == ' ') {
+        reorder_article(title, (size_t)(bracket - title) + 1, n - 1);
+        reorder_article(title, 0, (size_t)(bracket - title) - 1);
+    } else {
+        reorder_article(title, 0, n);
     }
 }
 
@@ -438,7 +460,7 @@ visit_file(void *context, const char *path, const char *name, bool is_folder, in
 static enum mq_status
 read_archive(struct mq_movielens_set *set, const char *path, struct mq_error *err)
 {
-    struct mq_archive_reader *archive;
+    struct mq_archive_reader *archive = NULL;
     enum mq_status st = mq_archive_open_file(path, NULL, &archive, err);
     while (st == MQ_OK) {
         struct mq_archive_entry entry;

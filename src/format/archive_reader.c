@@ -119,13 +119,23 @@ reader_new(const char *name, const struct mq_archive_limits *limits, bool can_se
     return MQ_OK;
 }
 
-/* The end of all three openings. */
+/* The end of all three openings. @param begin the first `size` bytes, as far as they are at hand */
 static enum mq_status
-opened(struct mq_archive_reader *ar, int status, struct mq_archive_reader **ret_archive,
-       struct mq_error *err)
+opened(struct mq_archive_reader *ar, int status, const void *begin, size_t size,
+       struct mq_archive_reader **ret_archive, struct mq_error *err)
 {
     if (status < ARCHIVE_WARN) {
-        enum mq_status st = read_failed(ar, "it is no tar or zip", err);
+        enum mq_status st;
+        if (ar->source_status != MQ_OK)
+            st = read_failed(ar, "it is no tar or zip", err);
+        else if (size >= 4 && memcmp(begin, "PK\3\4", 4) == 0)
+            st = mq_fail(err, MQ_E_FORMAT,
+                         "cannot read archive '%s': the zip is truncated: it begins as one, but "
+                         "the directory at its end is missing",
+                         ar->name);
+        else
+            st = mq_fail(err, MQ_E_FORMAT, "cannot read archive '%s': it is no tar or zip",
+                         ar->name);
         mq_archive_close(ar);
         return st;
     }
@@ -147,8 +157,8 @@ mq_archive_open(struct mq_reader *reader, const struct mq_archive_limits *limits
         mq_archive_close(ar);
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a buffer for '%s'", reader->name);
     }
-    return opened(ar, archive_read_open(ar->archive, ar, NULL, source_read, NULL), ret_archive,
-                  err);
+    return opened(ar, archive_read_open(ar->archive, ar, NULL, source_read, NULL), NULL, 0,
+                  ret_archive, err);
 }
 
 enum mq_status
@@ -160,7 +170,8 @@ mq_archive_open_memory(const void *bytes, size_t size, const char *name,
     enum mq_status st = reader_new(name, limits, true, &ar, err);
     if (st != MQ_OK)
         return st;
-    return opened(ar, archive_read_open_memory(ar->archive, bytes, size), ret_archive, err);
+    return opened(ar, archive_read_open_memory(ar->archive, bytes, size), bytes, size, ret_archive,
+                  err);
 }
 
 enum mq_status
@@ -170,13 +181,17 @@ mq_archive_open_file(const char *path, const struct mq_archive_limits *limits,
     /* For the usual message of a file that is not there. */
     struct mq_reader *probe;
     struct mq_archive_reader *ar;
+    char begin[4];
+    size_t size = 0;
     enum mq_status st = mq_reader_from_file(path, &probe, err);
     if (st != MQ_OK)
         return st;
+    st = mq_reader_some(probe, begin, sizeof(begin), &size, err);
     mq_reader_close(probe);
-    if ((st = reader_new(path, limits, true, &ar, err)) != MQ_OK)
+    if (st != MQ_OK || (st = reader_new(path, limits, true, &ar, err)) != MQ_OK)
         return st;
-    return opened(ar, archive_read_open_filename(ar->archive, path, INPUT_BYTES), ret_archive, err);
+    return opened(ar, archive_read_open_filename(ar->archive, path, INPUT_BYTES), begin, size,
+                  ret_archive, err);
 }
 
 void

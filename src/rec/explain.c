@@ -37,7 +37,8 @@ mq_item_label(const struct mq_catalogue *catalogue, int32_t row, struct mq_arena
     return mq_arena_format(arena, "%s %s", title, year);
 }
 
-/* A value as people write it: names of people and languages with capitals. */
+/* A value as people write it: names of people and languages as the catalogue spells them, with
+ * capitals where it has none at all. */
 static const char *
 value_label(const struct mq_catalogue *catalogue, enum mq_property p, int32_t value,
             struct mq_arena *arena)
@@ -45,6 +46,8 @@ value_label(const struct mq_catalogue *catalogue, enum mq_property p, int32_t va
     const char *name = catalogue->names[p].keys[value];
     if (p != MQ_PROPERTY_DIRECTOR && p != MQ_PROPERTY_ACTOR && p != MQ_PROPERTY_LANGUAGE)
         return name;
+    if (catalogue->spelling[p] != NULL && strcmp(catalogue->spelling[p][value], name) != 0)
+        return catalogue->spelling[p][value];
     char *label = mq_arena_copy(arena, name, catalogue->names[p].sizes[value]);
     bool start = true;
     for (char *c = label; c != NULL && *c != '\0'; c++) {

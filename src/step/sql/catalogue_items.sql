@@ -18,5 +18,8 @@ select
   available_from,
   available_until,
   coalesce(territories, '') as territories,
-  coalesce(duration_s, 0) as duration_s
+  coalesce(duration_s, 0) as duration_s,
+  coalesce(director, '') as director_spelling,
+  coalesce(actor, '') as actor_spelling,
+  coalesce(language, '') as language_spelling
 from item

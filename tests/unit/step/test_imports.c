@@ -10,6 +10,7 @@
 #include "data/simulate.h"
 #include "data/sql.h"
 #include "data/user_profiles.h"
+#include "format/archive.h"
 
 #define BASIC "system/item-data/basic/1.csv"
 
@@ -68,7 +69,10 @@ write_ml(struct step_fixture *f)
         "1::10::5::978300760\n2::10::2::978300760\n1::20::3::978387161\n1::10::4::956703932\n");
     local_file(f, "ml/movies.dat",
                "10::Matrix, The (1999)::Action|Sci-Fi\n20::Am\xe9lie (2001)::Comedy\n"
-               "30::Never Rated (1950)::Drama\n");
+               "30::Never Rated (1950)::Drama\n"
+               "40::Princess Mononoke, The (Mononoke Hime) (1997)::Animation\n"
+               "50::Postman, The (Postino, Il) (1994)::Drama\n"
+               "60::Misérables, Les (1995)::Drama\n");
     local_file(f, "ml/users.dat", "1::F::1::10::48067\n2::M::56::16::70072\n");
     local_file(f, "hetrec/movie_directors.dat",
                "movieID\tdirectorID\tdirectorName\n10\twach\tLana Wachowski\n99\tx\tX\n");
@@ -106,7 +110,10 @@ movielens(void **state)
                  "10,movie,The Matrix,1999,Lana Wachowski,First Billed|Second Billed|Tenth,"
                  "Action|Sci-Fi,USA,2,3,87,,0\n"
                  "20,movie,Am\xc3\xa9lie,2001,,,Comedy,France,0,1,,,0\n"
-                 "30,movie,Never Rated,1950,,,Drama,,0,0,,,0\n");
+                 "30,movie,Never Rated,1950,,,Drama,,0,0,,,0\n"
+                 "40,movie,The Princess Mononoke (Mononoke Hime),1997,,,Animation,,0,0,,,0\n"
+                 "50,movie,The Postman (Il Postino),1994,,,Drama,,0,0,,,0\n"
+                 "60,movie,Les Misérables,1995,,,Drama,,0,0,,,0\n");
     check_object(f, "system/user-data/action/2000-12-31/play/playlog.2000-12-31-00.0.csv",
                  "user_id,item_id,timestamp,rating\n1,10,978300760,5\n2,10,978300760,2\n");
     check_object(f, "system/user-data/action/2000-12-31/exposure/exposurelog.2000-12-31-00.0.csv",
@@ -120,6 +127,16 @@ movielens(void **state)
     fixture_ok(f, mq_step_action_preprocessing);
     check_count(f, "plays", 4);
     check_count(f, "exposures", 4);
+    /* Values are matched in lower case, and shown as the file spells them. */
+    struct mq_error err;
+    struct mq_catalogue *catalogue;
+    check_ok(mq_catalogue_load(f->store, "1", &catalogue, &err));
+    assert_string_equal(catalogue->names[MQ_PROPERTY_LANGUAGE].keys[0], "usa");
+    assert_string_equal(catalogue->spelling[MQ_PROPERTY_LANGUAGE][0], "USA");
+    assert_string_equal(catalogue->spelling[MQ_PROPERTY_LANGUAGE][1], "France");
+    assert_string_equal(catalogue->spelling[MQ_PROPERTY_ACTOR][1], "Second Billed");
+    assert_null(catalogue->spelling[MQ_PROPERTY_CATEGORY]);
+    mq_catalogue_free(catalogue);
     /* Again, with a threshold: the day without a play is gone from the plays alone. */
     assert_int_equal(import_ml(f, 3.5, false), MQ_OK);
     assert_null(fixture_get(f, "system/user-data/action/2001-01-01/play/"
@@ -367,6 +384,54 @@ simulation_repeats(void **state)
     check_fails(MQ_E_RANGE, mq_simulate(&options, f->store, "2", NULL, NULL, &err));
 }
 
+static void
+fill_file(const char *path, const void *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
+}
+
+/* A zip that a broken download cut anywhere is refused as such, as ratings and as metadata. */
+static void
+cut_zip(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err;
+    struct mq_buffer zip = {0};
+    struct mq_writer *out;
+    struct mq_archive_writer *archive;
+    check_ok(mq_writer_to_buffer(&zip, &out, &err));
+    check_ok(mq_archive_writer_new(out, MQ_ARCHIVE_ZIP, &archive, &err));
+    static const char ratings[] = "userId,movieId,rating,timestamp\n1,10,5,978300760\n";
+    static const char movies[] = "movieId,title,genres\n10,\"Matrix, The (1999)\",Action\n";
+    check_ok(mq_archive_put(archive, "ml/ratings.csv", ratings, sizeof(ratings) - 1, &err));
+    check_ok(mq_archive_put(archive, "ml/movies.csv", movies, sizeof(movies) - 1, &err));
+    check_ok(mq_archive_writer_finish(archive, &err));
+    check_ok(mq_writer_commit(out, &err));
+    mq_archive_writer_free(archive);
+    mq_writer_close(out);
+    char whole[MQ_PATH_MAX], cut[MQ_PATH_MAX];
+    snprintf(whole, sizeof(whole), "%s/whole.zip", f->folder);
+    snprintf(cut, sizeof(cut), "%s/cut.zip", f->folder);
+    fill_file(whole, zip.data, zip.size);
+    const char *const alone[] = {cut}, *const second[] = {whole, cut}, *const sound[] = {whole};
+    const struct mq_movielens_options options = {0};
+    for (size_t size = 0; size < zip.size - 22; size += 7) {
+        fill_file(cut, zip.data, size);
+        check_fails(MQ_E_FORMAT,
+                    mq_movielens_import(alone, 1, &options, f->store, "1", NULL, NULL, &err));
+        check_contains(err.message, "cut.zip");
+        check_contains(err.message, size < 4 ? "no tar or zip" : "truncated");
+        check_fails(MQ_E_FORMAT,
+                    mq_movielens_import(second, 2, &options, f->store, "1", NULL, NULL, &err));
+    }
+    assert_null(fixture_get(f, BASIC));
+    check_ok(mq_movielens_import(sound, 1, &options, f->store, "1", NULL, NULL, &err));
+    mq_buffer_release(&zip);
+}
+
 /* The real thing, where it is at hand. */
 static void
 real_movielens(void **state)
@@ -406,6 +471,7 @@ main(void)
         STEP_TEST(json_and_parquet),
         STEP_TEST(simulated_channels),
         STEP_TEST(simulation_repeats),
+        STEP_TEST(cut_zip),
         STEP_TEST(real_movielens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
