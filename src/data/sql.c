@@ -13,6 +13,7 @@
 #include "base/filesystem.h"
 #include "base/memory.h"
 #include "data/sql_files.h"
+#include "format/csv_reader.h"
 
 /* Longest message of the engine that is quoted. */
 #define QUOTED_MESSAGE_MAX 600
@@ -52,8 +53,9 @@ mq_sql_options_from(const struct mq_config *config, const char *scratch)
 
 /* ---- errors ----------------------------------------------------------------------------- */
 
+/* What failed, as mq_fail says it: the engine's first line; what follows it quotes SQL. */
 static enum mq_status
-fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, const char *message)
+fail_engine_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
 {
     enum mq_status code;
     switch (type) {
@@ -77,12 +79,21 @@ fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, cons
         message = "no reason given";
     if (strstr(message, "No space left") != NULL)
         code = MQ_E_IO;
-    mq_fail(err, code, "SQL %s: %.*s", name, QUOTED_MESSAGE_MAX, message);
+    mq_fail(err, code, "%s: %.*s", what,
+            (int)MQ_MIN(strcspn(message, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), message);
     if (code == MQ_E_NOMEM)
         mq_error_hint(err, "give the engine more memory with run.memory_mb");
     else if (code == MQ_E_IO)
         mq_error_hint(err, "check free space and rights of the store and of $TMPDIR");
     return code;
+}
+
+static enum mq_status
+fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, const char *message)
+{
+    char what[160];
+    snprintf(what, sizeof(what), "SQL %.150s", name);
+    return fail_engine_at(err, what, type, message);
 }
 
 /* Preparing tells its kind of error by the message's beginning alone. */
@@ -115,6 +126,26 @@ run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_ch
     else if (ret_changed != NULL)
         *ret_changed = (int64_t)duckdb_rows_changed(&result);
     duckdb_destroy_result(&result);
+    return st;
+}
+
+/* mq_id: one rule with the readers of tables (mq_csv_is_missing). */
+static enum mq_status
+make_id_macro(struct mq_sql *sql, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_buffer_append_text(
+        &text, "create macro mq_id(t) as case when trim(t, e' \\t\\r\\n') in (''", err);
+    for (const char *const *word = mq_csv_missing_words; *word != NULL && st == MQ_OK; word++) {
+        st = mq_buffer_append_char(&text, ',', err);
+        if (st == MQ_OK)
+            st = mq_sql_append_literal(&text, *word, err);
+    }
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&text, ") then null else trim(t, e' \\t\\r\\n') end", err);
+    if (st == MQ_OK)
+        st = run_text(sql, "macros", text.data, NULL, err);
+    mq_buffer_release(&text);
     return st;
 }
 
@@ -165,7 +196,9 @@ open_database(struct mq_sql *sql, const struct mq_sql_options *options, struct m
                       "set timezone = 'UTC'; set preserve_insertion_order = true;"
                       "set enable_progress_bar = false;",
                       NULL, err);
-    return st == MQ_OK ? run_text(sql, "macros", macros, NULL, err) : st;
+    if (st == MQ_OK)
+        st = run_text(sql, "macros", macros, NULL, err);
+    return st == MQ_OK ? make_id_macro(sql, err) : st;
 }
 
 enum mq_status
@@ -443,6 +476,38 @@ mq_sql_object_path(struct mq_sql *sql, struct mq_object_store *store, const char
 }
 
 enum mq_status
+mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    char what[700];
+    snprintf(what, sizeof(what), "cannot read Parquet '%.600s'", name);
+    enum mq_status st = mq_buffer_append_text(&text, "describe select * from read_parquet(", err);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&text, path, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&text, ')', err);
+    if (st != MQ_OK) {
+        mq_buffer_release(&text);
+        return st;
+    }
+    duckdb_result result;
+    if (duckdb_query(sql->connection, text.data, &result) != DuckDBSuccess) {
+        duckdb_error_type type = duckdb_result_error_type(&result);
+        const char *message = duckdb_result_error(&result);
+        bool at_fault = type != DUCKDB_ERROR_OUT_OF_MEMORY && type != DUCKDB_ERROR_IO &&
+                        type != DUCKDB_ERROR_PERMISSION;
+        if (at_fault && message != NULL &&
+            (strstr(message, "No magic bytes") != NULL || strstr(message, "too small") != NULL))
+            st = mq_fail(err, MQ_E_FORMAT, "%s: it is truncated, or no Parquet", what);
+        else
+            st = fail_engine_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
+    }
+    duckdb_destroy_result(&result);
+    mq_buffer_release(&text);
+    return st;
+}
+
+enum mq_status
 mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_store *store,
                        const char *const *keys, int64_t key_count, struct mq_error *err)
 {
@@ -452,6 +517,11 @@ mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_st
     for (int64_t i = 0; i < key_count && st == MQ_OK; i++) {
         mq_autofree char *path = NULL;
         st = mq_sql_object_path(sql, store, keys[i], &path, err);
+        if (st == MQ_OK) {
+            char name[MQ_OBJECT_KEY_MAX + 256];
+            snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), keys[i]);
+            st = mq_sql_check_parquet(sql, path, name, err);
+        }
         if (st == MQ_OK && i > 0)
             st = mq_buffer_append_char(&text, ',', err);
         if (st == MQ_OK)

@@ -40,6 +40,8 @@
  *                           "978300760000" (1e11 and more are milliseconds), or of an ISO 8601
  *                           instant, UTC where it says nothing else; NULL for anything else
  *   mq_hash(a, b, c, d)     a 64-bit hash of four values
+ *   mq_id(text)             an id: blanks at both ends taken off; NULL where nothing is left, or
+ *                           one of mq_csv_missing_words ("nan", "NULL", …)
  */
 
 struct mq_sql;
@@ -91,7 +93,7 @@ struct mq_sql_param {
 
 /* Errors of all calls: MQ_E_INTERNAL (the SQL itself is wrong, or a parameter is missing),
  * MQ_E_NOMEM (memory limit), MQ_E_IO (disk), MQ_E_FORMAT (a file or value cannot be read). Messages
- * name the .sql file. */
+ * name the .sql file, in one line. */
 
 /** Run a statement of the C side. */
 enum mq_status mq_sql_statement(struct mq_sql *sql, const char *text, struct mq_error *err);
@@ -128,6 +130,14 @@ enum mq_status mq_sql_copy_to_file(struct mq_sql *sql, const char *file,
                                    const struct mq_sql_param *params, int param_count,
                                    const char *path, enum mq_sql_format format, int64_t *ret_rows,
                                    struct mq_error *err);
+
+/**
+ * Whether a local file begins and ends as Parquet does.
+ * @param name for messages
+ * @return MQ_OK | MQ_E_FORMAT "cannot read Parquet '<name>': why" | MQ_E_IO | MQ_E_NOMEM
+ */
+enum mq_status mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name,
+                                    struct mq_error *err);
 
 /** Parquet objects as a view of all their rows (objects of another machine are spooled first). */
 enum mq_status mq_sql_view_of_parquet(struct mq_sql *sql, const char *view,

@@ -499,11 +499,12 @@ mq_csv_column(const struct mq_csv_row *header, const char *name)
     return -1;
 }
 
+const char *const mq_csv_missing_words[] = {"nan",  "NaN",  "NA",   "N/A", "null",
+                                            "NULL", "#N/A", "\"\"", "''",  NULL};
+
 bool
 mq_csv_is_missing(const char *text, size_t size)
 {
-    static const char *const tokens[] = {"nan",  "NaN",  "NA",   "N/A", "null",
-                                         "NULL", "#N/A", "\"\"", "''"};
     while (size > 0 && (is_blank(text[0]) || text[0] == '\r' || text[0] == '\n')) {
         text++;
         size--;
@@ -515,8 +516,8 @@ mq_csv_is_missing(const char *text, size_t size)
         return true;
     if (size > 4)
         return false;
-    for (size_t i = 0; i < MQ_COUNT(tokens); i++)
-        if (strlen(tokens[i]) == size && memcmp(tokens[i], text, size) == 0)
+    for (const char *const *word = mq_csv_missing_words; *word != NULL; word++)
+        if (strlen(*word) == size && memcmp(*word, text, size) == 0)
             return true;
     return false;
 }

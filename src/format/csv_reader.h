@@ -96,6 +96,9 @@ int64_t mq_csv_bad_lines(const struct mq_csv_reader *csv);
 /** Number of a named column in a header row, ASCII case ignored; -1 when absent. */
 int mq_csv_column(const struct mq_csv_row *header, const char *name);
 
+/** Texts that stand for a missing value, besides the empty one; ends with NULL. */
+extern const char *const mq_csv_missing_words[];
+
 /** Whether a text stands for a missing value once trimmed: empty, nan, NaN, NA, N/A, null, NULL,
  * #N/A, "" or ''. */
 bool mq_csv_is_missing(const char *text, size_t size);

@@ -46,7 +46,7 @@ enum mq_status mq_object_store_open(const char *uri, struct mq_object_store **re
 /** NULL allowed. Readers and writers must be closed before. */
 void mq_object_store_free(struct mq_object_store *store);
 
-/** The URI as given, for messages. */
+/** The URI as given, for messages: without slashes at its end, so that a key follows "<uri>/". */
 const char *mq_object_store_uri(const struct mq_object_store *store);
 
 /**
@@ -105,7 +105,10 @@ enum mq_status mq_object_put_file(struct mq_object_store *store, const char *key
 enum mq_status mq_object_put_files(struct mq_object_store *store, const char *const *keys,
                                    const char *const *paths, size_t count, struct mq_error *err);
 
-/** Objects whose key begins with prefix, in byte order of keys; fn returns non-OK to stop. */
+/**
+ * Objects whose key begins with prefix, in byte order of keys; fn returns non-OK to stop. In a
+ * directory, links to folders are passed over: they may lead round in a circle, or out of it.
+ */
 typedef enum mq_status (*mq_object_visit_fn)(void *context, const char *key,
                                              const struct mq_object_info *info,
                                              struct mq_error *err);

@@ -34,8 +34,15 @@
 struct file_store {
     struct mq_object_store base;
     size_t root_length;
-    char root[]; /* absolute, without a trailing slash */
+    char root[]; /* absolute, without a trailing slash: "" for the machine's root */
 };
+
+/* The root as a folder that can be opened. */
+static const char *
+root_folder(const struct file_store *store)
+{
+    return store->root[0] != '\0' ? store->root : "/";
+}
 
 static enum mq_status
 file_store_open(const char *rest, struct mq_object_store **ret_store, struct mq_error *err)
@@ -61,12 +68,12 @@ file_store_open(const char *rest, struct mq_object_store **ret_store, struct mq_
     if (store == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a store");
     strcpy(store->root, folder);
-    if (*rest != '/')
+    if (*rest != '/' && strcmp(folder, "/") != 0)
         strcat(store->root, "/");
     strcat(store->root, rest);
     size_t n = strlen(store->root);
-    while (n > 1 &&
-           (store->root[n - 1] == '/' || (store->root[n - 1] == '.' && store->root[n - 2] == '/')))
+    while (n > 0 && (store->root[n - 1] == '/' ||
+                     (n > 1 && store->root[n - 1] == '.' && store->root[n - 2] == '/')))
         store->root[--n] = '\0';
     store->root_length = n;
     *ret_store = &store->base;
@@ -92,24 +99,24 @@ file_store_check(struct mq_object_store *base, struct mq_error *err)
 {
     const struct file_store *store = (const struct file_store *)base;
     struct stat info;
-    if (stat(store->root, &info) != 0) {
+    if (stat(root_folder(store), &info) != 0) {
         if (errno != ENOENT)
-            return mq_fail_errno(err, errno, "cannot use folder '%s'", store->root);
-        mq_fail(err, MQ_E_NOT_FOUND, "no folder '%s'", store->root);
+            return mq_fail_errno(err, errno, "cannot use folder '%s'", root_folder(store));
+        mq_fail(err, MQ_E_NOT_FOUND, "no folder '%s'", root_folder(store));
         mq_error_hint(err, "it is made when something is put there, or by marquee stores create");
         return MQ_E_NOT_FOUND;
     }
     if (!S_ISDIR(info.st_mode))
-        return mq_fail(err, MQ_E_CONFIG, "'%s' is no folder", store->root);
-    if (access(store->root, R_OK | W_OK | X_OK) != 0)
-        return mq_fail_errno(err, errno, "cannot use folder '%s'", store->root);
+        return mq_fail(err, MQ_E_CONFIG, "'%s' is no folder", root_folder(store));
+    if (access(root_folder(store), R_OK | W_OK | X_OK) != 0)
+        return mq_fail_errno(err, errno, "cannot use folder '%s'", root_folder(store));
     return MQ_OK;
 }
 
 static enum mq_status
 file_store_create(struct mq_object_store *base, struct mq_error *err)
 {
-    return mq_fs_make_folders(((const struct file_store *)base)->root, err);
+    return mq_fs_make_folders(root_folder((const struct file_store *)base), err);
 }
 
 /* open() guarantees that a root and a key fit. */
@@ -222,15 +229,15 @@ file_store_get_range(struct mq_object_store *base, const char *key, int64_t offs
 static enum mq_status
 lock_root(const struct file_store *store, int operation, int *ret_fd, struct mq_error *err)
 {
-    int fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(root_folder(store), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
-        enum mq_status st = mq_fs_make_folders(store->root, err);
+        enum mq_status st = mq_fs_make_folders(root_folder(store), err);
         if (st != MQ_OK)
             return st;
-        fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = open(root_folder(store), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
     if (fd < 0)
-        return mq_fail_errno(err, errno, "cannot open 'file:%s'", store->root);
+        return mq_fail_errno(err, errno, "cannot open 'file:%s'", root_folder(store));
     int result;
     do
         result = flock(fd, operation);
@@ -238,7 +245,7 @@ lock_root(const struct file_store *store, int operation, int *ret_fd, struct mq_
     if (result != 0) {
         int e = errno;
         close(fd);
-        return mq_fail_errno(err, e, "cannot lock 'file:%s'", store->root);
+        return mq_fail_errno(err, e, "cannot lock 'file:%s'", root_folder(store));
     }
     *ret_fd = fd;
     return MQ_OK;
@@ -288,7 +295,9 @@ create_partial(const char *path, int *ret_fd, char **ret_partial, struct mq_erro
 static enum mq_status
 sync_folder_of(const char *path, struct mq_error *err)
 {
-    mq_autofree char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
+    const char *slash = strrchr(path, '/');
+    mq_autofree char *folder =
+        slash == path ? mq_strdup("/") : strndup(path, (size_t)(slash - path));
     if (folder == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -504,7 +513,7 @@ make_ready(struct mq_object_store *base, const char *key, const char *path, char
     struct timespec times[2];
     struct file_store *store = (struct file_store *)base;
     if (lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
-        stat(store->root, &root) == 0 && root.st_dev == info.st_dev) {
+        stat(root_folder(store), &root) == 0 && root.st_dev == info.st_dev) {
         next_times(times);
         (void)utimensat(AT_FDCWD, path, times, 0);
         *ret_ready = mq_strdup(path);
@@ -554,7 +563,7 @@ file_store_put_files(struct mq_object_store *base, const char *const *keys,
     for (size_t i = 0; i < count && st == MQ_OK; i++)
         st = make_ready(base, keys[i], paths[i], &ready[i], err);
     if (st == MQ_OK)
-        st = sync_all(root, store->root, err);
+        st = sync_all(root, root_folder(store), err);
     for (size_t i = 0; i < count && st == MQ_OK; i++) {
         char path[MQ_PATH_MAX];
         path_of(base, keys[i], path);
@@ -562,7 +571,7 @@ file_store_put_files(struct mq_object_store *base, const char *const *keys,
             st = mq_fail_errno(err, errno, "cannot publish 'file:%s'", path);
     }
     if (st == MQ_OK)
-        st = sync_all(root, store->root, err);
+        st = sync_all(root, root_folder(store), err);
     for (size_t i = 0; i < count; i++) {
         if (st != MQ_OK && ready[i] != NULL && strcmp(ready[i], paths[i]) != 0)
             unlink(ready[i]);
@@ -592,7 +601,7 @@ file_store_remove(struct mq_object_store *base, const char *const *keys, size_t 
                   struct mq_error *err)
 {
     struct file_store *store = (struct file_store *)base;
-    if (!mq_fs_exists(store->root))
+    if (!mq_fs_exists(root_folder(store)))
         return MQ_OK;
     int lock;
     enum mq_status st = lock_root(store, LOCK_SH, &lock, err);
@@ -666,13 +675,14 @@ read_entries(struct listing *listing, struct entry **ret_entries, size_t *ret_co
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || is_partial(name))
             continue;
         bool is_folder = item->d_type == DT_DIR;
-        struct stat info;
         if (item->d_type != DT_DIR && item->d_type != DT_REG) {
-            if (fstatat(dirfd(folder), name, &info, 0) != 0)
-                continue;
-            is_folder = S_ISDIR(info.st_mode);
-            if (!is_folder && !S_ISREG(info.st_mode))
-                continue;
+            struct stat own, target;
+            if (fstatat(dirfd(folder), name, &own, AT_SYMLINK_NOFOLLOW) != 0 ||
+                fstatat(dirfd(folder), name, &target, 0) != 0)
+                continue; /* gone meanwhile, or a link to nothing */
+            is_folder = S_ISDIR(own.st_mode);
+            if (!is_folder && !S_ISREG(target.st_mode))
+                continue; /* a link to a folder may lead round in a circle, or out of the store */
         }
         st = mq_grow(&entries, &capacity, count + 1, sizeof(*entries), err);
         if (st != MQ_OK)

@@ -24,7 +24,9 @@ check() { # what step path: whether it is refused
     [ $status -lt 124 ] || { cat err; fail "$step dies of $path $what: status $status"; }
     [ $status != 0 ] || return 1
     refused=$((refused + 1))
-    [ "$(grep -c '^marquee: ' err)" = 1 ] || { cat err; fail "$step, $path $what: not one error"; }
+    # One line of error, one of hint at most: no text of another program follows.
+    [ "$(grep -c '^marquee: ' err)" = 1 ] && [ "$(grep -vc '^hint: ' err)" = 1 ] ||
+        { cat err; fail "$step, $path $what: not one error"; }
     grep -qF "${path##*/}" err || { cat err; fail "$step, $path $what: the message does not name it"; }
     return 0
 }

@@ -83,6 +83,41 @@ embedded_file_with_parameters(void **state)
     mq_sql_close(result);
 }
 
+/* A file that is cut short, empty or noise: one line that names it, nothing of the engine's SQL. */
+static void
+bad_parquet_is_named_in_one_line(void **state)
+{
+    struct fixture *f = *state;
+    struct mq_error err;
+    check_ok(
+        mq_sql_copy_to_object(f->sql, "self_test.sql",
+                              mq_sql_params(mq_sql_int("rows", 5000), mq_sql_real("divisor", 3.0),
+                                            mq_sql_text("label", "x")),
+                              f->store, "a/good.parquet", MQ_SQL_PARQUET, NULL, &err));
+    struct mq_buffer good = {0};
+    check_ok(mq_object_get(f->store, "a/good.parquet", &good, &err));
+    const size_t sizes[] = {0, 3, 4, 11, good.size / 2, good.size - 1};
+    const char *const keys[] = {"a/good.parquet", "a/bad.parquet"};
+    for (size_t i = 0; i <= MQ_COUNT(sizes); i++) {
+        if (i < MQ_COUNT(sizes)) {
+            check_ok(mq_object_put(f->store, "a/bad.parquet", good.data, sizes[i], MQ_PUT_ALWAYS,
+                                   NULL, NULL, &err));
+        } else { /* sound at both ends, noise between */
+            memset(good.data + 4, 0xa5, good.size - 8);
+            check_ok(mq_object_put(f->store, "a/bad.parquet", good.data, good.size, MQ_PUT_ALWAYS,
+                                   NULL, NULL, &err));
+        }
+        check_fails(MQ_E_FORMAT, mq_sql_view_of_parquet(f->sql, "v", f->store, keys, 2, &err));
+        check_contains(err.message, "cannot read Parquet '");
+        check_contains(err.message, "a/bad.parquet'");
+        assert_null(strchr(err.message, '\n'));
+        assert_null(strstr(err.message, "SQL"));
+    }
+    mq_buffer_release(&good);
+    check_fails(MQ_E_INTERNAL, mq_sql_statement(f->sql, "select\nnonsense", &err));
+    assert_null(strchr(err.message, '\n'));
+}
+
 static void
 wrong_use_is_told(void **state)
 {
@@ -200,6 +235,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(embedded_file_with_parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_parquet_is_named_in_one_line, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_use_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(failure_while_walking, setup, teardown),
         cmocka_unit_test_setup_teardown(macros, setup, teardown),

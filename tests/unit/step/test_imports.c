@@ -11,6 +11,7 @@
 #include "data/sql.h"
 #include "data/user_profiles.h"
 #include "format/archive.h"
+#include "rec/channel_weights.h"
 
 #define BASIC "system/item-data/basic/1.csv"
 
@@ -350,6 +351,51 @@ simulated_channels(void **state)
     }
 }
 
+/* From a simulated world, through the logs and the step, to weights in the order of the channels'
+ * true quality. A run moves a weight by a quarter at most; here it may go all the way. */
+static void
+weights_find_the_better_channels(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err;
+    const struct mq_simulate_options options = {
+        .users = 600, .items = 200, .events = 300000, .days = 5, .until_s = 1608163200, .seed = 11};
+    check_ok(mq_simulate(&options, f->store, "1", f->pool, NULL, &err));
+    fixture_ok(f, mq_step_item_preprocessing);
+    fixture_ok(f, mq_step_user_preprocessing);
+    fixture_ok(f, mq_step_action_preprocessing);
+    fixture_option(f, "weights.max_step", "10");
+    fixture_ok(f, mq_step_weight_update_batch);
+    struct mq_reader *reader;
+    struct mq_recall_config config;
+    check_ok(mq_artifact_reader(f->store, "1", MQ_ARTIFACT_RECALL_CONFIG, MQ_PROGRAM_MOVIE, &reader,
+                                &err));
+    check_ok(mq_recall_config_read(reader, &config, &err));
+    mq_reader_close(reader);
+    double weight[MQ_CHANNEL_COUNT], quality[MQ_CHANNEL_COUNT];
+    int count = 0;
+    for (const struct mq_simulated_channel *c = mq_simulated_channels; c->name != NULL; c++) {
+        char trace[64];
+        snprintf(trace, sizeof(trace), "batch_%s_0|1.00", c->name);
+        int channel = mq_trace_channel(trace);
+        assert_true(channel >= 0);
+        weight[count] = mq_recall_config_method(&config, (enum mq_channel)channel)->weight;
+        quality[count++] = c->quality;
+    }
+    int pairs = 0;
+    for (int a = 0; a < count; a++) {
+        for (int b = 0; b < count; b++) {
+            if (quality[a] < 1.2 * quality[b])
+                continue;
+            if (weight[a] <= weight[b])
+                fail_msg("qualities %g and %g got weights %g and %g", quality[a], quality[b],
+                         weight[a], weight[b]);
+            pairs++;
+        }
+    }
+    assert_true(pairs > 30);
+}
+
 static void
 simulation_repeats(void **state)
 {
@@ -470,6 +516,7 @@ main(void)
         STEP_TEST(csv_by_header_and_position),
         STEP_TEST(json_and_parquet),
         STEP_TEST(simulated_channels),
+        STEP_TEST(weights_find_the_better_channels),
         STEP_TEST(simulation_repeats),
         STEP_TEST(cut_zip),
         STEP_TEST(real_movielens),

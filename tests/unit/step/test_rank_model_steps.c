@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "data/catalogue.h"
+#include "format/npy.h"
 #include "format/pickle_reader.h"
 #include "model/deepfm.h"
 #include "model/rank_features.h"
@@ -133,6 +134,77 @@ frame_is_a_dict_of_columns(void **state)
         assert_true(low == 0 && (high == 1 || high == 0));
     }
     mq_arena_release(&arena);
+}
+
+/* Columns I32…I63 of row i are the vector of code i, scaled by column, whatever the order of the
+ * catalogue's files: here they are turned round after the training, with a new film at the top. */
+static void
+row_of_the_frame_is_the_vector_of_its_code(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err = {0};
+    put_items(f, FILMS);
+    put_actions(f, true);
+    run_until_features(f);
+    char items[4096];
+    int at = snprintf(items, sizeof(items), "program_id,program_name\n500,New\n");
+    for (int i = FILMS - 1; i >= 0; i--)
+        at += snprintf(items + at, sizeof(items) - (size_t)at, "%d,Film %d again\n", 100 + i, i);
+    fixture_put(f, BASIC, items);
+    fixture_ok(f, mq_step_item_preprocessing);
+    fixture_ok(f, mq_step_add_item_user_batch);
+    fixture_ok(f, mq_step_item_feature_update_batch);
+    struct mq_catalogue *catalogue = load_catalogue(f);
+    struct mq_item_features *features = NULL;
+    struct mq_reader *reader = NULL;
+    float *vectors = NULL;
+    int64_t rows = 0, columns = 0;
+    check_ok(mq_artifact_reader(f->store, "1", MQ_ARTIFACT_ITEM_EMBEDDINGS, MQ_PROGRAM_MOVIE,
+                                &reader, &err));
+    check_ok(mq_npy_read_floats(reader, 0, &vectors, &rows, &columns, &err));
+    mq_reader_close(reader);
+    assert_int_equal(rows, FILMS);
+    assert_int_equal(columns, MQ_RANK_DIM);
+    reader = NULL;
+    struct mq_arena arena = {0};
+    const struct mq_pickle_value *frame = NULL;
+    check_ok(mq_artifact_reader(f->store, "1", MQ_ARTIFACT_ITEM_FEATURES, MQ_PROGRAM_MOVIE, &reader,
+                                &err));
+    check_ok(mq_pickle_read(reader, NULL, &arena, &frame, &err));
+    mq_reader_close(reader);
+    check_ok(mq_item_features_load(f->store, "1", catalogue, &features, &err));
+    assert_int_equal(features->count, FILMS + 1);
+    int differing = 0;
+    for (int d = 0; d < MQ_RANK_DIM; d++) {
+        char key[8];
+        snprintf(key, sizeof(key), "I%d", 32 + d);
+        const struct mq_pickle_value *column = mq_pickle_get(frame, key);
+        double low = 0, high = 0; /* the new film has no vector yet: zeros stand for it */
+        for (int64_t i = 0; i < FILMS; i++) {
+            low = fmin(low, (double)vectors[i * columns + d]);
+            high = fmax(high, (double)vectors[i * columns + d]);
+        }
+        for (int64_t i = 0; i < FILMS; i++) {
+            double want = high > low ? ((double)vectors[i * columns + d] - low) / (high - low) : 0;
+            assert_true(fabs(mq_pickle_array_real(column->array, i) - want) < 1e-6);
+            assert_true(fabs((double)features->vector[i * MQ_RANK_DIM + d] - want) < 1e-6);
+            differing += i > 0 && fabs(mq_pickle_array_real(column->array, i) -
+                                       mq_pickle_array_real(column->array, i - 1)) > 1e-3;
+        }
+    }
+    assert_true(differing > MQ_RANK_DIM); /* else any order would pass */
+    for (int i = 0; i < FILMS; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "%d", 100 + i);
+        int32_t code = mq_catalogue_find(catalogue, id);
+        assert_int_equal(code, i);
+        assert_string_equal(features->ids[code], id);
+    }
+    assert_int_equal(mq_catalogue_find(catalogue, "500"), FILMS);
+    mq_arena_release(&arena);
+    mq_item_features_free(features);
+    mq_catalogue_free(catalogue);
+    mq_free(vectors);
 }
 
 /* Mean probability of the even films (dramas) and of the odd ones for a user vector. */
@@ -300,6 +372,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         CASE(frame_is_a_dict_of_columns),
+        CASE(row_of_the_frame_is_the_vector_of_its_code),
         CASE(model_learns_from_exposures_without_a_play),
         CASE(stand_ins_are_told_of),
         CASE(new_films_rank_by_what_is_known),

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static char *
 make_folder_store(void)
@@ -37,13 +38,16 @@ uris(void **state)
     check_fails(MQ_E_CONFIG, mq_object_store_open("file://host/x", &store, &err));
     check_fails(MQ_E_CONFIG, mq_object_store_open("", &store, &err));
     const struct {
-        const char *uri, *path;
-    } good[] = {
-        {"file:/tmp/x", "/tmp/x/k"}, {"file:///tmp/x/", "/tmp/x/k"}, {"/tmp/x/.", "/tmp/x/k"}};
+        const char *uri, *shown, *path;
+    } good[] = {{"file:/tmp/x", "file:/tmp/x", "/tmp/x/k"},
+                {"file:///tmp/x/", "file:///tmp/x", "/tmp/x/k"},
+                {"/tmp/x/.", "/tmp/x/.", "/tmp/x/k"},
+                {"file:/", "file:", "/k"},
+                {"file:///.", "file:///.", "/k"}};
     for (size_t i = 0; i < MQ_COUNT(good); i++) {
         char path[MQ_PATH_MAX];
         check_ok(mq_object_store_open(good[i].uri, &store, &err));
-        assert_string_equal(mq_object_store_uri(store), good[i].uri);
+        assert_string_equal(mq_object_store_uri(store), good[i].shown);
         assert_true(mq_object_store_local_path(store, "k", path, sizeof(path)));
         assert_string_equal(path, good[i].path);
         mq_object_store_free(store);
@@ -55,6 +59,55 @@ uris(void **state)
     snprintf(expected, sizeof(expected), "%s/data/k", folder);
     assert_string_equal(path, expected);
     mq_object_store_free(store);
+}
+
+static enum mq_status
+append_key(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+{
+    (void)info;
+    return mq_buffer_printf(context, err, "%s ", key);
+}
+
+/* A listing ends where links go round in a circle or out of the store; the root may be "/". */
+static void
+links_and_the_root(void **state)
+{
+    (void)state;
+    struct mq_error err;
+    struct mq_object_store *store, *machine;
+    mq_autofree char *folder = NULL;
+    check_ok(mq_fs_scratch(&folder, &err));
+    mq_autofree char *uri = mq_strfmt("file:%s/store", folder);
+    check_ok(mq_object_store_open(uri, &store, &err));
+    check_ok(mq_object_put(store, "a/x", "1", 1, MQ_PUT_ALWAYS, NULL, NULL, &err));
+    static const char *const links[][2] = {{"..", "a/up"},
+                                           {"/", "a/root"},
+                                           {"loop", "a/loop"},
+                                           {"nowhere", "a/none"},
+                                           {"x", "a/same"}};
+    for (size_t i = 0; i < MQ_COUNT(links); i++) {
+        mq_autofree char *path = mq_strfmt("%s/store/%s", folder, links[i][1]);
+        assert_int_equal(symlink(links[i][0], path), 0);
+    }
+    struct mq_buffer keys = {0};
+    check_ok(mq_object_list(store, "", append_key, &keys, &err));
+    assert_string_equal(keys.data, "a/same a/x ");
+    mq_buffer_release(&keys);
+    mq_object_store_free(store);
+    mq_autofree char *prefix = mq_strfmt("%s/store/", folder + 1);
+    mq_autofree char *key = mq_strfmt("%sa/y", prefix);
+    mq_autofree char *want = mq_strfmt("%sa/same %sa/x %sa/y ", prefix, prefix, prefix);
+    check_ok(mq_object_store_open("file:/", &machine, &err));
+    check_ok(mq_object_put(machine, key, "1", 1, MQ_PUT_ALWAYS, NULL, NULL, &err));
+    check_ok(mq_object_list(machine, prefix, append_key, &keys, &err));
+    assert_string_equal(keys.data, want);
+    mq_buffer_release(&keys);
+    check_fails(MQ_E_NOT_FOUND, mq_object_get(machine, "no/such/key", &keys, &err));
+    check_contains(err.message, "'file:/no/such/key'");
+    const char *const gone[] = {key};
+    check_ok(mq_object_delete(machine, gone, 1, &err));
+    mq_object_store_free(machine);
+    check_ok(mq_fs_remove(folder, &err));
 }
 
 /* Files of a put that died, and folders that became empty, are not seen. */
@@ -99,6 +152,7 @@ main(void)
         CONTRACT_TEST(directory_leftovers, &folder_backend),
         CONTRACT_TEST(directory_unwritable, &folder_backend),
         cmocka_unit_test(uris),
+        cmocka_unit_test(links_and_the_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
