@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
+#include "data/import_check.h"
 #include "data/local_table.h"
 
 static const struct mq_table_column interaction_columns[] = {
@@ -54,7 +55,8 @@ static const struct mq_table_column user_columns[] = {
     {"zip", "zip_code|postcode|postal_code", false},
 };
 
-/* Read all files of one kind into a table. @param select of one file, NULL: all columns */
+/* Read all files of one kind into a table. @param file the SELECT of one file; NULL: all columns,
+ * the first of which is an id */
 static enum mq_status
 load_files(struct mq_sql *sql, const char *table, const char *const *paths, int path_count,
            const struct mq_table_column *columns, int count, const char *names, const char *file,
@@ -74,67 +76,27 @@ load_files(struct mq_sql *sql, const char *table, const char *const *paths, int 
         mq_buffer_release(&empty);
     }
     for (int i = 0; i < path_count && st == MQ_OK; i++) {
-        st = mq_local_table_view(sql, "interaction_file", paths[i], columns, count, names, err);
+        st = mq_local_table_view(sql, "interaction_file", paths[i], columns, count, names, NULL,
+                                 err);
         if (st == MQ_OK && file != NULL)
             st = mq_sql_table(sql, "one_file", file, mq_sql_params(mq_sql_int("file", i)), err);
         else if (st == MQ_OK)
             st = mq_sql_statementf(sql, err,
                                    "create or replace temp table one_file as select cast(%d as "
-                                   "bigint) as file, * from interaction_file",
-                                   i);
+                                   "bigint) as file, * replace (mq_id(\"%s\") as \"%s\") from "
+                                   "interaction_file",
+                                   i, columns[0].name, columns[0].name);
         if (st == MQ_OK)
             st = mq_sql_statementf(sql, err,
                                    i == 0 ? "create or replace temp table %s as from one_file"
                                           : "insert into %s from one_file",
                                    table);
+        if (st != MQ_OK && err != NULL && strstr(err->message, paths[i]) != NULL)
+            return st; /* named already */
         if (st != MQ_OK)
             return mq_fail_context(err, st, "cannot import '%s'", paths[i]);
     }
     return st == MQ_OK ? mq_sql_statement(sql, "drop table if exists one_file", err) : st;
-}
-
-static enum mq_status
-check_bad(const struct mq_interactions_options *options, struct mq_sql *sql, int64_t *ret_bad,
-          struct mq_error *err)
-{
-    int64_t rows, unusable, broken = 0, has_rejects;
-    enum mq_status st = mq_sql_scalar(sql, "select count(*) from interaction", &rows, err);
-    if (st == MQ_OK)
-        st = mq_sql_scalar(sql,
-                           "select count(*) from interaction where not coalesce(user_id <> '' and "
-                           "item_id <> '' and time_s between 0 and 4294967295 and (event is not "
-                           "null or not has_event), false)",
-                           &unusable, err);
-    if (st == MQ_OK)
-        st = mq_sql_scalar(
-            sql, "select count(*) from duckdb_tables() where table_name = 'reject_errors'",
-            &has_rejects, err);
-    if (st == MQ_OK && has_rejects > 0)
-        st = mq_sql_scalar(
-            sql, "select count(*) from (select distinct scan_id, file_id, line from reject_errors)",
-            &broken, err);
-    if (st != MQ_OK)
-        return st;
-    int64_t bad = unusable + broken, total = rows + broken;
-    if (total - bad <= 0) {
-        st = mq_fail(err, MQ_E_INPUT,
-                     "nothing to import: %" PRId64 " rows, none with user, item "
-                     "and a time that can be read",
-                     total);
-        mq_error_hint(err, "times are epoch seconds, milliseconds or ISO 8601; name the columns "
-                           "with --columns");
-        return st;
-    }
-    if ((double)bad > options->max_bad_share * (double)total) {
-        st = mq_fail(err, MQ_E_INPUT,
-                     "%" PRId64 " of %" PRId64 " rows cannot be used (%" PRId64 " broken lines, "
-                     "%" PRId64 " without user, item, event or time); allowed are %.2f %%",
-                     bad, total, broken, unusable, 100.0 * options->max_bad_share);
-        mq_error_hint(err, "mend the file, or allow more with data.max_bad_share");
-        return st;
-    }
-    *ret_bad = bad;
-    return MQ_OK;
 }
 
 static struct mq_text
@@ -330,18 +292,25 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
     struct mq_input_stage *stage = NULL;
     struct mq_input_options input = {
         .source = "csv", .gzip_level = options->gzip_level, .replace = options->replace};
-    int64_t bad = 0;
-    enum mq_status st =
-        load_files(sql, "interaction", options->paths, options->path_count, interaction_columns,
-                   MQ_COUNT(interaction_columns), options->columns, "interaction_stage.sql", err);
-    if (st == MQ_OK)
-        st = check_bad(options, sql, &bad, err);
-    if (st == MQ_OK)
-        st = load_files(sql, "listed_item", options->item_paths, options->item_path_count,
-                        item_columns, MQ_COUNT(item_columns), NULL, NULL, err);
-    if (st == MQ_OK)
-        st = load_files(sql, "listed_user", options->user_paths, options->user_path_count,
-                        user_columns, MQ_COUNT(user_columns), NULL, NULL, err);
+    const struct mq_import_table tables[] = {
+        {"interaction", "rows",
+         "user_id is not null and item_id is not null and time_s between 0 and 4294967295 and "
+         "(event is not null or not has_event)",
+         options->paths, options->path_count, false, interaction_columns,
+         MQ_COUNT(interaction_columns), options->columns},
+        {"listed_item", "item lines", "program_id is not null", options->item_paths,
+         options->item_path_count, true, item_columns, MQ_COUNT(item_columns), NULL},
+        {"listed_user", "user lines", "user_id is not null", options->user_paths,
+         options->user_path_count, true, user_columns, MQ_COUNT(user_columns), NULL}};
+    int64_t bad = 0, scans = 0;
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; i < MQ_COUNT(tables) && st == MQ_OK; i++) {
+        const struct mq_import_table *t = &tables[i];
+        st = load_files(sql, t->table, t->paths, t->path_count, t->columns, t->count, t->names,
+                        i == 0 ? "interaction_stage.sql" : NULL, err);
+        if (st == MQ_OK)
+            st = mq_import_check(sql, t, options->max_bad_share, &scans, &bad, err);
+    }
     if (st == MQ_OK)
         st = used_columns(sql, &input.play_columns, err);
     if (st == MQ_OK) {

@@ -312,7 +312,7 @@ make_view(struct mq_sql *sql, const char *view, const struct source *source,
 enum mq_status
 mq_local_table_view(struct mq_sql *sql, const char *view, const char *path,
                     const struct mq_table_column *columns, int count, const char *names,
-                    struct mq_error *err)
+                    int *ret_lines_before, struct mq_error *err)
 {
     int positions[WANTED_MAX];
     if (count > WANTED_MAX)
@@ -328,6 +328,10 @@ mq_local_table_view(struct mq_sql *sql, const char *view, const char *path,
                  : mq_table_header_match(&source.header, path, columns, count, positions, err);
     if (st == MQ_OK)
         st = make_view(sql, view, &source, columns, count, positions, err);
+    if (st == MQ_OK && ret_lines_before != NULL)
+        *ret_lines_before = source.kind == KIND_PARQUET ? -1
+                            : source.kind == KIND_TEXT  ? source.has_header_line
+                                                        : 0;
     mq_arena_release(&source.arena);
     return st;
 }

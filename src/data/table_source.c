@@ -161,9 +161,12 @@ mq_table_header_match(const struct mq_table_header *header, const char *key,
                      c > 0 ? ", " : "", header->names[c]);
         enum mq_status st = mq_fail(err, MQ_E_INPUT, "'%s' has no column %s; its header names %s",
                                     key, columns[i].name, found);
-        mq_error_hint(err, "the first line must name the columns; %s may also be called %s",
-                      columns[i].name,
-                      columns[i].synonyms[0] != '\0' ? columns[i].synonyms : "nothing else");
+        if (columns[i].synonyms[0] != '\0')
+            mq_error_hint(err, "the first line must name the columns; %s may also be called %s",
+                          columns[i].name, columns[i].synonyms);
+        else
+            mq_error_hint(err, "the first line must name the columns; write '%s' as it does",
+                          columns[i].name);
         return st;
     }
     return MQ_OK;
@@ -202,9 +205,34 @@ note_bad_line(void *context, int64_t line, const char *reason, const char *text,
                  bad->key, (long long)line, reason, (int)MQ_MIN(size, (size_t)160), text);
 }
 
+/* A row without its id is loaded all the same: the step counts it. */
+static void
+note_missing(struct bad_lines *bad, int64_t line, const struct mq_table_column *column,
+             const struct mq_csv_field *field)
+{
+    if (bad->counts->example[0] == '\0')
+        snprintf(bad->counts->example, sizeof(bad->counts->example),
+                 "'%.200s' line %lld: no %s: '%.*s'", bad->key, (long long)line, column->name,
+                 field != NULL ? (int)MQ_MIN(field->size, (size_t)160) : 0,
+                 field != NULL ? field->text : "");
+}
+
+static void
+append_trimmed(struct mq_sql_appender *appender, const struct mq_csv_field *field)
+{
+    const char *text = field->text;
+    size_t size = field->size;
+    for (; size > 0 && strchr(" \t\r\n", *text) != NULL; size--)
+        text++;
+    while (size > 0 && strchr(" \t\r\n", text[size - 1]) != NULL)
+        size--;
+    mq_sql_append_text(appender, text, size);
+}
+
 static enum mq_status
-load_rows(struct mq_sql *sql, const char *table, struct mq_csv_reader *csv, const int *positions,
-          int count, bool skip_first, int64_t *seq, struct bad_lines *bad, struct mq_error *err)
+load_rows(struct mq_sql *sql, const char *table, struct mq_csv_reader *csv,
+          const struct mq_table_column *columns, const int *positions, int count, bool skip_first,
+          int64_t *seq, struct bad_lines *bad, struct mq_error *err)
 {
     struct mq_sql_appender *appender;
     enum mq_status st = mq_sql_appender_new(sql, table, &appender, err);
@@ -224,8 +252,14 @@ load_rows(struct mq_sql *sql, const char *table, struct mq_csv_reader *csv, cons
         mq_sql_append_int(appender, (*seq)++);
         for (int i = 0; i < count; i++) {
             const struct mq_csv_field *field = positions[i] >= 0 ? &row.fields[positions[i]] : NULL;
-            if (field == NULL || (!field->quoted && mq_csv_is_missing(field->text, field->size)))
+            bool missing = field == NULL || mq_csv_is_missing(field->text, field->size);
+            if (missing && columns[i].required)
+                note_missing(bad, row.line, &columns[i], field);
+            /* Quotes make a word of a missing value a text, but never an id. */
+            if (field == NULL || (missing && (columns[i].required || !field->quoted)))
                 mq_sql_append_null(appender);
+            else if (columns[i].required)
+                append_trimmed(appender, field);
             else
                 mq_sql_append_text(appender, field->text, field->size);
         }
@@ -279,7 +313,8 @@ mq_table_load(struct mq_sql *sql, const char *table, struct mq_object_store *sto
     if (st == MQ_OK)
         st = mq_csv_reader_new(reader, &format, &csv, err);
     if (st == MQ_OK)
-        st = load_rows(sql, table, csv, positions, count, !header.is_headerless, seq, &bad, err);
+        st = load_rows(sql, table, csv, columns, positions, count, !header.is_headerless, seq, &bad,
+                       err);
     mq_csv_reader_free(csv);
     mq_reader_close(reader);
     mq_arena_release(&arena);

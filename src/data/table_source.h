@@ -25,7 +25,9 @@
 struct mq_table_column {
     const char *name;     /**< its name in the SQL table */
     const char *synonyms; /**< other names in headers, "a|b|c", any case; "" for none */
-    bool required;        /**< a header without it is refused */
+    bool required; /**< an id, or else what no row can do without: a header without it is refused;
+                      its values lose blanks at their ends, and words for a missing value
+                      (mq_csv_is_missing) are NULL even in quotes */
 };
 
 /** The first line of a file. */
@@ -62,7 +64,8 @@ enum mq_status mq_table_header_match(const struct mq_table_header *header, const
 /** What a load met; add up over files. */
 struct mq_table_counts {
     int64_t files, rows, bad_lines;
-    char example[512]; /**< the first bad line: file, line, reason, text; "" for none */
+    char example[512]; /**< the first bad line, or row without a required value: file, line, reason,
+                          text; "" for none */
 };
 
 /**

@@ -3,8 +3,8 @@
 -- empty unless $check_users is 1). Order: that of the files.
 with typed as (
   select
-    trim(user_id) as user_id,
-    trim(item_id) as item_id,
+    mq_id(user_id) as user_id,
+    mq_id(item_id) as item_id,
     mq_epoch_s(time_text) as time_s,
     cast(mq_to_double(watch_text) as float) as watch_s,
     cast(mq_to_double(length_text) as float) as length_s,

@@ -3,8 +3,8 @@
 select
   $file as file,
   seq,
-  trim(user_id) as user_id,
-  trim(item_id) as item_id,
+  mq_id(user_id) as user_id,
+  mq_id(item_id) as item_id,
   mq_epoch_s("timestamp") as time_s,
   mq_to_double(watch_seconds) as watch_s,
   mq_to_double(duration_seconds) as length_s,

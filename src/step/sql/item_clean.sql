@@ -18,9 +18,9 @@ with last_basic as (
 last_expand as (
   select *
   from (
-    select *, row_number() over (partition by program_id order by seq desc) as age
+    select *, row_number() over (partition by mq_id(program_id) order by seq desc) as age
     from expand
-    where program_id is not null
+    where mq_id(program_id) is not null
   ) as numbered
   where age = 1
 )
@@ -62,4 +62,4 @@ select
     as integer) as duration_s,
   e.poster
 from last_basic as b
-left join last_expand as e on e.program_id = b.program_id
+left join last_expand as e on mq_id(e.program_id) = b.program_id

@@ -258,6 +258,94 @@ csv_by_header_and_position(void **state)
     check_contains(f->err.message, "nothing to import");
 }
 
+/* What is no id to the import is none to the steps; refusals name the file, the line, the value. */
+static void
+missing_ids_and_refusals(void **state)
+{
+    struct step_fixture *f = *state;
+    char items[MQ_PATH_MAX], log[MQ_PATH_MAX];
+    static const char *const none[] = {"nan", "NULL", "\"NULL\"", "N/A", "''", "\" \"", ""};
+    const char *const logs[] = {log};
+    const char *const item_files[] = {items};
+    struct mq_interactions_options options = {
+        .paths = logs, .path_count = 1, .max_bad_share = 0.05};
+    for (size_t i = 0; i < MQ_COUNT(none); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), "user,item,timestamp\na,7,1608163200\nb,%s,1608163200\n",
+                 none[i]);
+        strcpy(log, local_file(f, "log.csv", text));
+        assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+        check_contains(f->err.message, "1 of 2 rows");
+        check_contains(f->err.message, "log.csv' line 3: no item_id: '");
+        snprintf(text, sizeof(text), "user,item,timestamp\n%s,7,1608163200\nb,7,1608163200\n",
+                 none[i]);
+        strcpy(log, local_file(f, "log.csv", text));
+        assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+        check_contains(f->err.message, "log.csv' line 2: no user_id: '");
+        strcpy(log, local_file(f, "log.csv", "user,item,timestamp\na,7,1608163200\n"));
+        snprintf(text, sizeof(text), "id,title\n7,Seven\n%s,None\n", none[i]);
+        strcpy(items, local_file(f, "films.csv", text));
+        options.item_paths = item_files;
+        options.item_path_count = 1;
+        assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+        check_contains(f->err.message, "1 of 2 item lines");
+        check_contains(f->err.message, "films.csv' line 3: no program_id: '");
+        options.item_path_count = 0;
+        /* The same in the input of the steps. */
+        snprintf(text, sizeof(text), "program_id,program_name\n7,Seven\n%s,None\n", none[i]);
+        fixture_put(f, BASIC, text);
+        assert_int_equal(fixture_run(f, mq_step_item_preprocessing), MQ_E_INPUT);
+        check_contains(f->err.message, "1.csv' line 3: no program_id: '");
+        fixture_put(f, "system/user-data/portrait/ProfileMap.csv", "user_id,sex\n");
+        fixture_put(f, BASIC, "program_id,program_name\n7,Seven\n");
+        snprintf(text, sizeof(text), "user_id,item_id,timestamp\n%s,7,1608163200\n", none[i]);
+        fixture_put(f, "system/user-data/action/2020-12-17/play/playlog.csv", text);
+        fixture_ok(f, mq_step_item_preprocessing);
+        fixture_option(f, "data.max_bad_share", "1");
+        (void)fixture_run(f, mq_step_action_preprocessing);
+        check_count(f, "rejected.no_user", 1);
+        fixture_option(f, "data.max_bad_share", "0.05");
+        struct mq_error err;
+        struct mq_object_store *store = f->store;
+        const char *const gone[] = {"1/system/user-data/action/2020-12-17/play/playlog.csv",
+                                    "1/" BASIC, "1/system/user-data/portrait/ProfileMap.csv"};
+        check_ok(mq_object_delete(store, gone, MQ_COUNT(gone), &err));
+    }
+    /* Other reasons; broken lines count for the number of a line after them. */
+    options.max_bad_share = 0.3;
+    strcpy(log, local_file(f, "log.csv",
+                           "user,item,timestamp,event\na,7,1608163200,play\n"
+                           "a,7,yesterday,play\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "line 3: timestamp 'yesterday' cannot be read");
+    strcpy(log, local_file(f, "log.csv",
+                           "user,item,timestamp,event\na,7,1608163200,play\n"
+                           "a,7,1608163200,slept\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "line 3: event 'slept'");
+    strcpy(log, local_file(f, "log.csv", "user,item,timestamp\na,7,1608163200\na,7,1,2,3\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "log.csv' line 3: too many columns: 'a,7,1,2,3'");
+    strcpy(log, local_file(f, "log.jsonl",
+                           "{\"user\": \"a\", \"item\": 7, \"ts\": 1608163200}\n"
+                           "{\"user\": \"a\", \"item\": null, \"ts\": 1}\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "log.jsonl' line 2: no item_id: ''");
+    /* One file is named once, and a column that goes by its own name alone has no others. */
+    strcpy(log, local_file(f, "log.csv", "who,item,timestamp\na,7,1608163200\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    assert_null(strstr(strstr(f->err.message, "log.csv") + 1, "log.csv"));
+    options.columns = "user=viewer,item=item,timestamp=timestamp";
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    assert_null(strstr(f->err.hint, "nothing else"));
+    /* Blanks around an id are no part of it. */
+    options.columns = NULL;
+    strcpy(log, local_file(f, "log.csv", "user,item,timestamp\n\" a\",\t7 ,1608163200\n"));
+    assert_int_equal(import_csv(f, options), MQ_OK);
+    check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                 "user_id,item_id,timestamp\na,7,1608163200\n");
+}
+
 static void
 json_and_parquet(void **state)
 {
@@ -514,6 +602,7 @@ main(void)
         STEP_TEST(movielens),
         STEP_TEST(owner_and_interruption),
         STEP_TEST(csv_by_header_and_position),
+        STEP_TEST(missing_ids_and_refusals),
         STEP_TEST(json_and_parquet),
         STEP_TEST(simulated_channels),
         STEP_TEST(weights_find_the_better_channels),
