@@ -115,7 +115,54 @@ def batch(name, command):
     }
 
 
+S3_PEER = "{here}/with_s3 {s3} {here}/peers/s3_transfer.py ENDPOINT {scratch} --what "
+
+
+def s3_large(direction):
+    pattern = rf"^object {direction} "
+    return {
+        "name": f"S3: {direction} of 1 GiB, server on the same machine",
+        "needs": ["s3"],
+        "prepare": [],
+        "marquee": (
+            "{here}/with_s3 {bin}/bench_object_store s3://bench/p?endpoint=ENDPOINT {scratch} 1024 0",
+            pattern,
+        ),
+        "peers": [("aws s3 cp", S3_PEER + "cli", pattern), ("aws crt", S3_PEER + "crt", pattern)],
+        "goal": 0.7,
+        "pin": False,
+    }
+
+
+def features(name, pattern):
+    return {
+        "name": name,
+        "needs": [],
+        "prepare": [],
+        "marquee": ("{bin}/bench_feature_store {scratch}/features", pattern),
+        "peers": [],
+        "goal": None,
+        "pin": False,
+    }
+
+
 PAIRS = {
+    "s3-put": s3_large("put"),
+    "s3-get": s3_large("get"),
+    "s3-small": {
+        "name": "S3: 1,000 puts of 4 KiB from 16 threads",
+        "needs": ["s3"],
+        "prepare": [],
+        "marquee": (
+            "{here}/with_s3 {bin}/bench_object_store s3://bench/p?endpoint=ENDPOINT {scratch} 0 1000",
+            r"^small puts ",
+        ),
+        "peers": [("boto3", S3_PEER + "small", r"^small puts ")],
+        "goal": 1.0,
+        "pin": False,
+    },
+    "features-write": features("LMDB: 1,000,000 features of 200 bytes written", r"^features write"),
+    "features-get": features("LMDB: 100 random keys a get; times of a get in `quality`", r"^features get"),
     "tower-torch": tower_training(
         "torch", ["torch"], "{torch} {here}/peers/youtubednn_torch.py {scratch}/sequences.txt", 5.0
     ),

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -143,6 +144,17 @@ mq_aws_http_date(const char *text, int64_t *ret_epoch_s)
         return false;
     *ret_epoch_s = (int64_t)timegm(&tm);
     return true;
+}
+
+enum mq_status
+mq_aws_token(char ret_token[MQ_AWS_TOKEN_SIZE], struct mq_error *err)
+{
+    unsigned char bytes[MQ_AWS_TOKEN_SIZE / 2];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return mq_fail(err, MQ_E_IO, "cannot get random bytes from the system");
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(ret_token + 2 * i, 3, "%02x", bytes[i]);
+    return MQ_OK;
 }
 
 static enum mq_status

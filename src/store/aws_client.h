@@ -111,6 +111,10 @@ enum mq_status mq_aws_perform(struct mq_aws_client *client, const struct mq_aws_
                               mq_aws_judge_fn judge, void *context,
                               struct mq_http_response *response, struct mq_error *err);
 
+/** 32 random hexadecimal digits: the mark of one write. @return MQ_OK | MQ_E_IO */
+#define MQ_AWS_TOKEN_SIZE 33
+enum mq_status mq_aws_token(char ret_token[MQ_AWS_TOKEN_SIZE], struct mq_error *err);
+
 /** Epoch seconds of "Sun, 22 Nov 2026 19:38:00 GMT"; false where it is none. */
 bool mq_aws_http_date(const char *text, int64_t *ret_epoch_s);
 

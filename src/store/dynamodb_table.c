@@ -64,20 +64,37 @@ wait_active(struct mq_dynamodb *c, const char *name, bool just_made, struct mq_e
 }
 
 static enum mq_status
-switch_expiry_on(struct mq_dynamodb *c, const char *name, struct mq_error *err)
+see_expiry(struct mq_dynamodb *c, const char *name, bool *ret_on, struct mq_error *err)
 {
     struct mq_dynamodb_answer answer = {0};
     enum mq_status st = ask(c, "DescribeTimeToLive", "look at", name, "", &answer, err);
     const json_t *description = json_object_get(answer.document, "TimeToLiveDescription");
     const char *status = json_string_value(json_object_get(description, "TimeToLiveStatus"));
-    bool on = status != NULL && (strcmp(status, "ENABLED") == 0 || strcmp(status, "ENABLING") == 0);
+    if (st == MQ_OK)
+        *ret_on =
+            status != NULL && (strcmp(status, "ENABLED") == 0 || strcmp(status, "ENABLING") == 0);
     mq_dynamodb_answer_release(&answer);
+    return st;
+}
+
+static enum mq_status
+switch_expiry_on(struct mq_dynamodb *c, const char *name, struct mq_error *err)
+{
+    bool on = false;
+    enum mq_status st = see_expiry(c, name, &on, err);
     if (st != MQ_OK || on)
         return st;
+    struct mq_error local = {0};
+    struct mq_dynamodb_answer answer = {0};
     st = ask(c, "UpdateTimeToLive", "switch on expiry of", name,
              ",\"TimeToLiveSpecification\":{\"AttributeName\":\"expires\",\"Enabled\":true}",
-             &answer, err);
+             &answer, &local);
     mq_dynamodb_answer_release(&answer);
+    /* Twice is refused: a first try whose answer got lost, or another process, was enough. */
+    if (st != MQ_OK && see_expiry(c, name, &on, NULL) == MQ_OK && on)
+        st = MQ_OK;
+    if (st != MQ_OK && err != NULL)
+        *err = local;
     return st;
 }
 
@@ -86,8 +103,12 @@ mq_dynamodb_table_create(struct mq_dynamodb *c, const char *table, struct mq_err
 {
     char name[MQ_DYNAMODB_TABLE_NAME_MAX + 1];
     enum mq_status st = mq_dynamodb_table_name(c, table, name, err);
-    if (st == MQ_OK)
-        st = wait_active(c, name, false, err);
+    if (st != MQ_OK)
+        return st;
+    struct mq_error local = {0};
+    st = wait_active(c, name, false, &local);
+    if (st != MQ_OK && st != MQ_E_NOT_FOUND && err != NULL)
+        *err = local;
     if (st == MQ_E_NOT_FOUND) {
         struct mq_dynamodb_answer answer = {0};
         st = ask(c, "CreateTable", "make", name,

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -545,7 +544,7 @@ struct update_call {
     enum mq_update_condition condition;
     int64_t version;
     int64_t now_s;
-    char token[33]; /* of a transaction; "": a plain update */
+    char token[MQ_AWS_TOKEN_SIZE]; /* of a transaction; "": a plain update */
 };
 
 static enum mq_status
@@ -597,17 +596,6 @@ write_update(const struct update_call *call, struct mq_buffer *body, struct mq_e
     mq_buffer_release(&u.names);
     mq_buffer_release(&u.values);
     return st;
-}
-
-static bool
-new_token(char ret_token[33])
-{
-    unsigned char bytes[16];
-    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        return false;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        snprintf(ret_token + 2 * i, 3, "%02x", bytes[i]);
-    return true;
 }
 
 /* The record that stood in the way, from a refusal; NULL: none. Borrowed from the document. */
@@ -682,8 +670,8 @@ dynamodb_update(struct mq_feature_store *store, const char *table, const char *k
     enum mq_status st = mq_dynamodb_table_name(c, table, name, err);
     for (int round = 0; st == MQ_OK; round++) {
         if ((condition == MQ_UPDATE_IF_ABSENT || condition == MQ_UPDATE_IF_VERSION) &&
-            !new_token(call.token))
-            return mq_fail(err, MQ_E_IO, "cannot get random bytes from the system");
+            (st = mq_aws_token(call.token, err)) != MQ_OK)
+            return st;
         struct mq_dynamodb_answer answer = {0};
         st = try_update(c, &call, &answer, ret_version, err);
         const json_t *there = obstacle(answer.document);

@@ -85,7 +85,11 @@ enum mq_put_condition {
     MQ_PUT_IF_MATCH,  /**< MQ_E_CONFLICT unless the current ETag equals `etag` */
 };
 
-/** Put from memory. @param etag for MQ_PUT_IF_MATCH, else NULL  @param ret_info may be NULL */
+/**
+ * Put from memory. MQ_E_EXISTS and MQ_E_CONFLICT mean that nothing was written; after
+ * MQ_E_UNREACHABLE, MQ_E_TIMEOUT and MQ_E_IO it may have been.
+ * @param etag for MQ_PUT_IF_MATCH, else NULL  @param ret_info of this very put; may be NULL
+ */
 enum mq_status mq_object_put(struct mq_object_store *store, const char *key, const void *bytes,
                              size_t size, enum mq_put_condition condition, const char *etag,
                              struct mq_object_info *ret_info, struct mq_error *err);

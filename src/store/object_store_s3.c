@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "store/aws_sigv4.h"
 #include "store/object_store_backend.h"
+#include "store/retry.h"
 #include "store/s3_connection.h"
 
 #define ANSWER_MAX ((size_t)1 << 20)
@@ -381,10 +382,6 @@ s3_copy(struct mq_object_store *store, const char *from_key, const char *to_key,
     struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
     if (st == MQ_OK)
         st = mq_s3_perform(c, &call, &response, err);
-    char code[128];
-    if (st == MQ_OK && mq_s3_xml_text(&response.body, "Code", code, sizeof(code)))
-        st = mq_fail(err, MQ_E_IO, "cannot copy '%s' in '%s': the server answers %s", from_key,
-                     c->uri, code);
     mq_http_response_release(&response);
     mq_buffer_release(&source);
     return st;
@@ -440,10 +437,32 @@ delete_batch(struct mq_s3_connection *c, const char *const *keys, size_t count,
         mq_s3_xml_text(&response.body, "Key", key, sizeof(key));
         st = mq_fail(err, strcmp(code, "AccessDenied") == 0 ? MQ_E_DENIED : MQ_E_IO,
                      "cannot delete 's3://%s/%s': the server answers %s", c->bucket, key, code);
+        if (err != NULL)
+            err->retriable = strcmp(code, "InternalError") == 0 || strcmp(code, "SlowDown") == 0;
     }
     mq_http_response_release(&response);
     mq_buffer_release(&body);
     return st;
+}
+
+/* Single keys of a batch may fail for a moment: all are sent again, deleting twice is fine. */
+static enum mq_status
+delete_batch_again(struct mq_s3_connection *c, const char *const *keys, size_t count,
+                   struct mq_error *err)
+{
+    struct mq_retry retry;
+    mq_retry_begin(&retry, c->aws.deadline_ms, c->aws.attempts_max);
+    for (;;) {
+        struct mq_error local = {0};
+        enum mq_status st = delete_batch(c, keys, count, &local);
+        if (st == MQ_OK)
+            return MQ_OK;
+        if (st != MQ_E_IO || !local.retriable || !mq_retry_again(&retry, true, 0)) {
+            if (err != NULL)
+                *err = local;
+            return st;
+        }
+    }
 }
 
 static enum mq_status
@@ -466,7 +485,7 @@ s3_remove(struct mq_object_store *store, const char *const *keys, size_t count,
         return st;
     }
     for (size_t i = 0; st == MQ_OK && i < count; i += DELETE_BATCH)
-        st = delete_batch(c, keys + i, MQ_MIN((size_t)DELETE_BATCH, count - i), err);
+        st = delete_batch_again(c, keys + i, MQ_MIN((size_t)DELETE_BATCH, count - i), err);
     return st;
 }
 

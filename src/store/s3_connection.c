@@ -240,6 +240,16 @@ is_any_of(const char *code, const char *const *codes)
     return false;
 }
 
+/* A copy and the end of an upload may fail after the server said 200. */
+static bool
+failed_late(const struct mq_http_response *response)
+{
+    const char *root = response->status == 200 ? response->body.data : NULL;
+    while (root != NULL && (root = strchr(root, '<')) != NULL && (root[1] == '?' || root[1] == '!'))
+        root++;
+    return root != NULL && strncmp(root, "<Error>", 7) == 0;
+}
+
 static enum mq_status
 judge(void *context, const struct mq_http_response *response, bool *ret_slow, struct mq_error *err)
 {
@@ -253,7 +263,8 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                                           "XAmzContentChecksumMismatch", "IncompleteBody", NULL};
     const struct verdict *verdict = context;
     const struct mq_s3_connection *c = verdict->connection;
-    int status = response->status;
+    bool late = strcmp(verdict->call->method, "GET") != 0 && failed_late(response);
+    int status = late ? 500 : response->status;
     if (status < 400 && status != 301 && status != 307)
         return MQ_OK;
     char code[128] = "", text[512] = "", uri[MQ_OBJECT_KEY_MAX + 512], region[64] = "";
@@ -285,7 +296,7 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                                             : "read",
             uri, status, *code != '\0' ? " " : "", code, *text != '\0' ? ": " : "", text);
     if (err != NULL)
-        err->retriable = (status >= 500 && status != 501) || slow || status == 408 ||
+        err->retriable = (status >= 500 && status != 501 && !late) || slow || status == 408 ||
                          is_any_of(code, passing) || is_any_of(code, garbled);
     const char *header = mq_http_header_of(response, "x-amz-bucket-region");
     if (header != NULL)

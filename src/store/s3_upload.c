@@ -15,6 +15,8 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 #define UPLOAD_ID_MAX 1024
+/* Metadata of objects that were put on a condition. */
+#define MARK_HEADER "x-amz-meta-marquee-put"
 /* Parts double in size after every so many, so that 10,000 parts reach S3's 5 TiB. */
 #define PARTS_A_SIZE 1500
 
@@ -34,12 +36,39 @@ mq_s3_crc32(const void *bytes, size_t size, char ret_text[9])
     mq_s3_crc32_text((uint32_t)crc32_z(0, bytes, size), ret_text);
 }
 
+/* A conditional put that was sent more than once and met a conflict: did an earlier try win, whose
+ * answer got lost? The object carries the mark of the put that made it. */
+static enum mq_status
+settle(struct mq_s3_connection *c, const char *key, enum mq_put_condition condition,
+       const char *mark, struct mq_object_info *ret_info, struct mq_error *err)
+{
+    struct mq_s3_call head = {.method = "HEAD", .key = key, .query = ""};
+    struct mq_http_response answer = {.body.limit_bytes = ANSWER_MAX};
+    struct mq_error local;
+    enum mq_status st = mq_s3_perform(c, &head, &answer, &local);
+    const char *there = st == MQ_OK ? mq_http_header_of(&answer, MARK_HEADER) : NULL;
+    if (there != NULL && strcmp(there, mark) == 0) {
+        mq_s3_info_of(&answer, ret_info);
+    } else if (condition == MQ_PUT_IF_ABSENT && st == MQ_OK) {
+        st = MQ_E_CONFLICT; /* nobody overwrites what is put if absent */
+    } else {
+        char uri[MQ_OBJECT_KEY_MAX + 512];
+        mq_s3_uri_of(c, key, uri, sizeof(uri));
+        st = mq_fail(err, MQ_E_UNREACHABLE,
+                     "cannot tell whether '%s' was written: an answer got lost, and another writer "
+                     "came after",
+                     uri);
+    }
+    mq_http_response_release(&answer);
+    return st;
+}
+
 enum mq_status
 mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t size,
           enum mq_put_condition condition, const char *etag, struct mq_object_info *ret_info,
           struct mq_error *err)
 {
-    char crc[9];
+    char crc[9], mark[MQ_AWS_TOKEN_SIZE];
     int tries = 0;
     mq_s3_crc32(bytes, size, crc);
     struct mq_s3_call call = {.method = "PUT",
@@ -50,26 +79,33 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
                               .body = size > 0 ? bytes : NULL,
                               .body_size = size,
                               .ret_tries = &tries};
-    if (condition == MQ_PUT_IF_ABSENT)
-        call.extra[call.extra_count++] = (struct mq_aws_header){"if-none-match", "*"};
-    else if (condition == MQ_PUT_IF_MATCH)
-        call.extra[call.extra_count++] = (struct mq_aws_header){"if-match", etag};
-    struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
-    struct mq_error local;
-    enum mq_status st = mq_s3_perform(c, &call, &response, &local);
-    mq_http_response_release(&response);
-    if (st == MQ_E_CONFLICT && condition != MQ_PUT_ALWAYS && tries > 1) {
-        /* A try whose answer got lost may have been the one that won. */
-        struct mq_buffer now = {.limit_bytes = size + 1};
-        struct mq_s3_call read = {.method = "GET", .key = key, .query = ""};
-        struct mq_http_response answer = {.body = now};
-        if (mq_s3_perform(c, &read, &answer, NULL) == MQ_OK && answer.body.size == size &&
-            (size == 0 || memcmp(answer.body.data, bytes, size) == 0))
-            st = MQ_OK;
-        mq_http_response_release(&answer);
+    if (condition != MQ_PUT_ALWAYS) {
+        enum mq_status st = mq_aws_token(mark, err);
+        if (st != MQ_OK)
+            return st;
+        call.extra[call.extra_count++] = (struct mq_aws_header){MARK_HEADER, mark};
+        call.extra[call.extra_count++] = condition == MQ_PUT_IF_ABSENT
+                                             ? (struct mq_aws_header){"if-none-match", "*"}
+                                             : (struct mq_aws_header){"if-match", etag};
     }
+    struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
+    struct mq_error local = {0};
+    struct mq_object_info info;
+    enum mq_status st = mq_s3_perform(c, &call, &response, &local);
+    if (st == MQ_OK) {
+        /* The ETag of this very put, which a look now might miss. */
+        mq_s3_info_of(&response, &info);
+        info.size_bytes = (int64_t)size;
+        const char *date = mq_http_header_of(&response, "date");
+        int64_t now_s;
+        if (info.modified_ms == 0 && date != NULL && mq_aws_http_date(date, &now_s))
+            info.modified_ms = now_s * 1000;
+    }
+    mq_http_response_release(&response);
     if (st == MQ_E_NOT_FOUND && condition == MQ_PUT_IF_MATCH)
         st = MQ_E_CONFLICT; /* what should match is gone */
+    if (st == MQ_E_CONFLICT && condition != MQ_PUT_ALWAYS && tries > 1)
+        st = settle(c, key, condition, mark, &info, &local);
     if (st == MQ_E_CONFLICT && condition == MQ_PUT_IF_ABSENT)
         st = MQ_E_EXISTS;
     if (st != MQ_OK) {
@@ -78,15 +114,9 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
             *err = local;
         return st;
     }
-    if (ret_info == NULL)
-        return MQ_OK;
-    struct mq_s3_call head = {.method = "HEAD", .key = key, .query = ""};
-    struct mq_http_response answer = {.body.limit_bytes = ANSWER_MAX};
-    st = mq_s3_perform(c, &head, &answer, err);
-    if (st == MQ_OK)
-        mq_s3_info_of(&answer, ret_info);
-    mq_http_response_release(&answer);
-    return st;
+    if (ret_info != NULL)
+        *ret_info = info;
+    return MQ_OK;
 }
 
 struct part {
@@ -345,18 +375,20 @@ complete(struct upload *upload, struct mq_error *err)
         st = mq_s3_perform(upload->connection, &call, &response, err);
     if (st == MQ_E_NOT_FOUND && tries > 1) {
         /* The upload id is gone because a try whose answer got lost completed it. */
-        struct mq_s3_call head = {.method = "HEAD", .key = upload->key, .query = ""};
+        struct mq_s3_call head = {.method = "HEAD",
+                                  .key = upload->key,
+                                  .query = "",
+                                  .extra = {{"x-amz-checksum-mode", "ENABLED"}},
+                                  .extra_count = 1};
         mq_http_response_reset(&response);
         st = mq_s3_perform(upload->connection, &head, &response, err);
         struct mq_object_info info;
         mq_s3_info_of(&response, &info);
-        if (st == MQ_OK && info.size_bytes != upload->base.offset)
+        const char *crc_there = mq_http_header_of(&response, "x-amz-checksum-crc32");
+        if (st == MQ_OK && (info.size_bytes != upload->base.offset ||
+                            (crc_there != NULL && strcmp(crc_there, total) != 0)))
             st = mq_fail(err, MQ_E_IO, "cannot write '%s': the upload was lost", upload->name);
     }
-    /* Completion may fail in the body of a 200. */
-    char code[128];
-    if (st == MQ_OK && mq_s3_xml_text(&response.body, "Code", code, sizeof(code)))
-        st = mq_fail(err, MQ_E_IO, "cannot write '%s': the server answers %s", upload->name, code);
     mq_http_response_release(&response);
     mq_buffer_release(&query);
     mq_buffer_release(&body);

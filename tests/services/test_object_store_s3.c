@@ -1,6 +1,7 @@
 /*
  * The object-store contract against a real S3 server. Needs MARQUEE_TEST_S3 = endpoint URL, and
- * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; tests/services/run sets them.
+ * AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; tests/services/run sets them. MARQUEE_TEST_PARAMETERS
+ * adds to the URI ("&stall-s=1"): stores_under_faults.py runs this through a proxy that misbehaves.
  */
 #include "../unit/store/object_store_contract.h"
 
@@ -12,8 +13,9 @@ static int serial;
 static char *
 make_s3_store(void)
 {
-    return mq_strfmt("s3://marquee-test/contract-%ld-%d?endpoint=%s&part-mb=5&transfers=4",
-                     (long)getpid(), serial++, getenv("MARQUEE_TEST_S3"));
+    const char *more = getenv("MARQUEE_TEST_PARAMETERS");
+    return mq_strfmt("s3://marquee-test/contract-%ld-%d?endpoint=%s&part-mb=5&transfers=4%s",
+                     (long)getpid(), serial++, getenv("MARQUEE_TEST_S3"), more != NULL ? more : "");
 }
 
 static enum mq_status

@@ -289,6 +289,17 @@ feature_largest(void **state)
     free(reals);
 }
 
+/* Where answers get lost (MARQUEE_TEST_PARAMETERS says so) an update without a version may count
+ * twice; else it counts once. */
+static void
+assert_version(int64_t version, int64_t expected)
+{
+    if (getenv("MARQUEE_TEST_PARAMETERS") != NULL)
+        assert_true(version >= expected);
+    else
+        assert_int_equal(version, expected);
+}
+
 static void
 feature_updates(void **state)
 {
@@ -315,10 +326,10 @@ feature_updates(void **state)
     const struct mq_attribute gone = {.name = "n", .type = MQ_ATTRIBUTE_NULL};
     check_ok(
         mq_feature_update(s->store, "users", "u", &gone, 1, MQ_UPDATE_ALWAYS, 0, &version, &err));
-    assert_int_equal(version, 3);
+    assert_version(version, 3);
     struct mq_record record;
     check_ok(mq_feature_get(s->store, "users", "u", MQ_READ_STRONG, &s->arena, &record, &err));
-    assert_int_equal(record.version, 3);
+    assert_int_equal(record.version, version);
     assert_int_equal(record.attribute_count, 1);
     assert_texts(&mq_record_find(&record, "t")->text, "x");
     /* Names that an expression language might trip over, and one given twice. */
@@ -329,15 +340,15 @@ feature_updates(void **state)
         {.name = "twice", .type = MQ_ATTRIBUTE_INTEGER, .integer = 4}};
     check_ok(
         mq_feature_update(s->store, "users", "u", odd, 4, MQ_UPDATE_IF_PRESENT, 0, &version, &err));
-    assert_int_equal(version, 4);
+    assert_version(version, 4);
     check_ok(mq_feature_get(s->store, "users", "u", MQ_READ_STRONG, &s->arena, &record, &err));
     assert_int_equal(record.attribute_count, 4);
     assert_int_equal(mq_record_find(&record, "a.b #:\"ü")->integer, 2);
     assert_int_equal(mq_record_find(&record, "twice")->integer, 4);
     /* A touch: nothing changes but the version. Version 0 stands for no record. */
-    check_ok(mq_feature_update(s->store, "users", "u", NULL, 0, MQ_UPDATE_IF_VERSION, 4, &version,
-                               &err));
-    assert_int_equal(version, 5);
+    check_ok(mq_feature_update(s->store, "users", "u", NULL, 0, MQ_UPDATE_IF_VERSION, version,
+                               &version, &err));
+    assert_int_equal(version, record.version + 1);
     check_fails(MQ_E_CONFLICT, mq_feature_update(s->store, "users", "u", &n, 1,
                                                  MQ_UPDATE_IF_VERSION, 0, NULL, &err));
     check_ok(mq_feature_update(s->store, "users", "new", &n, 1, MQ_UPDATE_IF_VERSION, 0, &version,
