@@ -3,6 +3,7 @@
  * of 500 over kept connections, and prints rates, and the delays at half the rate that was reached.
  *
  *   bench_ingest MARQUEE-BINARY FOLDER [--log URI] [--seconds 5] [--only one|many]
+ *                [--connections 256]
  *
  * One thread, epoll. At half load requests are due at fixed times, and a delay counts from the time
  * a request was due, not from when a connection came free for it: a slow server cannot hide its
@@ -301,6 +302,7 @@ main(int argc, char **argv)
 {
     const char *only = "", *uri = NULL;
     double seconds = 5;
+    int connections = 256;
     if (argc < 3) {
         fprintf(stderr, "usage: bench_ingest MARQUEE-BINARY FOLDER [--log URI] [--seconds N] "
                         "[--only one|many]\n");
@@ -309,6 +311,8 @@ main(int argc, char **argv)
     for (int i = 3; i + 1 < argc; i += 2) {
         if (strcmp(argv[i], "--log") == 0)
             uri = argv[i + 1];
+        else if (strcmp(argv[i], "--connections") == 0)
+            connections = atoi(argv[i + 1]);
         else if (strcmp(argv[i], "--seconds") == 0)
             seconds = atof(argv[i + 1]);
         else
@@ -322,8 +326,10 @@ main(int argc, char **argv)
     int port;
     pid_t server = start_server(argv[1], argv[2], uri, &port);
     if (strcmp(only, "many") != 0)
-        measure(&(struct load){.port = port, .connections = 256, .events = 1, .seconds = seconds},
-                "events one by one");
+        measure(
+            &(struct load){
+                .port = port, .connections = connections, .events = 1, .seconds = seconds},
+            "events one by one");
     if (strcmp(only, "one") != 0)
         measure(&(struct load){.port = port, .connections = 16, .events = 500, .seconds = seconds},
                 "events in arrays of 500");

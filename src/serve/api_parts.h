@@ -37,6 +37,9 @@ struct mq_api {
 /** The route table: routing, scopes and the OpenAPI description. */
 const struct mq_http_route *mq_api_routes(size_t *ret_count);
 
+/** The OpenAPI 3.1 description of a table (openapi.c). @return owned (free), NULL: no memory */
+char *mq_api_description(const struct mq_http_route *routes, size_t count);
+
 /** POST /v1/events (event_api.c). */
 void mq_api_take_events(struct mq_http_request *request, void *api);
 /** Counters of event_api.c, made once. */

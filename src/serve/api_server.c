@@ -69,7 +69,10 @@ choose_routes(struct mq_api *api, struct mq_error *err)
             api->routes[i].scope = 0;
     api->http_options.routes = api->routes;
     api->http_options.route_count = count;
-    return MQ_OK;
+    api->description = mq_api_description(api->routes, count);
+    return api->description != NULL
+               ? MQ_OK
+               : mq_fail(err, MQ_E_NOMEM, "cannot allocate the description of the API");
 }
 
 static const char *
@@ -129,8 +132,6 @@ start_parts(struct mq_api *api, struct mq_error *err)
 {
     const struct mq_config *config = api->config;
     enum mq_status st = mq_metrics_new(&api->metrics, err);
-    if (st == MQ_OK && (api->description = mq_api_description()) == NULL)
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate the description of the API");
     if (st == MQ_OK)
         st = mq_listener_open(mq_config_text(config, "serve.host"),
                               (int)mq_config_int(config, "serve.port"), &api->listener, err);

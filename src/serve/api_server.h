@@ -36,7 +36,4 @@ enum mq_status mq_api_reload(struct mq_api *api, struct mq_error *err);
  */
 int mq_api_stop(struct mq_api *api);
 
-/** The OpenAPI 3.1 description, as served. @return owned (free), NULL: no memory */
-char *mq_api_description(void);
-
 #endif

@@ -6,7 +6,6 @@
 #include "data/event_schema.h"
 #include "format/json.h"
 #include "serve/api_parts.h"
-#include "serve/api_server.h"
 
 #ifndef MQ_VERSION
 #define MQ_VERSION "0"
@@ -109,15 +108,13 @@ components(void)
 }
 
 char *
-mq_api_description(void)
+mq_api_description(const struct mq_http_route *routes, size_t count)
 {
     mq_autojson json_t *root = json_pack(
         "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:{}, s:o}", "openapi", "3.1.0", "info", "title",
         "Marquee", "version", MQ_VERSION, "description",
         "User events in. Errors are JSON with code, message and request id.", "license", "name",
         "Apache-2.0", "identifier", "Apache-2.0", "paths", "components", components());
-    size_t count;
-    const struct mq_http_route *routes = mq_api_routes(&count);
     json_t *paths = json_object_get(root, "paths");
     for (size_t i = 0; i < count; i++) {
         json_t *path = json_object_get(paths, routes[i].path);
