@@ -158,3 +158,14 @@ mq_id_map_save(struct mq_object_store *store, const char *region, enum mq_id_kin
     enum mq_status st = save(store, region, inverse, true, ids, err);
     return st != MQ_OK ? st : save(store, region, raw_embed(kind), false, ids, err);
 }
+
+char *
+mq_id_trimmed(const char *id)
+{
+    static const char blanks[] = " \t\r\n";
+    id += strspn(id, blanks);
+    size_t size = strlen(id);
+    while (size > 0 && strchr(blanks, id[size - 1]) != NULL)
+        size--;
+    return strndup(id, size);
+}

@@ -39,4 +39,8 @@ enum mq_status mq_id_map_save(struct mq_object_store *store, const char *region,
                               enum mq_id_kind kind, const struct mq_strmap *ids,
                               struct mq_error *err);
 
+/** An id without the blanks at its ends, as imports and steps take ids; owned (free), NULL where
+ * there is no memory. */
+char *mq_id_trimmed(const char *id);
+
 #endif

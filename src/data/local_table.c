@@ -106,6 +106,8 @@ read_parquet_names(struct source *source, struct mq_sql *sql, struct mq_error *e
     struct mq_sql_result *result = NULL;
     int64_t rows;
     enum mq_status st = mq_sql_check_parquet(sql, source->path, source->path, err);
+    if (st == MQ_E_FORMAT)
+        mq_error_hint(err, "fetch or write the file again: its end is written last");
     if (st == MQ_OK)
         st = mq_buffer_append_text(
             &text, "select column_name from (describe select * from read_parquet(", err);

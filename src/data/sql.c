@@ -22,6 +22,7 @@ struct mq_sql {
     duckdb_database database;
     duckdb_connection connection;
     char *scratch; /* own folder below options.scratch */
+    char *parquet; /* the objects viewed, for messages: "a' or 'b" */
     int64_t spooled;
 };
 
@@ -30,6 +31,7 @@ struct mq_sql_result {
     duckdb_data_chunk chunk; /* the rows at hand; fetching flattens every kind of vector */
     int column_count;
     char *name; /* of the SQL, for messages */
+    const struct mq_sql *sql;
 };
 
 static const char macros[] =
@@ -79,8 +81,17 @@ fail_engine_at(struct mq_error *err, const char *what, duckdb_error_type type, c
         message = "no reason given";
     if (strstr(message, "No space left") != NULL)
         code = MQ_E_IO;
-    mq_fail(err, code, "%s: %.*s", what,
-            (int)MQ_MIN(strcspn(message, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), message);
+    /* Damage between a Parquet file's ends shows only when its rows are walked. */
+    static const char damaged[] = "Failed to read file \"";
+    const char *path = strstr(message, damaged), *end = NULL;
+    if (path != NULL)
+        end = strstr(path += sizeof(damaged) - 1, "\": ");
+    if (code == MQ_E_FORMAT && end != NULL)
+        mq_fail(err, code, "cannot read Parquet '%.*s': %.*s", (int)(end - path), path,
+                (int)MQ_MIN(strcspn(end + 3, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), end + 3);
+    else
+        mq_fail(err, code, "%s: %.*s", what,
+                (int)MQ_MIN(strcspn(message, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), message);
     if (code == MQ_E_NOMEM)
         mq_error_hint(err, "give the engine more memory with run.memory_mb");
     else if (code == MQ_E_IO)
@@ -88,9 +99,18 @@ fail_engine_at(struct mq_error *err, const char *what, duckdb_error_type type, c
     return code;
 }
 
+/* @param sql may be NULL */
 static enum mq_status
-fail_engine(struct mq_error *err, const char *name, duckdb_error_type type, const char *message)
+fail_engine(const struct mq_sql *sql, struct mq_error *err, const char *name,
+            duckdb_error_type type, const char *message)
 {
+    /* Of damage to the frame of a page the engine says no file, and what only a reader of its
+     * source would know. */
+    static const char nameless[] = "Invalid Error: ";
+    if (sql != NULL && sql->parquet != NULL && message != NULL &&
+        strncmp(message, nameless, sizeof(nameless) - 1) == 0)
+        return mq_fail(err, MQ_E_FORMAT, "cannot read Parquet '%.700s': a page of it is damaged",
+                       sql->parquet);
     char what[160];
     snprintf(what, sizeof(what), "SQL %.150s", name);
     return fail_engine_at(err, what, type, message);
@@ -121,8 +141,8 @@ run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_ch
     duckdb_result result;
     enum mq_status st = MQ_OK;
     if (duckdb_query(sql->connection, text, &result) != DuckDBSuccess)
-        st =
-            fail_engine(err, name, duckdb_result_error_type(&result), duckdb_result_error(&result));
+        st = fail_engine(sql, err, name, duckdb_result_error_type(&result),
+                         duckdb_result_error(&result));
     else if (ret_changed != NULL)
         *ret_changed = (int64_t)duckdb_rows_changed(&result);
     duckdb_destroy_result(&result);
@@ -235,6 +255,7 @@ mq_sql_free(struct mq_sql *sql)
     if (sql->scratch != NULL)
         (void)!mq_fs_remove(sql->scratch, NULL);
     free(sql->scratch);
+    free(sql->parquet);
     free(sql);
 }
 
@@ -507,6 +528,20 @@ mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, str
     return st;
 }
 
+/* Without memory the note is left out: it serves messages alone. */
+static void
+note_parquet(struct mq_sql *sql, const char *name)
+{
+    if (sql->parquet != NULL && strstr(sql->parquet, name) != NULL)
+        return;
+    char *longer =
+        sql->parquet != NULL ? mq_strfmt("%s' or '%s", sql->parquet, name) : mq_strdup(name);
+    if (longer != NULL) {
+        free(sql->parquet);
+        sql->parquet = longer;
+    }
+}
+
 enum mq_status
 mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_store *store,
                        const char *const *keys, int64_t key_count, struct mq_error *err)
@@ -521,6 +556,8 @@ mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_st
             char name[MQ_OBJECT_KEY_MAX + 256];
             snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), keys[i]);
             st = mq_sql_check_parquet(sql, path, name, err);
+            if (st == MQ_OK)
+                note_parquet(sql, name);
         }
         if (st == MQ_OK && i > 0)
             st = mq_buffer_append_char(&text, ',', err);
@@ -564,7 +601,7 @@ mq_sql_appender_new(struct mq_sql *sql, const char *table, struct mq_sql_appende
     }
     if (duckdb_appender_create(sql->connection, NULL, table, &appender->appender) !=
         DuckDBSuccess) {
-        enum mq_status st = fail_engine(err, table, DUCKDB_ERROR_INTERNAL,
+        enum mq_status st = fail_engine(NULL, err, table, DUCKDB_ERROR_INTERNAL,
                                         duckdb_appender_error(appender->appender));
         duckdb_appender_destroy(&appender->appender);
         free(appender->table);
@@ -613,7 +650,7 @@ mq_sql_appender_free(struct mq_sql_appender *appender, struct mq_error *err)
         return MQ_OK;
     enum mq_status st = MQ_OK;
     if (appender->failed || duckdb_appender_close(appender->appender) != DuckDBSuccess)
-        st = fail_engine(err, appender->table, DUCKDB_ERROR_INTERNAL,
+        st = fail_engine(NULL, err, appender->table, DUCKDB_ERROR_INTERNAL,
                          duckdb_appender_error(appender->appender));
     duckdb_appender_destroy(&appender->appender);
     free(appender->table);
@@ -686,19 +723,20 @@ query(struct mq_sql *sql, const char *name, const char *text, const char *types,
         st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a result");
     } else if (duckdb_prepare(sql->connection, text, &statement) != DuckDBSuccess) {
         const char *message = duckdb_prepare_error(statement);
-        st = fail_engine(err, name, type_by_message(message), message);
+        st = fail_engine(sql, err, name, type_by_message(message), message);
     } else if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
-        st = fail_engine(err, name, DUCKDB_ERROR_INTERNAL, duckdb_pending_error(pending));
+        st = fail_engine(sql, err, name, DUCKDB_ERROR_INTERNAL, duckdb_pending_error(pending));
     } else {
         has_result = true;
         if (duckdb_execute_pending(pending, &result->result) != DuckDBSuccess)
-            st = fail_engine(err, name, duckdb_result_error_type(&result->result),
+            st = fail_engine(sql, err, name, duckdb_result_error_type(&result->result),
                              duckdb_result_error(&result->result));
     }
     duckdb_destroy_pending(&pending);
     duckdb_destroy_prepare(&statement);
     if (st == MQ_OK) {
         result->name = copy;
+        result->sql = sql;
         result->column_count = (int)duckdb_column_count(&result->result);
         bool same = (int)strlen(types) == result->column_count;
         for (int i = 0; same && i < result->column_count; i++)
@@ -769,8 +807,8 @@ mq_sql_next(struct mq_sql_result *result, int64_t *ret_rows, struct mq_error *er
         if (result->chunk == NULL) {
             const char *message = duckdb_result_error(&result->result);
             if (message != NULL && *message != '\0')
-                return fail_engine(err, result->name, duckdb_result_error_type(&result->result),
-                                   message);
+                return fail_engine(result->sql, err, result->name,
+                                   duckdb_result_error_type(&result->result), message);
             *ret_rows = 0;
             return MQ_OK;
         }

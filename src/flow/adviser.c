@@ -229,6 +229,8 @@ mq_adviser_recommend(struct mq_adviser *adviser, const char *user_id, enum mq_pr
                      int n, bool reasons, enum mq_language language, json_t **ret_document,
                      struct mq_error *err)
 {
+    mq_autofree char *own_user_id = mq_id_trimmed(user_id);
+    user_id = own_user_id != NULL ? own_user_id : user_id;
     struct user user;
     enum mq_status st = load_user(adviser, user_id, &user, err);
     if (st != MQ_OK)
@@ -306,6 +308,10 @@ enum mq_status
 mq_adviser_explain(struct mq_adviser *adviser, const char *user_id, const char *item,
                    enum mq_language language, json_t **ret_document, struct mq_error *err)
 {
+    mq_autofree char *own_user_id = mq_id_trimmed(user_id);
+    user_id = own_user_id != NULL ? own_user_id : user_id;
+    mq_autofree char *own_item = mq_id_trimmed(item);
+    item = own_item != NULL ? own_item : item;
     const struct mq_catalogue *catalogue = adviser->snapshot->catalogue;
     struct user user;
     int32_t row = -1;
@@ -383,6 +389,8 @@ enum mq_status
 mq_adviser_similar(struct mq_adviser *adviser, const char *item, int n, json_t **ret_document,
                    struct mq_error *err)
 {
+    mq_autofree char *own_item = mq_id_trimmed(item);
+    item = own_item != NULL ? own_item : item;
     const struct mq_snapshot *snapshot = adviser->snapshot;
     int32_t row = -1;
     enum mq_status st = find_item(adviser, item, &row, err);
@@ -457,6 +465,8 @@ enum mq_status
 mq_adviser_portrait(struct mq_adviser *adviser, const char *user_id, int n, json_t **ret_document,
                     struct mq_error *err)
 {
+    mq_autofree char *own_user_id = mq_id_trimmed(user_id);
+    user_id = own_user_id != NULL ? own_user_id : user_id;
     const struct mq_catalogue *catalogue = adviser->snapshot->catalogue;
     struct user user;
     enum mq_status st = load_user(adviser, user_id, &user, err);

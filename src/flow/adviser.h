@@ -32,6 +32,8 @@ void mq_adviser_close(struct mq_adviser *adviser);
 /** The snapshot that answers come from. Borrowed. */
 const struct mq_snapshot *mq_adviser_snapshot(const struct mq_adviser *adviser);
 
+/* Blanks at the ends of a user's or an item's id are no part of it, as in imports and steps. */
+
 /**
  * A user's list.
  *   {"user": id, "type": "movie", "known": bool, "plays": n, "items": [{"item": id, "title": …,

@@ -5,6 +5,7 @@
 #include "base/filesystem.h"
 #include "base/memory.h"
 #include "data/artifact.h"
+#include "data/id_map.h"
 
 static void
 names_and_keys(void **state)
@@ -79,12 +80,25 @@ missing_alias_and_folders(void **state)
     free(folder);
 }
 
+static void
+trimmed_ids(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"u1", "u1"}, {"  u1", "u1"}, {"u 1\t ", "u 1"}, {" \t", ""}, {"", ""}};
+    for (size_t i = 0; i < MQ_COUNT(cases); i++) {
+        mq_autofree char *id = mq_id_trimmed(cases[i][0]);
+        assert_string_equal(id, cases[i][1]);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_keys),
         cmocka_unit_test(missing_alias_and_folders),
+        cmocka_unit_test(trimmed_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

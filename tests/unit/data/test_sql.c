@@ -114,6 +114,24 @@ bad_parquet_is_named_in_one_line(void **state)
         assert_null(strstr(err.message, "SQL"));
     }
     mq_buffer_release(&good);
+    /* Damage that only the walk over the rows meets. */
+    check_ok(mq_object_get(f->store, "a/good.parquet", &good, &err));
+    for (size_t at = 4; at < 40; at += 16) {
+        char *part = good.data + at, kept[40];
+        memcpy(kept, part, sizeof(kept));
+        for (size_t i = 0; i < sizeof(kept); i++)
+            part[i] ^= 0x5a;
+        check_ok(mq_object_put(f->store, "a/bad.parquet", good.data, good.size, MQ_PUT_ALWAYS, NULL,
+                               NULL, &err));
+        check_ok(mq_sql_view_of_parquet(f->sql, "v", f->store, keys + 1, 1, &err));
+        int64_t count;
+        check_fails(MQ_E_FORMAT,
+                    mq_sql_scalar(f->sql, "select count(distinct v) from v", &count, &err));
+        assert_memory_equal(err.message, "cannot read Parquet '", 21);
+        check_contains(err.message, "a/bad.parquet'");
+        memcpy(part, kept, sizeof(kept));
+    }
+    mq_buffer_release(&good);
     check_fails(MQ_E_INTERNAL, mq_sql_statement(f->sql, "select\nnonsense", &err));
     assert_null(strchr(err.message, '\n'));
 }
