@@ -5,6 +5,8 @@ needs     environments below MARQUEE_PEERS that the peers run in
 prepare   commands run once before, e.g. to write shared input
 marquee   (command, pattern): the best matching line's rate counts
 peers     [(label, command, pattern)]
+least     least rate of Marquee itself (optional)
+environment  a variable without which the entry is left out (optional)
 goal      least ratio to the best peer, or None
 pin       True: one processor for everybody
 
@@ -100,6 +102,26 @@ DEEPCTR = ("deepctr", "tf", "deepfm_tf.py deepctr")
 TF_GRAPH = ("tf-graph", "tf", "deepfm_tf.py graph")
 DEEPFM_WORK = "DeepFM, 38 fields, embedding 32, 128-64, 2 threads"
 
+INGEST = "{bin}/bench_ingest {bin}/../cli/marquee {scratch} "
+
+
+def ingest(where, kind, least, more=""):
+    """Events over HTTP, all on one machine; p99 at half load is in the second line's quality."""
+    arrays = kind == "many"
+    work = "events in arrays of 500" if arrays else "events one by one"
+    return {
+        "name": f"POST /v1/events into {where}: {work}",
+        "needs": [],
+        "prepare": [],
+        "marquee": (f"{INGEST}--only {kind} {more}", rf"^{work} threads"),
+        "peers": [],
+        "goal": None,
+        "least": least,
+        "pin": False,
+    } | ({"environment": "MARQUEE_TEST_KAFKA"} if "kafka" in more else {})
+
+
+KAFKA_LOG = "--log kafka:{kafka} --connections 1000"
 BATCH_STEPS = "python3 {here}/batch_steps.py {bin}/../cli/marquee {data} {scratch}/batch "
 
 
@@ -215,6 +237,10 @@ PAIRS = {
         "goal": None,
         "pin": False,
     },
+    "ingest-one": ingest("the embedded log", "one", 20000),
+    "ingest-many": ingest("the embedded log", "many", 250000),
+    "ingest-one-kafka": ingest("a local Kafka", "one", 10000, KAFKA_LOG),
+    "ingest-many-kafka": ingest("a local Kafka", "many", 100000, KAFKA_LOG),
     "batch": batch("in memory on both sides", "{bin}/bench_batch file:{scratch}/batch"),
     "batch-steps": batch("Marquee with all its files, Python without", BATCH_STEPS + "measure")
     | {"goal": None},
