@@ -157,7 +157,8 @@ s3_get_range(struct mq_object_store *store, const char *key, int64_t offset, siz
              (long long)offset + (long long)size - 1);
     struct mq_s3_call call = {
         .method = "GET", .key = key, .query = "", .extra = {{"range", range}}, .extra_count = 1};
-    struct mq_http_response response = {.body.limit_bytes = size};
+    /* Room for the text of a refusal too. */
+    struct mq_http_response response = {.body.limit_bytes = MQ_MAX(size, ANSWER_MAX)};
     enum mq_status st = mq_s3_perform(c, &call, &response, err);
     struct mq_object_info info;
     if (st == MQ_E_RANGE) { /* some servers say so of a missing object too */
@@ -167,7 +168,10 @@ s3_get_range(struct mq_object_store *store, const char *key, int64_t offset, siz
                                       "cannot read %zu bytes at %lld of '%s': it has %lld bytes",
                                       size, (long long)offset, uri, (long long)info.size_bytes);
     }
-    if (st == MQ_OK && response.body.size != size)
+    if (st == MQ_OK && response.body.size > size)
+        st = mq_fail(err, MQ_E_IO, "cannot read %zu bytes at %lld of '%s': the server sends %zu",
+                     size, (long long)offset, uri, response.body.size);
+    else if (st == MQ_OK && response.body.size < size)
         st = mq_fail(err, MQ_E_RANGE, "cannot read %zu bytes at %lld of '%s': only %zu are there",
                      size, (long long)offset, uri, response.body.size);
     if (st == MQ_OK)
