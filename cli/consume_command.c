@@ -74,6 +74,7 @@ consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
         .batch_age_ms = (int64_t)(mq_config_real(config, "consume.batch_age_s") * 1000),
         .memory_bytes = (size_t)mq_config_int(config, "consume.memory_mb") << 20,
         .writers = (int)mq_config_int(config, "consume.writers"),
+        .session_ms = (int64_t)(mq_config_real(config, "consume.session_s") * 1000),
         .handover_ms = (int64_t)(mq_config_real(config, "consume.handover_s") * 1000),
         .give_up_ms = until_end ? GIVE_UP_MS : 0,
         .until_end = until_end};

@@ -17,7 +17,8 @@
 #define POLL_FAILED_MS 500
 #define FIGURES_SECONDS 1.0
 #define TELL_SECONDS 10.0
-#define NO_PARTITION_SECONDS 30.0
+/* until_end: how often others' partitions are looked at. */
+#define OTHERS_SECONDS 0.5
 /* Batches take this part of the memory; and one is closed early at this part of theirs. */
 #define BATCHES_SHARE 4
 
@@ -32,8 +33,8 @@ struct consume {
     int64_t *ends; /* [lane_count] until_end: what the topic held at the beginning */
     double begun_s, told_s, figures_s, failing_since_s;
     int64_t taken, taken_before; /* events, for the rate */
-    bool had_partitions;
-    enum mq_status status; /* of what cannot be waited for; ends the loop */
+    double others_s;             /* until_end: when others' partitions were looked at */
+    enum mq_status status;       /* of what cannot be waited for; ends the loop */
     struct mq_error error;
 };
 
@@ -219,7 +220,6 @@ on_assigned(void *context, const struct mq_position *positions, size_t count)
     for (size_t i = 0; i < count; i++)
         if (positions[i].partition < c->lane_count)
             mq_lane_assign(&c->lanes[positions[i].partition], positions[i].offset);
-    c->had_partitions = true;
     mq_log_info("consume: %zu partitions assigned", count);
 }
 
@@ -346,19 +346,39 @@ update_figures(struct consume *c)
     c->figures_s = now;
 }
 
-/* until_end: whether all that the topic held at the beginning is written, as far as it is ours. */
+/* Whether a partition of somebody else is committed up to the end; a member that died without a
+ * word holds its own for a while, and then they come to us. */
+static bool
+others_are_done(struct consume *c)
+{
+    double now = mq_clock_monotonic_s();
+    if (now - c->others_s < OTHERS_SECONDS)
+        return false;
+    c->others_s = now;
+    for (int p = 0; p < c->lane_count; p++) {
+        int64_t committed = -1;
+        if (c->lanes[p].owned || c->ends[p] == 0)
+            continue;
+        if (mq_consumer_committed(c->consumer, p, &committed, NULL) != MQ_OK ||
+            committed < c->ends[p])
+            return false;
+    }
+    return true;
+}
+
+/* until_end: whether all that the topic held at the beginning is written, by us or others. */
 static bool
 at_end(struct consume *c)
 {
-    if (!c->had_partitions) /* others have them all? */
-        return mq_clock_monotonic_s() - c->begun_s > NO_PARTITION_SECONDS;
+    bool all = true;
     for (int p = 0; p < c->lane_count; p++) {
         const struct mq_lane *lane = &c->lanes[p];
         int64_t next = lane->known ? lane->expected : MQ_MAX(lane->position, (int64_t)0);
         if (lane->owned && (next < c->ends[p] || lane->job != NULL || lane->seek_to >= 0))
             return false;
+        all = all && lane->owned;
     }
-    return true;
+    return all || others_are_done(c);
 }
 
 static enum mq_status

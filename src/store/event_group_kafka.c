@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "store/event_log_kafka.h"
 
-#define SESSION_TIMEOUT_MIN_MS 6000
 /* A lag that the client does not know by itself is asked for, but not for long. */
 #define LAG_ASK_MS 200
 #define COMMITTED_ASK_MS 5000
@@ -141,8 +140,7 @@ make_handle(struct kafka_consumer *consumer, struct mq_error *err)
 {
     const struct mq_consumer_options *options = &consumer->base.options;
     char session[24], group[64], reason[MQ_KAFKA_REASON_SIZE];
-    snprintf(session, sizeof(session), "%lld",
-             (long long)MQ_MAX(options->session_timeout_ms, (int64_t)SESSION_TIMEOUT_MIN_MS));
+    snprintf(session, sizeof(session), "%lld", (long long)options->session_timeout_ms);
     snprintf(group, sizeof(group), "marquee-reader-%p", (void *)consumer); /* commits nothing */
     const char *const own[][2] = {
         {"session.timeout.ms", session},
@@ -347,6 +345,25 @@ mq_kafka_consumer_commit(struct mq_consumer *base, const struct mq_position *pos
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? MQ_OK
                : mq_kafka_fail(consumer->log, code, "commit offsets", base->options.topic, err);
+}
+
+enum mq_status
+mq_kafka_consumer_committed(struct mq_consumer *base, int32_t partition, int64_t *ret_offset,
+                            struct mq_error *err)
+{
+    struct kafka_consumer *consumer = (struct kafka_consumer *)base;
+    rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(one, base->options.topic, partition);
+    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->handle, one, COMMITTED_ASK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        code = one->elems[0].err;
+    int64_t offset = one->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(one);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return mq_kafka_fail(consumer->log, code, "ask for committed offsets", base->options.topic,
+                             err);
+    *ret_offset = MQ_MAX(offset, (int64_t)-1);
+    return MQ_OK;
 }
 
 enum mq_status

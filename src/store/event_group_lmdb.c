@@ -571,6 +571,37 @@ mq_lmdb_consumer_commit(struct mq_consumer *base, const struct mq_position *posi
     return st;
 }
 
+struct committed_work {
+    struct lmdb_consumer *consumer;
+    int32_t partition;
+    int64_t offset;
+};
+
+static int
+find_committed(void *context, MDB_txn *txn)
+{
+    struct committed_work *work = context;
+    char name[NAME_SIZE];
+    MDB_val key = partition_key(work->consumer, work->partition, name), value;
+    int code = mdb_get(txn, work->consumer->log->groups, &key, &value);
+    if (code == 0 && value.mv_size == sizeof(work->offset))
+        memcpy(&work->offset, value.mv_data, sizeof(work->offset));
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+enum mq_status
+mq_lmdb_consumer_committed(struct mq_consumer *base, int32_t partition, int64_t *ret_offset,
+                           struct mq_error *err)
+{
+    struct committed_work work = {consumer_of(base), partition, -1};
+    enum mq_status st = check_position(work.consumer, (struct mq_position){partition, 0}, err);
+    if (st == MQ_OK)
+        st = mq_lmdb_read(work.consumer->log->environment, find_committed, &work, err);
+    if (st == MQ_OK)
+        *ret_offset = work.offset;
+    return st;
+}
+
 enum mq_status
 mq_lmdb_consumer_seek(struct mq_consumer *base, struct mq_position position, struct mq_error *err)
 {

@@ -197,6 +197,15 @@ mq_consumer_commit(struct mq_consumer *consumer, const struct mq_position *posit
 }
 
 enum mq_status
+mq_consumer_committed(struct mq_consumer *consumer, int32_t partition, int64_t *ret_offset,
+                      struct mq_error *err)
+{
+    if (consumer->options.group == NULL)
+        return mq_fail(err, MQ_E_USAGE, "a consumer without a group has committed nothing");
+    return consumer->log->ops->committed(consumer, partition, ret_offset, err);
+}
+
+enum mq_status
 mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position, struct mq_error *err)
 {
     return consumer->log->ops->seek(consumer, position, err);

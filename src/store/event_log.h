@@ -155,6 +155,10 @@ enum mq_status mq_consumer_poll(struct mq_consumer *consumer, size_t max_events,
 enum mq_status mq_consumer_commit(struct mq_consumer *consumer, const struct mq_position *positions,
                                   size_t count, struct mq_error *err);
 
+/** What the group has committed in a partition, own or not; -1: nothing. */
+enum mq_status mq_consumer_committed(struct mq_consumer *consumer, int32_t partition,
+                                     int64_t *ret_offset, struct mq_error *err);
+
 /** Continue elsewhere in an own partition. */
 enum mq_status mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
                                 struct mq_error *err);

@@ -34,6 +34,8 @@ struct mq_event_log_ops {
                            struct mq_error *err);
     enum mq_status (*commit)(struct mq_consumer *consumer, const struct mq_position *positions,
                              size_t count, struct mq_error *err);
+    enum mq_status (*committed)(struct mq_consumer *consumer, int32_t partition,
+                                int64_t *ret_offset, struct mq_error *err);
     enum mq_status (*seek)(struct mq_consumer *consumer, struct mq_position position,
                            struct mq_error *err);
     enum mq_status (*lag)(struct mq_consumer *consumer, int64_t *ret_lag, struct mq_error *err);

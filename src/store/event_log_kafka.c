@@ -147,6 +147,8 @@ mq_kafka_conf(const struct mq_kafka_log *log, const char *const (*defaults)[2],
     enum mq_status st = mq_kafka_set(conf, "bootstrap.servers", log->servers, err);
     if (st == MQ_OK)
         st = mq_kafka_set(conf, "client.id", "marquee", err);
+    if (st == MQ_OK) /* a broker that comes back is found within a second */
+        st = mq_kafka_set(conf, "reconnect.backoff.max.ms", "1000", err);
     for (size_t i = 0; st == MQ_OK && i < default_count; i++)
         st = mq_kafka_set(conf, defaults[i][0], defaults[i][1], err);
     for (size_t i = 0; st == MQ_OK && i < log->property_count; i++)
@@ -380,6 +382,7 @@ const struct mq_event_log_ops mq_event_log_kafka_ops = {
     .consumer_new = mq_kafka_consumer_new,
     .poll = mq_kafka_consumer_poll,
     .commit = mq_kafka_consumer_commit,
+    .committed = mq_kafka_consumer_committed,
     .seek = mq_kafka_consumer_seek,
     .lag = mq_kafka_consumer_lag,
     .consumer_close = mq_kafka_consumer_close,

@@ -91,6 +91,8 @@ enum mq_status mq_kafka_consumer_poll(struct mq_consumer *consumer, size_t max_e
 enum mq_status mq_kafka_consumer_commit(struct mq_consumer *consumer,
                                         const struct mq_position *positions, size_t count,
                                         struct mq_error *err);
+enum mq_status mq_kafka_consumer_committed(struct mq_consumer *consumer, int32_t partition,
+                                           int64_t *ret_offset, struct mq_error *err);
 enum mq_status mq_kafka_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
                                       struct mq_error *err);
 enum mq_status mq_kafka_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag,

@@ -184,7 +184,12 @@ log_commits(void **state)
     struct mq_consumer *consumer = join(s, s->group);
     struct mq_position next[3] = NO_POSITIONS;
     assert_int_equal(take_numbers(consumer, 300, seen, next), 300);
+    int64_t committed;
+    check_ok(mq_consumer_committed(consumer, 1, &committed, &err));
+    assert_int_equal(committed, -1);
     check_ok(mq_consumer_commit(consumer, next, 3, &err));
+    check_ok(mq_consumer_committed(consumer, 1, &committed, &err));
+    assert_int_equal(committed, next[1].offset);
     produce_numbers(s, 300, 200);
     assert_int_equal(take_numbers(consumer, 200, seen, next), 200);
     mq_consumer_close(consumer); /* the last 200 are not committed */
