@@ -2,6 +2,8 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/terminal_table.h"
 #include "flow/adviser.h"
@@ -28,10 +30,30 @@ text_of(const json_t *object, const char *key)
     return text != NULL ? text : "";
 }
 
+/* Not so where the store cannot tell. */
+static bool
+is_unknown(const json_t *document)
+{
+    return json_is_false(json_object_get(document, "registered"));
+}
+
 static double
 number_of(const json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key));
+}
+
+/* An answer made without a model or list is no usual answer. */
+static void
+warn_of_missing(const struct mq_cli *cli, const json_t *document)
+{
+    mq_autofree char *flags = mq_cli_place_flags(cli);
+    size_t i;
+    json_t *part;
+    json_array_foreach(json_object_get(document, "missing"), i, part)
+        mq_log_warn("%s is missing ('%s') and left out: %s makes it: `%s%s`",
+                    text_of(part, "artifact"), text_of(part, "uri"), text_of(part, "step"),
+                    text_of(part, "command"), flags != NULL ? flags : "");
 }
 
 /* "Heat (1995)", or the id where the title is unknown. */
@@ -63,7 +85,8 @@ print_recommendations(struct mq_cli *cli, const json_t *document, bool reasons,
 {
     const json_t *items = json_object_get(document, "items");
     if (!json_is_true(json_object_get(document, "known")))
-        fprintf(cli->out, "user %s has no plays: what is hot and new\n", text_of(document, "user"));
+        fprintf(cli->out, "user %s %s: what is hot and new\n", text_of(document, "user"),
+                is_unknown(document) ? "is unknown" : "has no plays");
     if (json_array_size(items) == 0) {
         fprintf(cli->out, "nothing of type %s can be offered\n", text_of(document, "type"));
         return MQ_OK;
@@ -112,6 +135,8 @@ run_recommend(struct mq_cli *cli, struct mq_error *err)
     st = mq_adviser_recommend(adviser, mq_cli_positional(cli, 0), type, (int)mq_cli_int(cli, "--n"),
                               reasons, language_of(cli), &document, err);
     mq_adviser_close(adviser);
+    if (st == MQ_OK)
+        warn_of_missing(cli, document);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     st = print_recommendations(cli, document, reasons, err);
@@ -122,10 +147,11 @@ run_recommend(struct mq_cli *cli, struct mq_error *err)
 static enum mq_status
 print_explanation(struct mq_cli *cli, const json_t *document)
 {
-    fprintf(cli->out, "%s for user %s: %s\n",
+    fprintf(cli->out, "%s for %suser %s: %s\n",
             *text_of(document, "title") != '\0' ? text_of(document, "title")
                                                 : text_of(document, "item"),
-            text_of(document, "user"), text_of(document, "verdict"));
+            is_unknown(document) ? "the unknown " : "", text_of(document, "user"),
+            text_of(document, "verdict"));
     fprintf(cli->out, "%s\n", text_of(document, "reason"));
     size_t i;
     json_t *line;
@@ -145,6 +171,8 @@ run_explain(struct mq_cli *cli, struct mq_error *err)
     st = mq_adviser_explain(adviser, mq_cli_positional(cli, 0), mq_cli_positional(cli, 1),
                             language_of(cli), &document, err);
     mq_adviser_close(adviser);
+    if (st == MQ_OK)
+        warn_of_missing(cli, document);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     st = print_explanation(cli, document);
@@ -163,6 +191,8 @@ run_similar(struct mq_cli *cli, struct mq_error *err)
     st = mq_adviser_similar(adviser, mq_cli_positional(cli, 0), (int)mq_cli_int(cli, "--n"),
                             &document, err);
     mq_adviser_close(adviser);
+    if (st == MQ_OK)
+        warn_of_missing(cli, document);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     struct mq_table table = {0};
@@ -194,10 +224,19 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
     st = mq_adviser_portrait(adviser, mq_cli_positional(cli, 0), (int)mq_cli_int(cli, "--n"),
                              &document, err);
     mq_adviser_close(adviser);
+    if (st == MQ_OK)
+        warn_of_missing(cli, document);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
-    fprintf(cli->out, "user %s: %lld plays", text_of(document, "user"),
-            (long long)number_of(document, "plays"));
+    if (!json_is_true(json_object_get(document, "known"))) {
+        fprintf(cli->out, "user %s %s: no portrait\n", text_of(document, "user"),
+                is_unknown(document) ? "is unknown" : "has no plays");
+        json_decref(document);
+        return MQ_OK;
+    }
+    long long plays = (long long)number_of(document, "plays");
+    fprintf(cli->out, "user %s: %lld play%s", text_of(document, "user"), plays,
+            plays == 1 ? "" : "s");
     if (*text_of(document, "last_play") != '\0')
         fprintf(cli->out, ", the last %s", text_of(document, "last_play"));
     fputs("\n\n", cli->out);

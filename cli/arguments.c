@@ -282,11 +282,21 @@ check_positionals(const struct parser *parser, struct mq_error *err)
             most = SIZE_MAX;
     }
     if (missing != NULL)
-        return mq_fail(err, MQ_E_USAGE, "marquee %s needs %s", parser->command->name, missing);
+        return mq_fail(err, MQ_E_USAGE, "%s needs %s", parser->command->name, missing);
     if (have > most)
-        return mq_fail(err, MQ_E_USAGE, "marquee %s: unexpected argument '%s'",
-                       parser->command->name, parser->arguments->positionals[most]);
+        return mq_fail(err, MQ_E_USAGE, "%s: unexpected argument '%s'", parser->command->name,
+                       parser->arguments->positionals[most]);
     return MQ_OK;
+}
+
+static void
+unknown_command(const char *word, const char *before, const char *nearest, struct mq_error *err)
+{
+    if (nearest != NULL)
+        mq_fail(err, MQ_E_USAGE, "unknown command '%.64s': did you mean '%s%s'?", word, before,
+                nearest);
+    else
+        mq_fail(err, MQ_E_USAGE, "unknown command '%.64s'", word);
 }
 
 /* Find the command at argv[at], one or two words; sets request and group for groups. */
@@ -301,9 +311,9 @@ find_command(struct parser *parser, struct mq_parsed *parsed, struct mq_error *e
             snprintf(name, sizeof(name), "%s %s", first, second);
             parser->command = mq_command_find(name);
             if (parser->command == NULL) {
-                mq_fail(err, MQ_E_USAGE,
-                        "unknown command 'marquee %s %s': did you mean marquee %s?", first, second,
-                        mq_command_nearest(name));
+                char with_group[MQ_COMMAND_NAME_MAX + 16];
+                snprintf(with_group, sizeof(with_group), "marquee %s", name);
+                unknown_command(with_group, "marquee ", mq_command_nearest(name), err);
                 mq_error_hint(err, "see: marquee %s --help", first);
                 return MQ_E_USAGE;
             }
@@ -317,8 +327,7 @@ find_command(struct parser *parser, struct mq_parsed *parsed, struct mq_error *e
     }
     parser->command = mq_command_find(first);
     if (parser->command == NULL) {
-        mq_fail(err, MQ_E_USAGE, "unknown command '%s': did you mean '%s'?", first,
-                mq_command_nearest(first));
+        unknown_command(first, "", mq_command_nearest(first), err);
         mq_error_hint(err, "see: marquee --help");
         return MQ_E_USAGE;
     }
@@ -357,7 +366,7 @@ parse(struct parser *parser, struct mq_parsed *parsed, struct mq_error *err)
     help = help || mq_arguments_given(arguments, "--help");
     if (parsed->group != NULL && (help || parser->command == NULL)) {
         if (!help) {
-            mq_fail(err, MQ_E_USAGE, "marquee %s needs a subcommand", parsed->group);
+            mq_fail(err, MQ_E_USAGE, "%s needs a subcommand", parsed->group);
             mq_error_hint(err, "see: marquee %s --help", parsed->group);
             return MQ_E_USAGE;
         }

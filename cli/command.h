@@ -72,6 +72,7 @@ struct mq_command {
     const struct mq_example *examples;
     bool is_hidden;        /**< not listed in help and documents */
     bool is_group_default; /**< runs when the group's name stands alone ("runs" = "runs list") */
+    bool without_store;    /**< a store that is not there is fine: it is made, or reported on */
     enum mq_status (*run)(struct mq_cli *cli, struct mq_error *err);
 };
 
@@ -108,7 +109,11 @@ const char *mq_cli_positional(const struct mq_cli *cli, int index);
 
 /* -- what commands work on -- */
 
-/** The store of --store, opened at the first call. Borrowed. */
+/**
+ * The store of --store, opened at the first call. Borrowed.
+ * @return MQ_OK | MQ_E_UNREACHABLE (its folder is not there, and the command is not
+ *         without_store: nothing is created) | MQ_E_CONFIG (malformed URI)
+ */
 enum mq_status mq_cli_store(struct mq_cli *cli, struct mq_object_store **ret_store,
                             struct mq_error *err);
 /** Region of --region. Borrowed. */
@@ -117,6 +122,16 @@ const char *mq_cli_region(const struct mq_cli *cli);
 enum mq_status mq_cli_pool(struct mq_cli *cli, struct mq_pool **ret_pool, struct mq_error *err);
 
 /* -- output -- */
+
+/**
+ * The flags that say where this command works, as a shell takes them: " --store file:x --region 2",
+ * of --store, --region and --config those that were given; "" for none. Free with free().
+ * @return NULL when out of memory
+ */
+char *mq_cli_place_flags(const struct mq_cli *cli);
+
+/** A text with these flags added to every command in it: "`marquee …`". NULL as above. */
+char *mq_cli_with_place(const struct mq_cli *cli, const char *text);
 
 /** Print a JSON document, indented, with a newline. Takes the reference, also on failure. */
 enum mq_status mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *err);

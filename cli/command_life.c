@@ -69,14 +69,38 @@ mq_cli_positional(const struct mq_cli *cli, int index)
     return mq_arguments_positional(cli->arguments, index);
 }
 
+/* Opening a folder makes nothing, but the first put would: a mistyped --store must not. */
+static enum mq_status
+need_store(struct mq_object_store *store, struct mq_error *err)
+{
+    if (strncmp(mq_object_store_uri(store), "file:", 5) != 0)
+        return MQ_OK; /* the first request tells */
+    struct mq_error own = {0};
+    enum mq_status st = mq_object_store_check(store, &own);
+    if (st == MQ_E_CONFIG && err != NULL)
+        *err = own;
+    if (st != MQ_E_NOT_FOUND)
+        return st == MQ_E_CONFIG ? st : MQ_OK;
+    mq_fail(err, MQ_E_UNREACHABLE, "no store at '%s': %s", mq_object_store_uri(store), own.message);
+    mq_error_hint(err, "correct --store, or make one: `marquee import movielens PATH`, `marquee "
+                       "import csv FILE` or `marquee simulate`");
+    return MQ_E_UNREACHABLE;
+}
+
 enum mq_status
 mq_cli_store(struct mq_cli *cli, struct mq_object_store **ret_store, struct mq_error *err)
 {
     if (cli->store == NULL) {
+        struct mq_object_store *store;
         enum mq_status st =
-            mq_object_store_open(mq_config_text(cli->config, "store.uri"), &cli->store, err);
+            mq_object_store_open(mq_config_text(cli->config, "store.uri"), &store, err);
         if (st != MQ_OK)
             return st;
+        if (!cli->command->without_store && (st = need_store(store, err)) != MQ_OK) {
+            mq_object_store_free(store);
+            return st;
+        }
+        cli->store = store;
     }
     *ret_store = cli->store;
     return MQ_OK;
@@ -125,6 +149,71 @@ mq_cli_usage(const struct mq_cli *cli, struct mq_error *err, const char *format,
     va_end(args);
     mq_error_hint(err, "see: marquee %s --help", cli->command->name);
     return MQ_E_USAGE;
+}
+
+/* A word as a POSIX shell reads it back. */
+static enum mq_status
+put_word(struct mq_buffer *out, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_@%+=:,./-";
+    if (*word != '\0' && word[strspn(word, plain)] == '\0')
+        return mq_buffer_append_text(out, word, NULL);
+    enum mq_status st = mq_buffer_append_char(out, '\'', NULL);
+    for (; st == MQ_OK && *word != '\0'; word++)
+        st = *word == '\'' ? mq_buffer_append_text(out, "'\\''", NULL)
+                           : mq_buffer_append_char(out, *word, NULL);
+    return st == MQ_OK ? mq_buffer_append_char(out, '\'', NULL) : st;
+}
+
+char *
+mq_cli_place_flags(const struct mq_cli *cli)
+{
+    static const char *const names[] = {"--store", "--region", "--config"};
+    struct mq_buffer flags = {0};
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; st == MQ_OK && i < MQ_COUNT(names); i++) {
+        const char *value = mq_arguments_text(cli->arguments, names[i]);
+        if (value == NULL)
+            continue;
+        st = mq_buffer_printf(&flags, NULL, " %s ", names[i]);
+        if (st == MQ_OK)
+            st = put_word(&flags, value);
+    }
+    char *text = st == MQ_OK ? mq_strdup(flags.data != NULL ? flags.data : "") : NULL;
+    mq_buffer_release(&flags);
+    return text;
+}
+
+char *
+mq_cli_with_place(const struct mq_cli *cli, const char *text)
+{
+    static const char begin[] = "`marquee ";
+    mq_autofree char *flags = mq_cli_place_flags(cli);
+    struct mq_buffer out = {0};
+    enum mq_status st = flags != NULL ? MQ_OK : MQ_E_NOMEM;
+    while (st == MQ_OK) {
+        const char *command = strstr(text, begin);
+        const char *end = command != NULL ? strchr(command + 1, '`') : NULL;
+        if (end == NULL)
+            break;
+        st = mq_buffer_printf(&out, NULL, "%.*s%s`", (int)(end - text), text, flags);
+        text = end + 1;
+    }
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&out, text, NULL);
+    char *copy = st == MQ_OK ? mq_strdup(out.data != NULL ? out.data : "") : NULL;
+    mq_buffer_release(&out);
+    return copy;
+}
+
+/* Hints name commands; who pastes one means this store, not the default one. */
+static void
+place_hint(const struct mq_cli *cli, struct mq_error *error)
+{
+    mq_autofree char *hint = mq_cli_with_place(cli, error->hint);
+    if (hint != NULL && strlen(hint) < sizeof(error->hint))
+        strcpy(error->hint, hint);
 }
 
 int
@@ -250,6 +339,8 @@ mq_cli_run_parsed(const struct mq_parsed *parsed)
     catch_signals();
     struct mq_error error = {0};
     enum mq_status st = run_command(&cli, &error);
+    if (st != MQ_OK)
+        place_hint(&cli, &error);
     int exit_status = st == MQ_OK ? 0 : mq_cli_report(&error, cli.json);
     mq_pool_free(cli.pool);
     mq_object_store_free(cli.store);

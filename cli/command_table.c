@@ -49,7 +49,9 @@ const struct mq_flag mq_global_flags[] = {
      .max = 9223372036854775807.0,
      .help = "seed of every random choice"},
     {.name = "--json", .help = "print JSON instead of text; errors and log lines too"},
-    {.name = "--quiet", .letter = 'q', .help = "no progress and no log below warnings"},
+    {.name = "--quiet",
+     .letter = 'q',
+     .help = "nothing but what was asked for: no progress, no step lines, no log below warnings"},
     {.name = "--verbose", .letter = 'v', .help = "log more"},
     {.name = "--help", .letter = 'h', .help = "show this help"},
     {0},
@@ -124,8 +126,8 @@ mq_command_flag_letter(const struct mq_command *command, char letter)
 const char *
 mq_command_nearest(const char *name)
 {
-    const char *best = table[0]->name;
-    size_t least = SIZE_MAX;
+    const char *best = NULL;
+    size_t least = strlen(name) / 3 + 1 + (strlen(name) < 5); /* further away is no help */
     for (size_t i = 0; i < MQ_COUNT(table); i++) {
         if (table[i]->is_hidden)
             continue;

@@ -29,7 +29,7 @@ const struct mq_flag *mq_command_flag(const struct mq_command *command, const ch
 /** Row by letter, as above. */
 const struct mq_flag *mq_command_flag_letter(const struct mq_command *command, char letter);
 
-/** The command whose name is closest, for messages. Never NULL. */
+/** The command whose name is closest, for messages; NULL: none is near. */
 const char *mq_command_nearest(const char *name);
 
 /** The flag whose name is closest, or NULL when none is near. */

@@ -99,7 +99,7 @@ check_folder(const struct mq_store_place *place, struct mq_error *err)
     if (mq_fs_exists(file))
         return MQ_OK;
     mq_fail(err, MQ_E_NOT_FOUND, "nothing at '%s' yet", place->uri);
-    mq_error_hint(err, "make it with: marquee stores create");
+    mq_error_hint(err, "make it with `marquee stores create`");
     return MQ_E_NOT_FOUND;
 }
 

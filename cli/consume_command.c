@@ -112,6 +112,7 @@ run(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_consume = {
     .name = "consume",
+    .without_store = true,
     .summary = "write user events from the log to the bronze layer, each exactly once",
     .help =
         "Joins the consumer group and writes what arrives to bronze/user-events/dt=YYYY-MM-DD/, by "

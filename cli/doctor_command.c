@@ -210,6 +210,7 @@ run(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_doctor = {
     .name = "doctor",
+    .without_store = true,
     .summary = "check libraries, CPU kernels, memory, scratch space and the stores",
     .help = "Looks at everything Marquee stands on and says how to mend what is not well: "
             "libraries with their versions, the instruction set in use, memory, threads, scratch "

@@ -272,7 +272,7 @@ examine_topic(struct mq_examination *e, struct mq_configured_stores *stores,
     if (st == MQ_OK)
         st = event_trip(log, place->name, rejected, &trip, err);
     if (st == MQ_E_NOT_FOUND)
-        mq_error_hint(err, "make it with: marquee stores create");
+        mq_error_hint(err, "make it with `marquee stores create`");
     if (st != MQ_OK)
         return find_failure(e, place, what, &trip, err), st;
     mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->uri,

@@ -181,6 +181,8 @@ run_eval(struct mq_cli *cli, struct mq_error *err)
                              NULL, err);
     if (st == MQ_OK)
         st = evaluate(cli, snapshot, actions, pool, err);
+    else if (cli->store != NULL)
+        st = mq_artifact_refused(store, mq_cli_region(cli), st, err);
     mq_actions_free(actions);
     mq_snapshot_free(snapshot);
     return st;

@@ -1,6 +1,5 @@
 #include "flow/graph.h"
 
-#include <jansson.h>
 #include <string.h>
 
 #include "cli/command.h"
@@ -15,12 +14,11 @@ run(struct mq_cli *cli, struct mq_error *err)
     enum mq_graph_format format = strcmp(form, "dot") == 0       ? MQ_GRAPH_DOT
                                   : strcmp(form, "mermaid") == 0 ? MQ_GRAPH_MERMAID
                                                                  : MQ_GRAPH_TEXT;
+    if (cli->json)
+        return mq_cli_print_json(cli, mq_graph_json(table, workflow), err);
     struct mq_buffer text = {0};
     enum mq_status st = mq_graph_draw(table, workflow, format, &text, err);
-    if (st == MQ_OK && cli->json)
-        st = mq_cli_print_json(cli, json_pack("{s:s, s:s}", "format", form, "graph", text.data),
-                               err);
-    else if (st == MQ_OK)
+    if (st == MQ_OK)
         fwrite(text.data, 1, text.size, cli->out);
     mq_buffer_release(&text);
     return st;
@@ -30,7 +28,9 @@ const struct mq_command mq_command_graph = {
     .name = "graph",
     .summary = "draw the steps and the artifacts between them",
     .help = "As text, what each step reads (and who made it) and writes. As dot, for Graphviz; as "
-            "mermaid, for Markdown.",
+            "mermaid, for Markdown. With --json as data, whatever --format says: nodes, which are "
+            "steps and artifacts, and edges from an artifact to the step that reads it and from a "
+            "step to what it writes.",
     .flags = (const struct mq_flag[]){{.name = "--format",
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "FORM",

@@ -16,9 +16,9 @@
 const struct mq_exit_status mq_exit_statuses[] = {
     {0, "done"},
     {1, "failed"},
-    {2, "wrong use: command line or settings"},
-    {3, "input refused"},
-    {4, "a store could not be reached"},
+    {2, "wrong use: command line or settings, the settings file included"},
+    {3, "input refused: what the store holds, or lacks and a step must make first"},
+    {4, "a store is not there or could not be reached"},
     {0, NULL},
 };
 

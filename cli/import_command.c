@@ -55,6 +55,7 @@ run_movielens(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_import_movielens = {
     .name = "import movielens",
+    .without_store = true,
     .summary = "take MovieLens ratings, and HetRec metadata, as input",
     .help =
         "Reads ml-1m, ml-100k, ml-latest, ml-latest-small and the larger sets of that form, as zip "
@@ -142,6 +143,7 @@ run_csv(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_import_csv = {
     .name = "import csv",
+    .without_store = true,
     .summary = "take your own interactions and catalogue as input",
     .help =
         "Reads interactions as CSV, TSV, JSON lines (.jsonl) or Parquet, text also as .gz. Columns "

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 enum mq_status
 mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary, double seconds,
@@ -31,6 +32,9 @@ mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary, 
         fprintf(cli->out, " of %" PRId64 " days from %s to %s", summary->days, first, last);
     fprintf(cli->out, "\n%" PRId64 " files, %.1f MB, into region %s in %.1f s\n", summary->files,
             (double)summary->bytes / 1e6, mq_cli_region(cli), seconds);
-    fprintf(cli->out, "next: marquee run --change-type CONTENT && marquee run\n");
+    mq_autofree char *flags = mq_cli_place_flags(cli);
+    if (flags == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a command line");
+    fprintf(cli->out, "next: marquee run --change-type CONTENT%s && marquee run%s\n", flags, flags);
     return MQ_OK;
 }

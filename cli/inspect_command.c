@@ -344,6 +344,7 @@ run(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_inspect = {
     .name = "inspect",
+    .without_store = true,
     .summary = "show what a file holds: pickle, npy, index, h5, tar.gz, parquet, xlsx, csv …",
     .help = "Prints a summary of one file: its kind, size, counts, shapes, ranges, and the first "
             "entries. Large pickles are read as a stream. A folder is listed. The path is looked "

@@ -36,7 +36,8 @@ on_event(void *context, enum mq_run_event_kind kind, const struct mq_run *run,
          const struct mq_step_run *step)
 {
     struct mq_cli *cli = context;
-    if (cli->json)
+    /* A dry run's plan is what was asked for; the rest is progress. */
+    if (cli->json || (cli->quiet && kind != MQ_RUN_EVENT_PLANNED))
         return;
     mq_progress_clear_line();
     char seconds[MQ_FORM_SIZE];
@@ -46,8 +47,7 @@ on_event(void *context, enum mq_run_event_kind kind, const struct mq_run *run,
                 run->step_count == 1 ? "" : "s");
         break;
     case MQ_RUN_EVENT_STARTED:
-        if (!cli->quiet)
-            fprintf(cli->out, "%-*s starts: %s\n", NAME_COLUMNS, step->row->name, step->reason);
+        fprintf(cli->out, "%-*s starts: %s\n", NAME_COLUMNS, step->row->name, step->reason);
         break;
     case MQ_RUN_EVENT_SKIPPED:
         fprintf(cli->out, "%-*s skipped: %s\n", NAME_COLUMNS, step->row->name, step->reason);
@@ -76,12 +76,14 @@ mq_cli_run_request(struct mq_cli *cli, struct mq_run_request *request, struct mq
 {
     struct mq_object_store *store;
     struct mq_pool *pool;
-    enum mq_status st = mq_cli_store(cli, &store, err);
+    request->table = mq_step_table();
+    enum mq_status st = mq_run_request_check(request, err);
+    if (st == MQ_OK)
+        st = mq_cli_store(cli, &store, err);
     if (st == MQ_OK)
         st = mq_cli_pool(cli, &pool, err);
     if (st != MQ_OK)
         return st;
-    request->table = mq_step_table();
     request->on_event = on_event;
     request->event_context = cli;
     struct mq_run *run = NULL;

@@ -1,6 +1,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/command.h"
 #include "cli/terminal_table.h"
 #include "flow/manifest.h"
@@ -90,10 +91,18 @@ run_list(struct mq_cli *cli, struct mq_error *err)
     json_t *summaries = json_array();
     for (size_t i = count > limit ? count - limit : 0; st == MQ_OK && i < count; i++) {
         json_t *run = NULL;
-        st = mq_manifest_read(store, mq_cli_region(cli), json_string_value(json_array_get(ids, i)),
-                              &run, err);
-        if (st == MQ_OK)
+        struct mq_error own = {0};
+        const char *id = json_string_value(json_array_get(ids, i));
+        st = mq_manifest_read(store, mq_cli_region(cli), id, &run, &own);
+        if (st == MQ_OK) {
             json_array_append_new(summaries, summary_of(run));
+        } else if (st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED) {
+            /* One bad manifest hides no other run. */
+            mq_log_warn("run %s is left out: %s", id, own.message);
+            st = MQ_OK;
+        } else if (err != NULL) {
+            *err = own;
+        }
         json_decref(run);
     }
     json_decref(ids);

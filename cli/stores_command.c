@@ -127,6 +127,7 @@ run_create(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_stores_list = {
     .name = "stores list",
+    .without_store = true,
     .summary = "list the stores of the settings and whether they are ready",
     .help = "Lists the folder or bucket of objects (store.uri), the tables of features "
             "(features.store) and the topics of events (events.log), and whether each is there. "
@@ -137,6 +138,7 @@ const struct mq_command mq_command_stores_list = {
 
 const struct mq_command mq_command_stores_create = {
     .name = "stores create",
+    .without_store = true,
     .summary = "make what is missing: folder or bucket, tables, topics",
     .help = "Makes what the settings name and what is not there yet: the folder or bucket of "
             "store.uri, the tables features.tables in features.store (DynamoDB: billed on demand, "

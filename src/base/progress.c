@@ -65,11 +65,16 @@ report(const struct mq_progress *progress, int64_t done, int64_t now_ms)
     }
     char line[256];
     int n;
-    if (isatty(STDERR_FILENO)) {
+    if (progress->total <= 0) { /* nobody knows how much there is: neither bar nor share */
+        bool terminal = isatty(STDERR_FILENO);
+        n = snprintf(line, sizeof(line), "%s%-*.40s %" PRId64 " %s, %.0f/s%s",
+                     terminal ? "\r\033[K" : "", terminal ? 16 : 0, progress->what, done,
+                     progress->unit, rate, terminal ? "" : "\n");
+        if (terminal)
+            atomic_store(&bar_visible, true);
+    } else if (isatty(STDERR_FILENO)) {
         char bar[BAR_CELLS * 3 + 1] = "";
-        int full = progress->total > 0
-                       ? (int)(BAR_CELLS * MQ_MIN(done, progress->total) / progress->total)
-                       : 0;
+        int full = (int)(BAR_CELLS * MQ_MIN(done, progress->total) / progress->total);
         for (int i = 0; i < BAR_CELLS; i++)
             strcat(bar, i < full ? "█" : "░");
         n = snprintf(line, sizeof(line), "\r\033[K%-16.40s %s %" PRId64 " %s, %.0f/s%s",

@@ -75,7 +75,7 @@ mq_config_load_environment(struct mq_config *config, char *const *environment, s
             if (!has_known_section(*entry, size))
                 continue;
             mq_fail(err, MQ_E_CONFIG, "%s: no such option", place);
-            mq_error_hint(err, "unset it, or see the names in marquee config --explain");
+            mq_error_hint(err, "unset it, or see the names in `marquee config --explain`");
             return MQ_E_CONFIG;
         }
         enum mq_status st =
@@ -122,6 +122,12 @@ mq_config_load_file(struct mq_config *config, const char *path, struct mq_error 
     }
     struct mq_yaml_document document = {0};
     enum mq_status st = mq_yaml_read_file(path, &document, err);
+    /* Whoever names the file is told what is wrong with the settings. */
+    if (st == MQ_E_NOT_FOUND || st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED) {
+        st = MQ_E_CONFIG;
+        if (err != NULL)
+            err->code = st;
+    }
     if (st == MQ_OK)
         st = load_properties(config, path, &document, err);
     for (size_t i = 0; st == MQ_OK && i < document.count; i++) {

@@ -91,11 +91,12 @@ mq_config_free(struct mq_config *config)
     free(config);
 }
 
+/* NULL: none is near. */
 static const char *
 nearest_name(const char *name)
 {
-    const char *best = table[0].name;
-    size_t least = SIZE_MAX;
+    const char *best = NULL;
+    size_t least = strlen(name) / 3 + 1; /* further away is no help */
     for (size_t i = 0; i < MQ_COUNT(table); i++) {
         size_t d = mq_edit_distance(name, table[i].name);
         if (d < least) {
@@ -140,7 +141,11 @@ mq_config_set(struct mq_config *config, const char *name, const char *text,
     int index = find_option(name);
     if (index < 0) {
         mq_fail(err, MQ_E_CONFIG, "%s: unknown option '%s'", place, name);
-        mq_error_hint(err, "did you mean '%s'? see marquee config --explain", nearest_name(name));
+        const char *nearest = nearest_name(name);
+        if (nearest != NULL)
+            mq_error_hint(err, "did you mean '%s'? see `marquee config --explain`", nearest);
+        else
+            mq_error_hint(err, "see the names in `marquee config --explain`");
         return MQ_E_CONFIG;
     }
     const struct mq_option *option = &table[index];

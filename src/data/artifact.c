@@ -53,25 +53,20 @@ mq_program_type_name(enum mq_program_type type)
     return type == MQ_PROGRAM_TV ? "tv" : "movie";
 }
 
-/* What a person runs to get a missing artifact. */
+/* The step that makes an artifact; NULL for input. */
 static const char *
 maker(enum mq_artifact artifact)
 {
     switch (artifact) {
-    case MQ_ARTIFACT_ACTION_LOGS:
-    case MQ_ARTIFACT_PROFILE_MAP:
-    case MQ_ARTIFACT_ITEM_BASIC:
-    case MQ_ARTIFACT_ITEM_EXPAND:
-        return "put it there, or run `marquee import movielens|csv` or `marquee simulate`";
     case MQ_ARTIFACT_ITEM_CSV:
     case MQ_ARTIFACT_ITEM_PARQUET:
-        return "run `marquee step item-preprocessing`";
+        return "item-preprocessing";
     case MQ_ARTIFACT_USER_CSV:
-        return "run `marquee step user-preprocessing`";
+        return "user-preprocessing";
     case MQ_ARTIFACT_ACTION_CSV:
     case MQ_ARTIFACT_ACTION_PARQUET:
     case MQ_ARTIFACT_ACTION_REJECTS:
-        return "run `marquee step action-preprocessing`";
+        return "action-preprocessing";
     case MQ_ARTIFACT_PROPERTY_DICT:
     case MQ_ARTIFACT_LIST_CATEGORY:
     case MQ_ARTIFACT_LIST_DIRECTOR:
@@ -80,33 +75,99 @@ maker(enum mq_artifact artifact)
     case MQ_ARTIFACT_LIST_LEVEL:
     case MQ_ARTIFACT_LIST_YEAR:
     case MQ_ARTIFACT_ITEM_HEAT:
-        return "run `marquee step inverted-list`";
+        return "inverted-list";
     case MQ_ARTIFACT_ITEM_FEATURES:
-        return "run `marquee step item-feature-update-batch`";
+        return "item-feature-update-batch";
     case MQ_ARTIFACT_RAW_EMBED_ITEM:
     case MQ_ARTIFACT_EMBED_RAW_ITEM:
     case MQ_ARTIFACT_RAW_EMBED_USER:
     case MQ_ARTIFACT_EMBED_RAW_USER:
-        return "run `marquee step add-item-user-batch`";
+        return "add-item-user-batch";
     case MQ_ARTIFACT_ITEM_EMBEDDINGS:
     case MQ_ARTIFACT_ITEM_INDEX:
     case MQ_ARTIFACT_USER_TOWER:
-        return "run `marquee step model-update-ub`, or `marquee run --change-type CONTENT`";
+        return "model-update-ub";
     case MQ_ARTIFACT_DEEPFM_MODEL:
-        return "run `marquee step model-update-deepfm`, or `marquee run --change-type CONTENT`";
+        return "model-update-deepfm";
     case MQ_ARTIFACT_PORTRAIT:
-        return "run `marquee step portrait-batch`";
+        return "portrait-batch";
     case MQ_ARTIFACT_RECALL_RESULT:
-        return "run `marquee step recall-batch`";
+        return "recall-batch";
     case MQ_ARTIFACT_RANK_RESULT:
-        return "run `marquee step rank-batch`";
+        return "rank-batch";
     case MQ_ARTIFACT_FILTER_RESULT:
-        return "run `marquee step filter-batch`";
+    case MQ_ARTIFACT_FILTER_CONFIG:
+        return "filter-batch";
     case MQ_ARTIFACT_RECALL_CONFIG:
-        return "run `marquee step weight-update-batch`";
+        return "weight-update-batch";
     default:
-        return "run `marquee run`";
+        return NULL;
     }
+}
+
+const char *
+mq_artifact_step(enum mq_artifact artifact)
+{
+    return maker(artifact);
+}
+
+/* What a person runs to get an artifact that is missing or of no use. */
+static void
+hint_maker(enum mq_artifact artifact, struct mq_error *err)
+{
+    const char *step = maker(artifact);
+    if (step != NULL)
+        mq_error_hint(err,
+                      "%s makes it: `marquee step %s`, or let `marquee run` make all that is "
+                      "missing",
+                      step, step);
+    else
+        mq_error_hint(err, "it is input: put it there, or use `marquee import movielens PATH`, "
+                           "`marquee import csv FILE`, or `marquee simulate`");
+}
+
+void
+mq_artifact_hint_damaged(enum mq_artifact artifact, struct mq_error *err)
+{
+    switch (artifact) {
+    case MQ_ARTIFACT_RECALL_CONFIG:
+    case MQ_ARTIFACT_FILTER_CONFIG:
+        /* The step goes on from the file that is there. */
+        mq_error_hint(err,
+                      "put a good copy back, or remove it and start from the defaults: "
+                      "`marquee step %s`",
+                      maker(artifact));
+        break;
+    case MQ_ARTIFACT_RAW_EMBED_ITEM:
+    case MQ_ARTIFACT_RAW_EMBED_USER:
+        mq_error_hint(err,
+                      "put a good copy back, or remove it: `marquee run --change-type CONTENT` "
+                      "then gives new codes (%s) and trains the models anew",
+                      maker(artifact));
+        break;
+    default:
+        if (maker(artifact) != NULL)
+            mq_error_hint(err, "%s makes it anew: `marquee step %s`", maker(artifact),
+                          maker(artifact));
+        else
+            hint_maker(artifact, err);
+    }
+}
+
+enum mq_status
+mq_artifact_damaged(enum mq_artifact artifact, enum mq_status st, struct mq_error *err)
+{
+    bool at_fault = st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED;
+    if (!at_fault || err == NULL || strstr(err->hint, "`marquee ") != NULL)
+        return st;
+    char before[MQ_ERROR_HINT_MAX];
+    memcpy(before, err->hint, sizeof(before));
+    mq_artifact_hint_damaged(artifact, err);
+    char made[MQ_ERROR_HINT_MAX];
+    memcpy(made, err->hint, sizeof(made));
+    if (before[0] != '\0')
+        mq_error_hint(err, "%s; %s", made, before);
+    return st;
 }
 
 static enum mq_status
@@ -148,8 +209,25 @@ mq_artifact_missing(struct mq_object_store *store, const char *region, enum mq_a
     st = mq_fail(err, MQ_E_NOT_FOUND, "%s is missing: '%s/%s' (%s)",
                  mq_artifact_info(artifact)->name, mq_object_store_uri(store), key,
                  table[artifact].info.help);
-    mq_error_hint(err, "%s", maker(artifact));
+    hint_maker(artifact, err);
     return st;
+}
+
+enum mq_status
+mq_artifact_refused(struct mq_object_store *store, const char *region, enum mq_status st,
+                    struct mq_error *err)
+{
+    if (st != MQ_E_NOT_FOUND)
+        return st;
+    bool has_input = true;
+    struct mq_error own = {0};
+    if (mq_artifact_exists(store, region, MQ_ARTIFACT_ITEM_BASIC, MQ_PROGRAM_MOVIE, &has_input,
+                           &own) == MQ_OK &&
+        !has_input)
+        (void)!mq_artifact_missing(store, region, MQ_ARTIFACT_ITEM_BASIC, MQ_PROGRAM_MOVIE, err);
+    if (err != NULL)
+        err->code = MQ_E_INPUT;
+    return MQ_E_INPUT;
 }
 
 enum mq_status

@@ -76,12 +76,35 @@ enum mq_status mq_artifact_missing(struct mq_object_store *store, const char *re
                                    struct mq_error *err);
 
 /**
+ * For what a person asked of a store: a missing artifact is refused input (MQ_E_INPUT). On a store
+ * without a catalogue the message is about that, since no step helps before an import.
+ * @param st outcome of a load; anything but MQ_E_NOT_FOUND is returned as it is
+ */
+enum mq_status mq_artifact_refused(struct mq_object_store *store, const char *region,
+                                   enum mq_status st, struct mq_error *err);
+
+/**
  * Open an artifact for reading; falls back to its alias.
  * @return MQ_OK | MQ_E_NOT_FOUND (message names the artifact, the URI, and which step makes it)
  */
 enum mq_status mq_artifact_reader(struct mq_object_store *store, const char *region,
                                   enum mq_artifact artifact, enum mq_program_type type,
                                   struct mq_reader **ret_reader, struct mq_error *err);
+
+/** The step that makes it ("recall-batch"); NULL for input. Static. */
+const char *mq_artifact_step(enum mq_artifact artifact);
+
+/** Set the hint for an artifact whose bytes are of no use: how to have it made anew. */
+void mq_artifact_hint_damaged(enum mq_artifact artifact, struct mq_error *err);
+
+/**
+ * Every reader of an artifact passes its outcome through here: where the bytes are at fault
+ * (MQ_E_FORMAT, MQ_E_UNSUPPORTED) and the hint names no command yet, it says first which step
+ * makes the artifact anew, and how. The message names the file: parsers use the reader's name.
+ * @return st
+ */
+enum mq_status mq_artifact_damaged(enum mq_artifact artifact, enum mq_status st,
+                                   struct mq_error *err);
 
 /** Open an artifact for writing; published by mq_writer_commit. */
 enum mq_status mq_artifact_writer(struct mq_object_store *store, const char *region,

@@ -107,7 +107,7 @@ mq_id_map_load(struct mq_object_store *store, const char *region, enum mq_id_kin
     mq_strmap_release(&loading.seen);
     free(loading.codes);
     mq_reader_close(reader);
-    return st;
+    return mq_artifact_damaged(raw_embed(kind), st, err);
 }
 
 enum mq_status

@@ -579,7 +579,9 @@ mq_sql_view_of_artifact(struct mq_sql *sql, const char *view, struct mq_object_s
     char key[MQ_OBJECT_KEY_MAX];
     enum mq_status st = mq_artifact_find(store, region, artifact, MQ_PROGRAM_MOVIE, key, NULL, err);
     const char *const keys[] = {key};
-    return st != MQ_OK ? st : mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
+    if (st == MQ_OK)
+        st = mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
+    return mq_artifact_damaged(artifact, st, err);
 }
 
 /* ---- adding rows ------------------------------------------------------------------------ */

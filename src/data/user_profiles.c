@@ -90,5 +90,5 @@ mq_user_profiles_load(struct mq_object_store *store, const char *region,
         *ret_profiles = profiles;
     else
         mq_user_profiles_free(profiles);
-    return st;
+    return mq_artifact_damaged(MQ_ARTIFACT_USER_CSV, st, err);
 }

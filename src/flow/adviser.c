@@ -21,6 +21,7 @@ struct mq_adviser {
     char *scratch;
     struct mq_sql *sql; /* with view `action`, if has_actions */
     bool has_actions;
+    bool has_users; /* whether the codes of users are there */
 };
 
 /* One user's history; arrays owned. */
@@ -87,12 +88,15 @@ mq_adviser_open(struct mq_object_store *store, const char *region, const struct 
     if (st == MQ_OK)
         st = mq_session_new(adviser->snapshot, &adviser->session, err);
     if (st == MQ_OK)
-        st = mq_id_map_load_any(store, region, MQ_ID_USER, &adviser->users, err);
+        st = mq_artifact_exists(store, region, MQ_ARTIFACT_RAW_EMBED_USER, MQ_PROGRAM_MOVIE,
+                                &adviser->has_users, err);
+    if (st == MQ_OK && adviser->has_users)
+        st = mq_id_map_load(store, region, MQ_ID_USER, &adviser->users, err);
     if (st == MQ_OK)
         st = open_actions(adviser, err);
     if (st != MQ_OK) {
         mq_adviser_close(adviser);
-        return st;
+        return mq_artifact_refused(store, region, st, err);
     }
     *ret_adviser = adviser;
     return MQ_OK;
@@ -156,7 +160,13 @@ load_user(struct mq_adviser *adviser, const char *id, struct user *user, struct 
     memset(user, 0, sizeof(*user));
     user->state.id = id;
     user->state.code = mq_strmap_find_text(&adviser->users, id);
-    enum mq_status st = adviser->has_actions ? load_plays(adviser, user, err) : MQ_OK;
+    if (!adviser->has_actions)
+        return mq_artifact_refused(adviser->store, adviser->region,
+                                   mq_artifact_missing(adviser->store, adviser->region,
+                                                       MQ_ARTIFACT_ACTION_PARQUET, MQ_PROGRAM_MOVIE,
+                                                       err),
+                                   err);
+    enum mq_status st = load_plays(adviser, user, err);
     user->state.items = user->items;
     user->state.times = user->times;
     if (st == MQ_OK && user->state.play_count > 0) {
@@ -182,6 +192,36 @@ real_json(double value)
 {
     json_t *number = json_real(value);
     return number != NULL ? number : json_null(); /* not finite */
+}
+
+/* What answers are made without, and how to mend it. */
+static json_t *
+missing_json(const struct mq_adviser *adviser)
+{
+    json_t *list = json_array();
+    for (int a = 0; a < MQ_ARTIFACT_COUNT; a++) {
+        bool missing = adviser->snapshot->missing[a] ||
+                       (a == MQ_ARTIFACT_RAW_EMBED_USER && !adviser->has_users);
+        char key[MQ_OBJECT_KEY_MAX];
+        enum mq_artifact artifact = (enum mq_artifact)a;
+        if (!missing ||
+            mq_artifact_key(adviser->region, artifact, MQ_PROGRAM_MOVIE, key, NULL) != MQ_OK)
+            continue;
+        const char *step = mq_artifact_step(artifact);
+        json_t *uri = json_sprintf("%s/%s", mq_object_store_uri(adviser->store), key);
+        json_t *command = json_sprintf("marquee step %s", step != NULL ? step : "");
+        json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o}", "artifact",
+                                              mq_artifact_info(artifact)->name, "uri", uri, "step",
+                                              step != NULL ? step : "", "command", command));
+    }
+    return list;
+}
+
+/* Whether anything is known of the user; true where the store cannot tell. */
+static bool
+is_registered(const struct mq_adviser *adviser, const struct user *user)
+{
+    return user->state.code >= 0 || user->state.play_count > 0 || !adviser->has_users;
 }
 
 /* Id, title, year of a catalogue row. */
@@ -245,10 +285,11 @@ mq_adviser_recommend(struct mq_adviser *adviser, const char *user_id, enum mq_pr
                 items, entry_json(adviser, &user, &list.entries[i], reasons, language, &arena));
         mq_arena_release(&arena);
         *ret_document =
-            json_pack("{s:o, s:s, s:b, s:I, s:I, s:o}", "user", text_json(user_id), "type",
-                      mq_program_type_name(type), "known", user.state.play_count > 0, "plays",
+            json_pack("{s:o, s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "user", text_json(user_id),
+                      "type", mq_program_type_name(type), "known", user.state.play_count > 0,
+                      "registered", (int)is_registered(adviser, &user), "plays",
                       (json_int_t)user.state.play_count, "list_length", (json_int_t)list.count,
-                      "items", items);
+                      "items", items, "missing", missing_json(adviser));
     }
     release_user(&user);
     return st;
@@ -262,8 +303,8 @@ find_item(const struct mq_adviser *adviser, const char *item, int32_t *ret_row,
     if (row < 0) {
         mq_fail(err, MQ_E_NOT_FOUND, "no programme '%s' is in the catalogue of '%s/%s'", item,
                 mq_object_store_uri(adviser->store), adviser->region);
-        mq_error_hint(err, "ids are those of the catalogue: marquee inspect "
-                           "system/item-data/clean/latest/item.csv");
+        mq_error_hint(err, "ids are those of the catalogue: `marquee inspect "
+                           "system/item-data/clean/latest/item.csv`");
         return MQ_E_NOT_FOUND;
     }
     *ret_row = row;
@@ -332,6 +373,7 @@ mq_adviser_explain(struct mq_adviser *adviser, const char *user_id, const char *
         json_t *document = item_json(catalogue, row);
         json_object_set_new(document, "user", text_json(user_id));
         json_object_set_new(document, "known", json_boolean(user.state.play_count > 0));
+        json_object_set_new(document, "registered", json_boolean(is_registered(adviser, &user)));
         json_object_set_new(document, "type", json_string(mq_program_type_name(type)));
         json_object_set_new(document, "verdict",
                             json_string(mq_verdict_name(explanation->verdict)));
@@ -353,6 +395,7 @@ mq_adviser_explain(struct mq_adviser *adviser, const char *user_id, const char *
             json_object_set_new(document, "position", json_integer(explanation->entry.position));
         }
         json_object_set_new(document, "places", places_json(catalogue, explanation));
+        json_object_set_new(document, "missing", missing_json(adviser));
         *ret_document = document;
     }
     free(explanation);
@@ -396,9 +439,15 @@ mq_adviser_similar(struct mq_adviser *adviser, const char *item, int n, json_t *
     enum mq_status st = find_item(adviser, item, &row, err);
     if (st != MQ_OK)
         return st;
+    if (snapshot->missing[MQ_ARTIFACT_ITEM_INDEX])
+        return mq_artifact_refused(adviser->store, adviser->region,
+                                   mq_artifact_missing(adviser->store, adviser->region,
+                                                       MQ_ARTIFACT_ITEM_INDEX, MQ_PROGRAM_MOVIE,
+                                                       err),
+                                   err);
     if (row >= snapshot->vector_count) {
         mq_fail(err, MQ_E_INPUT, "programme '%s' has no vector yet", item);
-        mq_error_hint(err, "marquee run --change-type CONTENT trains one");
+        mq_error_hint(err, "`marquee run --change-type CONTENT` trains one");
         return MQ_E_INPUT;
     }
     struct neighbour *all = NULL;
@@ -426,6 +475,7 @@ mq_adviser_similar(struct mq_adviser *adviser, const char *item, int n, json_t *
     }
     json_t *document = item_json(snapshot->catalogue, row);
     json_object_set_new(document, "items", items);
+    json_object_set_new(document, "missing", missing_json(adviser));
     *ret_document = document;
     mq_free(all);
     return MQ_OK;
@@ -482,10 +532,11 @@ mq_adviser_portrait(struct mq_adviser *adviser, const char *user_id, int n, json
         mq_instant_format(user.times[user.state.play_count - 1], instant);
         last = json_string(instant);
     }
-    *ret_document = json_pack("{s:o, s:b, s:I, s:o, s:b, s:o}", "user", text_json(user_id), "known",
-                              user.state.play_count > 0, "plays", (json_int_t)user.state.play_count,
-                              "last_play", last, "has_vector", (int)user.portrait.has_vector,
-                              "properties", properties);
+    *ret_document = json_pack(
+        "{s:o, s:b, s:b, s:I, s:o, s:b, s:o, s:o}", "user", text_json(user_id), "known",
+        user.state.play_count > 0, "registered", (int)is_registered(adviser, &user), "plays",
+        (json_int_t)user.state.play_count, "last_play", last, "has_vector",
+        (int)user.portrait.has_vector, "properties", properties, "missing", missing_json(adviser));
     release_user(&user);
     return MQ_OK;
 }

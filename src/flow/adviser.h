@@ -3,7 +3,12 @@
  * `similar` and `portrait` print and the public API returns. Loads a snapshot of a region once,
  * then answers from it; a user's plays are fetched from action.parquet when asked about.
  *
- * Answers are JSON documents, described at each function. Threads: one adviser, one thread.
+ * Answers are JSON documents, described at each function. In all of them
+ *   "missing": [{"artifact", "uri", "step", "command"}, …]
+ * says what the store lacks and the answer is made without (a silent channel, probabilities of 0,
+ * default settings), and the command that makes it; and "registered" in those about a user is false
+ * where the store knows no such user at all.
+ * Threads: one adviser, one thread.
  */
 #ifndef MQ_FLOW_ADVISER_H
 #define MQ_FLOW_ADVISER_H
@@ -17,11 +22,12 @@
 struct mq_adviser;
 
 /**
- * Load what recommending needs. Parts that the store lacks are left out, and their channels silent,
- * except for the catalogue.
+ * Load what recommending needs. Models, vectors, lists and settings that the store lacks are left
+ * out and named in every answer ("missing"); the catalogue must be there, and for answers about a
+ * user the actions.
  * @param store,region,config borrowed, must outlive the adviser
  * @param pool for loading; may be NULL
- * @return MQ_OK | MQ_E_NOT_FOUND (no catalogue: says which step makes it) | MQ_E_FORMAT | store's
+ * @return MQ_OK | MQ_E_INPUT (no catalogue: says which step makes it) | MQ_E_FORMAT | store's
  */
 enum mq_status mq_adviser_open(struct mq_object_store *store, const char *region,
                                const struct mq_config *config, struct mq_pool *pool,

@@ -189,3 +189,46 @@ mq_graph_draw(const struct mq_step_table *table, const struct mq_workflow *workf
         st = mq_buffer_append_text(buffer, "}\n", err);
     return st;
 }
+
+static json_t *
+artifact_node(enum mq_artifact artifact)
+{
+    const struct mq_artifact_info *info = mq_artifact_info(artifact);
+    return json_pack("{s:s, s:s, s:s, s:s}", "id", info->name, "kind", "artifact", "path",
+                     info->path, "help", info->help);
+}
+
+json_t *
+mq_graph_json(const struct mq_step_table *table, const struct mq_workflow *workflow)
+{
+    json_t *nodes = json_array(), *edges = json_array();
+    bool drawn[MQ_ARTIFACT_COUNT] = {false};
+    for (int r = 0; r < table->row_count; r++) {
+        const struct mq_step_row *row = &table->rows[r];
+        if (!in_workflow(workflow, row->name))
+            continue;
+        json_array_append_new(nodes, json_pack("{s:s, s:s, s:s}", "id", row->name, "kind", "step",
+                                               "help", row->help));
+        for (int i = 0; i < row->input_count; i++) {
+            const struct mq_step_artifact *input = &row->inputs[i];
+            drawn[input->artifact] = true;
+            json_array_append_new(
+                edges,
+                json_pack("{s:s, s:s, s:b, s:b}", "from", mq_artifact_info(input->artifact)->name,
+                          "to", row->name, "optional", (input->flags & MQ_MAY_MISS) != 0, "own",
+                          (input->flags & (MQ_OWN_STATE | MQ_OWN_CACHE)) != 0));
+        }
+        for (int o = 0; o < row->output_count; o++) {
+            const struct mq_step_artifact *output = &row->outputs[o];
+            drawn[output->artifact] = true;
+            json_array_append_new(edges,
+                                  json_pack("{s:s, s:s, s:b, s:b}", "from", row->name, "to",
+                                            mq_artifact_info(output->artifact)->name, "optional",
+                                            (output->flags & MQ_MAY_MISS) != 0, "own", 0));
+        }
+    }
+    for (int a = 0; a < MQ_ARTIFACT_COUNT; a++)
+        if (drawn[a])
+            json_array_append_new(nodes, artifact_node((enum mq_artifact)a));
+    return json_pack("{s:o, s:o}", "nodes", nodes, "edges", edges);
+}

@@ -5,6 +5,8 @@
 #ifndef MQ_FLOW_GRAPH_H
 #define MQ_FLOW_GRAPH_H
 
+#include <jansson.h>
+
 #include "base/buffer.h"
 #include "flow/steps.h"
 
@@ -49,5 +51,14 @@ enum mq_graph_format { MQ_GRAPH_TEXT, MQ_GRAPH_DOT, MQ_GRAPH_MERMAID };
 enum mq_status mq_graph_draw(const struct mq_step_table *table, const struct mq_workflow *workflow,
                              enum mq_graph_format format, struct mq_buffer *buffer,
                              struct mq_error *err);
+
+/**
+ * The same as data: {"nodes": [{"id", "kind": "step"|"artifact", "path" (artifacts), "help"}, …],
+ * "edges": [{"from": id, "to": id, "optional": bool, "own": bool}, …]}. An edge leads from an
+ * artifact to the step that reads it, or from a step to the artifact it writes; "own" marks state
+ * that a step reads back from its run before.
+ * @return owned; NULL when out of memory
+ */
+json_t *mq_graph_json(const struct mq_step_table *table, const struct mq_workflow *workflow);
 
 #endif

@@ -248,10 +248,10 @@ resolve_id(struct mq_object_store *store, const char *region, const char *id,
     if (found == NULL) {
         st = mq_fail(err, MQ_E_NOT_FOUND, "no run '%s' in '%s/%s/runs/'", id,
                      mq_object_store_uri(store), region);
-        mq_error_hint(err, "list them with: marquee runs");
+        mq_error_hint(err, "list them with `marquee runs`");
     } else if (matches > 1 && !latest) {
         st = mq_fail(err, MQ_E_USAGE, "%d runs begin with '%s'", matches, id);
-        mq_error_hint(err, "list them with: marquee runs");
+        mq_error_hint(err, "list them with `marquee runs`");
     } else {
         snprintf(ret_id, MQ_RUN_ID_MAX, "%s", found);
     }

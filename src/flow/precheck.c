@@ -8,12 +8,12 @@ hint_producer(const struct mq_step_table *table, enum mq_artifact artifact, stru
     int producer = mq_step_producer(table, artifact);
     if (producer >= 0)
         mq_error_hint(err,
-                      "%s makes it: marquee step %s, or let marquee run make all that is "
+                      "%s makes it: `marquee step %s`, or let `marquee run` make all that is "
                       "missing",
                       table->rows[producer].name, table->rows[producer].name);
     else
-        mq_error_hint(err, "it is input: put it there, or use marquee import movielens PATH, "
-                           "marquee import csv FILE, or marquee simulate");
+        mq_error_hint(err, "it is input: put it there, or use `marquee import movielens PATH`, "
+                           "`marquee import csv FILE`, or `marquee simulate`");
 }
 
 /* States of one artifact: whether any kind is there, and whether one of them is empty. */
@@ -57,7 +57,11 @@ check_input(const struct mq_step_table *table, const struct mq_step_row *row,
             : first != NULL ? first->key
                             : info->path,
             info->help, empty != NULL ? "empty" : "missing");
-    hint_producer(table, input->artifact, err);
+    /* The step that makes its own state would read the empty file again. */
+    if (empty != NULL && input->flags & MQ_OWN_STATE)
+        mq_artifact_hint_damaged(input->artifact, err);
+    else
+        hint_producer(table, input->artifact, err);
     return MQ_E_INPUT;
 }
 

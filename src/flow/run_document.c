@@ -1,5 +1,7 @@
 #include "flow/run_document.h"
 
+#include <stdio.h>
+
 #include "flow/step_record.h"
 #include "format/json.h"
 
@@ -17,8 +19,10 @@ mq_run_document_read(struct mq_object_store *store, const char *key, json_t **re
         return MQ_OK;
     }
     json_t *document = NULL;
+    char name[MQ_OBJECT_KEY_MAX + 256]; /* for the message: cut if longer */
+    snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), key);
     if (st == MQ_OK)
-        st = mq_json_parse(text.data != NULL ? text.data : "", text.size, key, &document, &error);
+        st = mq_json_parse(text.data != NULL ? text.data : "", text.size, name, &document, &error);
     mq_buffer_release(&text);
     if (st == MQ_OK) {
         json_int_t schema = json_integer_value(json_object_get(document, "schema"));

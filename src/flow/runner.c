@@ -510,6 +510,14 @@ choose_steps(const struct mq_run_request *request, int wanted[MQ_STEPS_MAX], int
     return MQ_OK;
 }
 
+enum mq_status
+mq_run_request_check(const struct mq_run_request *request, struct mq_error *err)
+{
+    int wanted[MQ_STEPS_MAX], count;
+    char what[64];
+    return choose_steps(request, wanted, &count, what, err);
+}
+
 /* A shard takes part in the steps that share out the users, and in no other: those belong to a run
  * of the whole region before. */
 static enum mq_status

@@ -46,6 +46,12 @@ struct mq_run_request {
 };
 
 /**
+ * Whether workflow and steps of a request exist; looks at no store.
+ * @return MQ_OK | MQ_E_USAGE
+ */
+enum mq_status mq_run_request_check(const struct mq_run_request *request, struct mq_error *err);
+
+/**
  * Run.
  *
  * @param pool    shared by the steps

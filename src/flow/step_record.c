@@ -75,6 +75,19 @@ mq_step_options(const struct mq_step_row *row, const struct mq_config *config, i
     return options;
 }
 
+#define REMOVE_HINT "remove it: the step then runs again"
+
+/* A record that cannot be read is worth no more than none. */
+static enum mq_status
+read_document(struct mq_object_store *store, const char *key, json_t **ret_document,
+              struct mq_error *err)
+{
+    enum mq_status st = mq_run_document_read(store, key, ret_document, err);
+    if (st == MQ_E_FORMAT && err != NULL && err->hint[0] == '\0')
+        mq_error_hint(err, REMOVE_HINT);
+    return st;
+}
+
 enum mq_status
 mq_step_record_read(struct mq_object_store *store, const char *region, const char *name,
                     struct mq_step_record *ret_record, struct mq_error *err)
@@ -85,7 +98,7 @@ mq_step_record_read(struct mq_object_store *store, const char *region, const cha
     if (st != MQ_OK)
         return st;
     json_t *document = NULL;
-    st = mq_run_document_read(store, key, &document, err);
+    st = read_document(store, key, &document, err);
     if (st != MQ_OK || document == NULL)
         return st;
     struct mq_step_record record = {.exists = true};
@@ -105,7 +118,7 @@ mq_step_record_read(struct mq_object_store *store, const char *region, const cha
         record.options = json_incref(options);
         *ret_record = record;
     } else {
-        mq_error_hint(err, "remove it to have the step run again");
+        mq_error_hint(err, REMOVE_HINT);
     }
     json_decref(document);
     return st;
@@ -140,7 +153,7 @@ read_mark(struct mq_object_store *store, const char *region, const char *name,
     if (st != MQ_OK)
         return st;
     json_t *mark = NULL;
-    st = mq_run_document_read(store, key, &mark, err);
+    st = read_document(store, key, &mark, err);
     if (st != MQ_OK || mark == NULL)
         return st;
     const char *id = json_string_value(json_object_get(mark, "run"));

@@ -316,6 +316,7 @@ mq_item_features_load(struct mq_object_store *store, const char *region,
         st = align(features, catalogue, err);
     if (st != MQ_OK) {
         mq_item_features_free(features);
+        mq_artifact_damaged(MQ_ARTIFACT_ITEM_FEATURES, st, err);
         return mq_fail_context(err, st, "cannot load item features");
     }
     *ret_features = features;

@@ -149,7 +149,8 @@ load_one(struct mq_object_store *store, const char *region, const struct mq_cata
     read.begin = begin;
     read.end = end;
     if (st == MQ_OK)
-        st = mq_pickle_stream(reader, NULL, list_entry, &read, NULL, err);
+        st = mq_artifact_damaged(mq_inverted_list_artifact(property),
+                                 mq_pickle_stream(reader, NULL, list_entry, &read, NULL, err), err);
     mq_reader_close(reader);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)values + 1, sizeof(*list->offset), &list->offset, err);

@@ -67,6 +67,8 @@ struct mq_snapshot {
     int32_t list_max;  /**< recommended entries of a final list; 0: all candidates */
     int32_t diversity_pool; /**< diversity picks come from so many best of a category; 0: all */
     bool filter_seen;       /**< leave out what the user has played */
+    /** What was looked for and is not in the store: the part is left out, or at its defaults. */
+    bool missing[MQ_ARTIFACT_COUNT];
 };
 
 /**

@@ -10,6 +10,7 @@ struct loading {
     struct mq_object_store *store;
     const char *region;
     unsigned parts;
+    bool *missing; /* [MQ_ARTIFACT_COUNT] */
 };
 
 /* Open an artifact; *ret_reader stays NULL where it is missing and may be. */
@@ -22,10 +23,26 @@ open_part(const struct loading *loading, enum mq_artifact artifact, bool optiona
                                            MQ_PROGRAM_MOVIE, ret_reader, &own);
     if (st == MQ_E_NOT_FOUND && (optional || (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)) {
         mq_log_debug("%s is not there: left out", mq_artifact_info(artifact)->name);
+        loading->missing[artifact] = true;
         return MQ_OK;
     }
     if (st != MQ_OK && err != NULL)
         *err = own;
+    return st;
+}
+
+/* One list that is missing leaves them all out: say which. */
+static enum mq_status
+note_missing_lists(const struct loading *loading, struct mq_error *err)
+{
+    enum mq_status st = MQ_OK;
+    for (int p = 0; p < MQ_PROPERTY_COUNT && st == MQ_OK; p++) {
+        enum mq_artifact artifact = mq_inverted_list_artifact((enum mq_property)p);
+        bool exists = true;
+        st = mq_artifact_exists(loading->store, loading->region, artifact, MQ_PROGRAM_MOVIE,
+                                &exists, err);
+        loading->missing[artifact] = !exists;
+    }
     return st;
 }
 
@@ -38,7 +55,8 @@ load_lists(const struct loading *loading, struct mq_snapshot_parts *parts, struc
         st = mq_alloc_array((size_t)parts->catalogue->count, sizeof(*parts->heat), &parts->heat,
                             err);
         if (st == MQ_OK)
-            st = mq_heat_read(parts->catalogue, reader, parts->heat, err);
+            st = mq_artifact_damaged(MQ_ARTIFACT_ITEM_HEAT,
+                                     mq_heat_read(parts->catalogue, reader, parts->heat, err), err);
         mq_reader_close(reader);
     }
     if (st != MQ_OK)
@@ -47,7 +65,7 @@ load_lists(const struct loading *loading, struct mq_snapshot_parts *parts, struc
     st = mq_inverted_lists_load(loading->store, loading->region, parts->catalogue, &parts->lists,
                                 &own);
     if (st == MQ_E_NOT_FOUND && (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)
-        return MQ_OK;
+        return note_missing_lists(loading, err);
     if (st != MQ_OK && err != NULL)
         *err = own;
     return st;
@@ -74,7 +92,7 @@ load_vectors(const struct loading *loading, struct mq_snapshot_parts *parts, str
                      "'%s': %lld item vectors, but only %d items have a code: they are of "
                      "another catalogue",
                      reader->name, (long long)rows, parts->catalogue->coded_count);
-        mq_error_hint(err, "train again: marquee run --change-type CONTENT");
+        mq_error_hint(err, "train again: `marquee run --change-type CONTENT`");
     }
     size_t values = (size_t)rows * MQ_PORTRAIT_DIM;
     if (st == MQ_OK)
@@ -89,7 +107,7 @@ load_vectors(const struct loading *loading, struct mq_snapshot_parts *parts, str
     }
     mq_vector_index_free(index);
     mq_reader_close(reader);
-    return st;
+    return mq_artifact_damaged(MQ_ARTIFACT_ITEM_INDEX, st, err);
 }
 
 static enum mq_status
@@ -100,7 +118,7 @@ load_tower(const struct loading *loading, struct mq_snapshot_parts *parts, struc
     if (st == MQ_OK && reader != NULL)
         st = mq_user_tower_read(reader, &parts->tower, err);
     mq_reader_close(reader);
-    return st;
+    return mq_artifact_damaged(MQ_ARTIFACT_USER_TOWER, st, err);
 }
 
 static enum mq_status
@@ -114,7 +132,7 @@ load_rank(const struct loading *loading, struct mq_snapshot_parts *parts, struct
     st = mq_deepfm_read(reader, &deepfm, err);
     mq_reader_close(reader);
     if (st != MQ_OK)
-        return st;
+        return mq_artifact_damaged(MQ_ARTIFACT_DEEPFM_MODEL, st, err);
     struct mq_error own = {0};
     st = mq_item_features_load(loading->store, loading->region, parts->catalogue, &parts->features,
                                &own);
@@ -123,8 +141,10 @@ load_rank(const struct loading *loading, struct mq_snapshot_parts *parts, struct
         return MQ_OK;
     }
     mq_deepfm_free(deepfm);
-    if (st == MQ_E_NOT_FOUND && (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0)
+    if (st == MQ_E_NOT_FOUND && (loading->parts & MQ_SNAPSHOT_OPTIONAL) != 0) {
+        loading->missing[MQ_ARTIFACT_ITEM_FEATURES] = true;
         return MQ_OK;
+    }
     if (err != NULL)
         *err = own;
     return st;
@@ -139,14 +159,16 @@ load_config(const struct loading *loading, struct mq_recall_config *recall,
     struct mq_reader *reader = NULL;
     enum mq_status st = open_part(loading, MQ_ARTIFACT_RECALL_CONFIG, true, &reader, err);
     if (st == MQ_OK && reader != NULL) {
-        st = mq_recall_config_read(reader, recall, err);
+        st = mq_artifact_damaged(MQ_ARTIFACT_RECALL_CONFIG,
+                                 mq_recall_config_read(reader, recall, err), err);
         mq_reader_close(reader);
         reader = NULL;
     }
     if (st == MQ_OK)
         st = open_part(loading, MQ_ARTIFACT_FILTER_CONFIG, true, &reader, err);
     if (st == MQ_OK && reader != NULL) {
-        st = mq_filter_config_read(reader, filter, err);
+        st = mq_artifact_damaged(MQ_ARTIFACT_FILTER_CONFIG,
+                                 mq_filter_config_read(reader, filter, err), err);
         *ret_has_filter = st == MQ_OK;
         mq_reader_close(reader);
     }
@@ -158,7 +180,8 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
                  const struct mq_config *config, int64_t now_s, struct mq_pool *pool,
                  struct mq_snapshot **ret_snapshot, struct mq_error *err)
 {
-    const struct loading loading = {store, region, parts_wanted};
+    bool missing[MQ_ARTIFACT_COUNT] = {false};
+    const struct loading loading = {store, region, parts_wanted, missing};
     struct mq_snapshot_parts parts = {0};
     struct mq_recall_config recall;
     struct mq_filter_config filter = {0};
@@ -179,6 +202,8 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
     parts.filter = has_filter ? &filter : NULL;
     if (st == MQ_OK)
         st = mq_snapshot_assemble(&parts, config, now_s, pool, ret_snapshot, err);
+    if (st == MQ_OK)
+        memcpy((*ret_snapshot)->missing, missing, sizeof(missing));
     if (st != MQ_OK) {
         mq_filter_config_release(&filter);
         mq_inverted_lists_free(parts.lists);

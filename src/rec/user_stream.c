@@ -18,6 +18,8 @@
 struct mq_user_stream {
     struct mq_reader *reader;
     enum mq_user_stream_kind kind;
+    bool has_artifact; /* whether `artifact` says what is read */
+    enum mq_artifact artifact;
     const struct mq_catalogue *catalogue;
     int32_t block_users;
     int shard_index, shard_count;
@@ -200,7 +202,14 @@ mq_user_stream_next(struct mq_user_stream *stream, struct mq_user_block **ret_bl
     pthread_mutex_unlock(&stream->lock);
     if (st == MQ_OK)
         *ret_block = block;
-    return st;
+    return stream->has_artifact ? mq_artifact_damaged(stream->artifact, st, err) : st;
+}
+
+void
+mq_user_stream_of(struct mq_user_stream *stream, enum mq_artifact artifact)
+{
+    stream->has_artifact = true;
+    stream->artifact = artifact;
 }
 
 void
@@ -252,6 +261,6 @@ mq_user_block_same(const struct mq_user_block *a, const char *a_name, const stru
         err, MQ_E_INPUT,
         "the %s and the %s are of different runs: user '%.64s' in one, '%.64s' in the other",
         a_name, b_name, left, right);
-    mq_error_hint(err, "make both anew: marquee run --change-type ACTION --from portrait-batch");
+    mq_error_hint(err, "make both anew: `marquee run --change-type ACTION --from portrait-batch`");
     return st;
 }

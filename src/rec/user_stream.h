@@ -10,6 +10,7 @@
 #ifndef MQ_REC_USER_STREAM_H
 #define MQ_REC_USER_STREAM_H
 
+#include "data/artifact.h"
 #include "rec/result_codec.h"
 
 /** What a stream reads. */
@@ -46,6 +47,9 @@ enum mq_status mq_user_stream_open(struct mq_reader *reader, enum mq_user_stream
                                    const struct mq_catalogue *catalogue, int32_t block_users,
                                    int shard_index, int shard_count,
                                    struct mq_user_stream **ret_stream, struct mq_error *err);
+
+/** Say what artifact it reads, so that a failure names the step that makes it. */
+void mq_user_stream_of(struct mq_user_stream *stream, enum mq_artifact artifact);
 
 /**
  * The next block; NULL at the end. Valid until the next-but-one call, so that the block before may

@@ -2,6 +2,8 @@
  * item-feature-update-batch: the frame of item features, one row a programme, in catalogue order.
  * It runs after model-update-ub, whose vectors it takes (row = code); without any they are zeros.
  */
+#include <math.h>
+
 #include <stdio.h>
 
 #include "base/memory.h"
@@ -32,15 +34,17 @@ read_vectors(struct mq_step_context *context, float **ret_vectors, int64_t *ret_
                             MQ_PROGRAM_MOVIE, &reader, err);
     if (st == MQ_OK)
         st = mq_npy_read_floats(reader, 0, &vectors, &rows, &columns, err);
+    if (st == MQ_OK && rows > 0 && columns != MQ_RANK_DIM)
+        st = mq_fail(err, MQ_E_FORMAT, "'%s': item vectors have %lld numbers each (expected: %d)",
+                     reader->name, (long long)columns, MQ_RANK_DIM);
+    for (int64_t i = 0; st == MQ_OK && i < rows * columns; i++)
+        if (!isfinite(vectors[i]))
+            st = mq_fail(err, MQ_E_FORMAT, "'%s': the vector of item code %lld holds %g",
+                         reader->name, (long long)(i / columns), (double)vectors[i]);
     mq_reader_close(reader);
-    if (st == MQ_OK && rows > 0 && columns != MQ_RANK_DIM) {
-        st = mq_fail(err, MQ_E_FORMAT, "item vectors have %lld numbers each (expected: %d)",
-                     (long long)columns, MQ_RANK_DIM);
-        mq_error_hint(err, "run `marquee step model-update-ub`");
-    }
     if (st != MQ_OK) {
         mq_free(vectors);
-        return st;
+        return mq_artifact_damaged(MQ_ARTIFACT_ITEM_EMBEDDINGS, st, err);
     }
     *ret_vectors = vectors;
     *ret_rows = rows;

@@ -56,7 +56,7 @@ read_tower(struct mq_step_context *context, struct mq_user_tower **ret_tower, st
     if (st == MQ_OK)
         st = mq_user_tower_read(reader, ret_tower, err);
     mq_reader_close(reader);
-    return st;
+    return mq_artifact_damaged(MQ_ARTIFACT_USER_TOWER, st, err);
 }
 
 static enum mq_status

@@ -206,7 +206,8 @@ mq_step_portrait_batch(struct mq_step_context *context, struct mq_error *err)
         st = mq_artifact_reader(context->store, context->region, MQ_ARTIFACT_USER_TOWER,
                                 MQ_PROGRAM_MOVIE, &reader, err);
     if (st == MQ_OK)
-        st = mq_user_tower_read(reader, &tower, err);
+        st = mq_artifact_damaged(MQ_ARTIFACT_USER_TOWER, mq_user_tower_read(reader, &tower, err),
+                                 err);
     mq_reader_close(reader);
     if (st == MQ_OK)
         st = run(context, catalogue, actions, tower, err);

@@ -22,8 +22,11 @@ mq_user_input_open(struct mq_step_context *context, enum mq_artifact artifact,
         mq_artifact_reader(context->store, context->region, artifact, type, &reader, err);
     if (st != MQ_OK)
         return st;
-    return mq_user_stream_open(reader, kind, catalogue, MQ_USER_BLOCK, context->shard_index,
-                               context->shard_count, ret_stream, err);
+    st = mq_user_stream_open(reader, kind, catalogue, MQ_USER_BLOCK, context->shard_index,
+                             context->shard_count, ret_stream, err);
+    if (st == MQ_OK)
+        mq_user_stream_of(*ret_stream, artifact);
+    return st;
 }
 
 static enum mq_status
@@ -159,7 +162,10 @@ open_source(struct merge *merge, const char *key, enum mq_user_stream_kind kind,
             *err = own;
         return st;
     }
-    return mq_user_stream_open(reader, kind, NULL, MQ_USER_BLOCK, 0, 1, &source->stream, err);
+    st = mq_user_stream_open(reader, kind, NULL, MQ_USER_BLOCK, 0, 1, &source->stream, err);
+    if (st == MQ_OK)
+        mq_user_stream_of(source->stream, merge->artifact);
+    return st;
 }
 
 static enum mq_status
@@ -174,6 +180,7 @@ read_driver(struct merge *merge, struct mq_error *err)
         st = mq_user_stream_open(reader, MQ_USERS_IDS, NULL, MQ_USER_BLOCK, 0, 1, &stream, err);
     if (st != MQ_OK)
         return st;
+    mq_user_stream_of(stream, merge->driver);
     while ((st = mq_user_stream_next(stream, &block, err)) == MQ_OK && block != NULL) {
         for (int32_t u = 0; u < block->count && st == MQ_OK; u++) {
             int32_t code;

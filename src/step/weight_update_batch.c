@@ -96,6 +96,7 @@ read_config(struct mq_step_context *context, struct mq_recall_config *config, st
     if (st == MQ_OK)
         st = mq_recall_config_read(reader, config, &own);
     mq_reader_close(reader);
+    mq_artifact_damaged(MQ_ARTIFACT_RECALL_CONFIG, st, &own);
     if (st != MQ_OK && err != NULL)
         *err = own;
     return st;

@@ -191,7 +191,7 @@ static void
 advise(const struct verdict *verdict, enum mq_status st, const char *code, struct mq_error *err)
 {
     if (st == MQ_E_NOT_FOUND)
-        mq_error_hint(err, "make it with: marquee stores create");
+        mq_error_hint(err, "make it with `marquee stores create`");
     else if (strcmp(code, "InvalidSignatureException") == 0)
         mq_error_hint(err, "the secret key does not belong to the access key, or this machine's "
                            "clock is far off");

@@ -57,7 +57,7 @@ mq_kafka_fail(const struct mq_kafka_log *log, rd_kafka_resp_err_t code, const ch
     if (err != NULL)
         err->retriable = st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE;
     if (st == MQ_E_NOT_FOUND)
-        mq_error_hint(err, "make the topic with: marquee stores create");
+        mq_error_hint(err, "make the topic with `marquee stores create`");
     else if (st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE)
         mq_error_hint(err, "is a broker running at %s?", log->servers);
     return st;

@@ -132,7 +132,7 @@ lmdb_partitions(struct mq_event_log *base, const char *topic, int *ret_partition
     if (st == MQ_E_NOT_FOUND) {
         mq_fail(err, st, "no topic '%s' in '%s'", topic,
                 base->uri != NULL ? base->uri : mq_lmdb_path(work.log->environment));
-        mq_error_hint(err, "make it with: marquee stores create");
+        mq_error_hint(err, "make it with `marquee stores create`");
     }
     if (st == MQ_OK)
         *ret_partitions = (int)work.partitions;

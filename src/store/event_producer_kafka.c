@@ -267,7 +267,7 @@ fail_write(struct mq_kafka_log *log, enum mq_status st, const char *topic, struc
             st == MQ_E_TIMEOUT ? "no acknowledgement in time" : mq_status_name(st));
     if (err != NULL)
         err->retriable = st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE;
-    mq_error_hint(err, st == MQ_E_NOT_FOUND ? "make the topic with: marquee stores create"
+    mq_error_hint(err, st == MQ_E_NOT_FOUND ? "make the topic with `marquee stores create`"
                                             : "try again; events with an event_id are not doubled");
     return st;
 }

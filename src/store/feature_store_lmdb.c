@@ -65,7 +65,7 @@ table_of(struct mq_feature_store *store, const char *table, bool create, MDB_dbi
     enum mq_status st = mq_lmdb_database(environment_of(store), name, 0, create, ret_dbi, err);
     if (st == MQ_E_NOT_FOUND) {
         mq_fail(err, st, "no table '%s' in '%s'", table, store->uri);
-        mq_error_hint(err, "make it with: marquee stores create");
+        mq_error_hint(err, "make it with `marquee stores create`");
     }
     return st;
 }

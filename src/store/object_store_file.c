@@ -103,7 +103,7 @@ file_store_check(struct mq_object_store *base, struct mq_error *err)
         if (errno != ENOENT)
             return mq_fail_errno(err, errno, "cannot use folder '%s'", root_folder(store));
         mq_fail(err, MQ_E_NOT_FOUND, "no folder '%s'", root_folder(store));
-        mq_error_hint(err, "it is made when something is put there, or by marquee stores create");
+        mq_error_hint(err, "it is made when something is put there, or by `marquee stores create`");
         return MQ_E_NOT_FOUND;
     }
     if (!S_ISDIR(info.st_mode))

@@ -75,7 +75,7 @@ s3_check(struct mq_object_store *store, struct mq_error *err)
     mq_s3_xml_text(&response.body, "Code", code, sizeof(code));
     if (st == MQ_E_NOT_FOUND && strcmp(code, "NoSuchBucket") == 0) {
         mq_fail(err, st, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
-        mq_error_hint(err, "make it with marquee stores create, or correct the store's URI");
+        mq_error_hint(err, "make it with `marquee stores create`, or correct the store's URI");
     }
     mq_http_response_release(&response);
     mq_buffer_release(&query);

@@ -320,7 +320,7 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                       "docs/howto/stores.md");
     else if (strcmp(code, "NoSuchBucket") == 0)
         mq_error_hint(err,
-                      "make the bucket '%s' with marquee stores create, or correct the "
+                      "make the bucket '%s' with `marquee stores create`, or correct the "
                       "store's URI",
                       c->bucket);
     return st;

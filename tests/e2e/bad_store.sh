@@ -39,6 +39,6 @@ if [ "$(id -u)" != 0 ]; then
     grep -q "hint: check the owner and mode" err || fail "no hint"
     chmod -R u+w closed
 else
-    expect 1 "cannot make folder" marquee run --store file:/proc/nowhere --quiet
+    expect 1 "cannot make folder" marquee run --store file:/proc --region nowhere --quiet
 fi
 echo "bad stores: ok"

@@ -2,7 +2,7 @@
 # marquee eval on a whole store: figures within their bounds, the same for any number of threads,
 # a sample by seed, and one clear error where there is nothing to evaluate.
 . "$(dirname "$0")/small_store.sh"
-expect 1 "item-parquet" marquee eval --store file:nothing --quiet
+expect 4 "no store at" marquee eval --store file:nothing --quiet
 make_input store
 marquee run --store file:store --quiet >log 2>&1 || { cat log; fail "run"; }
 evaluate() { marquee eval --store file:store --quiet "$@"; }

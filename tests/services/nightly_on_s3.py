@@ -98,7 +98,7 @@ def main():
         compare_outputs(stores)
         # A run with nothing new does nothing, there as here.
         for store in stores:
-            again = marquee(store, "run", "--quiet")
+            again = marquee(store, "run")
             steps = [line.split()[1] for line in again.splitlines() if not line.startswith("run ")]
             if not steps or set(steps) != {"skipped:"}:
                 sys.exit(f"FAIL: a second run on {store} was not idle:\n{again}")
