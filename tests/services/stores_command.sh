@@ -13,16 +13,13 @@ unset MARQUEE_STORE MARQUEE_REGION MARQUEE_CONFIG
 mark=$$-$RANDOM
 events=lmdb:./events
 [ -z "${MARQUEE_TEST_KAFKA:-}" ] || events="kafka:$MARQUEE_TEST_KAFKA"
-cat >marquee.yaml <<YAML
-store:
-  uri: "s3://stores-$mark/prefix?endpoint=$MARQUEE_TEST_S3"
-features:
-  store: "dynamodb:stores-$mark-?endpoint=$MARQUEE_TEST_DYNAMODB"
-events:
-  log: "$events"
-  topic: events-$mark
-  rejected_topic: events-$mark.rejected
-YAML
+# The settings of docs/howto/stores.md, with these servers' addresses.
+sed -n '/^```yaml$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/stores.md" | sed -e '/^```/d' \
+  -e "s#s3://films/marquee?region=eu-central-1#s3://stores-$mark/prefix?endpoint=$MARQUEE_TEST_S3#" \
+  -e "s#dynamodb:marquee-?region=eu-central-1#dynamodb:stores-$mark-?endpoint=$MARQUEE_TEST_DYNAMODB#" \
+  -e "s#kafka:broker:9092#$events#" >marquee.yaml
+[ "$(grep -c -e "$mark" -e "$events" marquee.yaml)" = 3 ] || { cat marquee.yaml; exit 1; }
+printf '  topic: events-%s\n  rejected_topic: events-%s.rejected\n' "$mark" "$mark" >>marquee.yaml
 
 fail() {
   echo "FAIL: $*"
