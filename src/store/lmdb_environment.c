@@ -188,6 +188,9 @@ run(struct mq_lmdb *environment, unsigned flags, mq_lmdb_fn fn, void *context, s
             if (code == 0)
                 continue;
         }
+        int dead = 0;
+        if (code == MDB_READERS_FULL && mdb_reader_check(environment->env, &dead) == 0 && dead > 0)
+            continue; /* those of processes that died */
         return code == 0 ? MQ_OK : translate(environment, code, err);
     }
 }

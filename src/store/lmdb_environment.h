@@ -4,7 +4,8 @@
  * LMDB traps, all handled here: an environment may be opened only once in a process (opens of one
  * path share it); the map has a fixed size (grown when full, and re-read when another process grew
  * it; both need all transactions of this process to be over, so every transaction holds a lock
- * shared); a reader that died keeps pages from being reused (cleaned at open and before growing).
+ * shared); a reader that died keeps pages from being reused and takes a place (cleaned at open,
+ * before growing, and when no place is left).
  *
  * Threads: an environment may be used from many threads; a transaction from one.
  */

@@ -85,6 +85,56 @@ several_processes(void **state)
     }
 }
 
+struct deep_read {
+    struct mq_lmdb *environment;
+    int left;
+};
+
+/* Read transactions within each other, until the process dies in the innermost. */
+static int
+read_and_die(void *context, MDB_txn *txn)
+{
+    struct deep_read *work = context;
+    (void)txn;
+    if (--work->left == 0 ||
+        mq_lmdb_read(work->environment, read_and_die, work, NULL) == MQ_E_UNREACHABLE)
+        _exit(0);
+    return 0;
+}
+
+/* A process that dies with all places of readers taken does not lock the others out. */
+static void
+dead_readers(void **state)
+{
+    struct feature_state *s = *state;
+    struct mq_error err = {0};
+    int go[2], status;
+    char byte = 0;
+    mq_feature_store_free(s->store);
+    s->store = NULL;
+    assert_int_equal(pipe(go), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct deep_read work = {.left = MQ_LMDB_READERS_MAX + 1};
+        if (read(go[0], &byte, 1) != 1 ||
+            mq_lmdb_open(s->uri + strlen("lmdb:"), &work.environment, NULL) != MQ_OK)
+            _exit(1);
+        (void)!mq_lmdb_read(work.environment, read_and_die, &work, NULL);
+        _exit(2); /* not reached */
+    }
+    /* Open before the other one reads: opening is not what cleans up here. */
+    check_ok(mq_feature_store_open(s->uri, &s->store, &err));
+    check_ok(mq_feature_table_create(s->store, "users", &err));
+    assert_int_equal(write(go[1], &byte, 1), 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    struct mq_record record;
+    check_fails(MQ_E_NOT_FOUND, mq_feature_get(s->store, "users", "nobody", MQ_READ_STRONG,
+                                               &s->arena, &record, &err));
+    close(go[0]);
+    close(go[1]);
+}
+
 /* Any damage of a record's bytes is refused or gives some record; it never reads outside. */
 static void
 damaged_records(void **state)
@@ -131,6 +181,7 @@ main(void)
         FEATURE_CONTRACT_TESTS(&lmdb_backend),
         FEATURE_TEST(map_grows, &lmdb_backend),
         FEATURE_TEST(several_processes, &lmdb_backend),
+        FEATURE_TEST(dead_readers, &lmdb_backend),
         cmocka_unit_test(damaged_records),
         cmocka_unit_test(unknown_uris),
     };
