@@ -241,7 +241,8 @@ start_server(const char *binary, const char *folder, const char *uri, int *ret_p
     if (pid == 0) {
         int fd = open(log, O_CREAT | O_TRUNC | O_WRONLY, 0600);
         dup2(fd, 2);
-        execl(binary, binary, "serve", "--no-auth", "--port", "0", "--set", set, (char *)NULL);
+        execl(binary, binary, "serve", "--no-auth", "--port", "0", "--set", set, "--set",
+              "serve.connections_per_address=0", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 3000; i++) {
