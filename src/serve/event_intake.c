@@ -35,6 +35,7 @@ struct mq_intake {
     int writer_count;
     bool has_asker;
     struct mq_counter *written, *failed, *full;
+    struct mq_gauge *queued;
     struct mq_histogram *batch, *seconds;
 };
 
@@ -48,16 +49,6 @@ struct batch {
     struct mq_intake_job *jobs[BATCH_JOBS];
     size_t event_count, job_count;
 };
-
-static double
-queue_events(void *context)
-{
-    struct mq_intake *intake = context;
-    pthread_mutex_lock(&intake->lock);
-    size_t events = intake->events;
-    pthread_mutex_unlock(&intake->lock);
-    return (double)events;
-}
 
 bool
 mq_intake_put(struct mq_intake *intake, struct mq_intake_job *job)
@@ -78,6 +69,7 @@ mq_intake_put(struct mq_intake *intake, struct mq_intake_job *job)
         intake->last = job;
         intake->events += job->count;
         intake->bytes += job->bytes;
+        mq_gauge_set(intake->queued, (double)intake->events);
         pthread_cond_signal(&intake->arrived);
     }
     pthread_mutex_unlock(&intake->lock);
@@ -105,6 +97,7 @@ take_jobs(struct mq_intake *intake, struct batch *batch)
         batch->jobs[batch->job_count++] = job;
         batch->event_count += job->count;
     }
+    mq_gauge_set(intake->queued, (double)intake->events);
     pthread_mutex_unlock(&intake->lock);
     return batch->job_count > 0;
 }
@@ -231,8 +224,8 @@ make_metrics(struct mq_intake *intake)
                                          "Events of one write.", NULL, sizes, MQ_COUNT(sizes));
     intake->seconds = mq_metrics_histogram(metrics, "marquee_events_write_seconds",
                                            "Time of one write.", NULL, NULL, 0);
-    mq_metrics_gauge_of(metrics, "marquee_events_queued", "Events that wait to be written.", NULL,
-                        queue_events, intake);
+    intake->queued =
+        mq_metrics_gauge(metrics, "marquee_events_queued", "Events that wait to be written.", NULL);
 }
 
 enum mq_status

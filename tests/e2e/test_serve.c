@@ -221,8 +221,8 @@ trickle(const char *text)
 {
     int fd = connect_raw();
     double start_s = mq_clock_monotonic_s();
-    for (size_t i = 0; mq_clock_monotonic_s() < start_s + PATIENCE_S; i++) {
-        if (text[i] != '\0' && send(fd, text + i, 1, MSG_NOSIGNAL) != 1)
+    while (mq_clock_monotonic_s() < start_s + PATIENCE_S) {
+        if (*text != '\0' && send(fd, text++, 1, MSG_NOSIGNAL) != 1)
             break;
         char byte;
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
