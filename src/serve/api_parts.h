@@ -3,6 +3,7 @@
 #define MQ_SERVE_API_PARTS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/metrics.h"
 #include "config/options.h"
@@ -22,7 +23,8 @@ struct mq_api {
     struct mq_intake *intake;
     struct mq_listener listener;
     struct mq_http_options http_options;
-    struct mq_http_server *http;
+    struct mq_http_server *http; /* of the thread that starts and stops; not for the routes */
+    _Atomic bool stopping;
     struct mq_http_route *routes; /* mq_api_routes with the settings' scopes */
     char url[MQ_ADDRESS_SIZE + 16];
     pthread_rwlock_t tokens_lock;

@@ -201,6 +201,7 @@ mq_api_stop(struct mq_api *api)
 {
     if (api == NULL)
         return 0;
+    atomic_store(&api->stopping, true);
     int cut = mq_http_server_stop(api->http);
     mq_intake_free(api->intake);
     mq_event_log_free(api->log);

@@ -753,9 +753,3 @@ mq_http_server_stop(struct mq_http_server *server)
     free_server(server);
     return cut;
 }
-
-bool
-mq_http_server_is_stopping(const struct mq_http_server *server)
-{
-    return atomic_load(&server->draining);
-}

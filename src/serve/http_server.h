@@ -115,7 +115,4 @@ void mq_http_answer(struct mq_http_request *request, int status, const char *typ
 void mq_http_answer_error(struct mq_http_request *request, int status, const char *code,
                           const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/** Whether the server is stopping. */
-bool mq_http_server_is_stopping(const struct mq_http_server *server);
-
 #endif

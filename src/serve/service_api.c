@@ -26,8 +26,7 @@ mq_api_ready(struct mq_http_request *request, void *context)
 {
     struct mq_api *api = context;
     char reason[MQ_ERROR_MESSAGE_MAX];
-    /* The answer of a starting server is asked for before its handle is stored. */
-    if (api->http != NULL && mq_http_server_is_stopping(api->http))
+    if (atomic_load(&api->stopping))
         mq_http_answer_error(request, 503, "stopping", "the server is stopping");
     else if (!mq_intake_is_ready(api->intake, reason, sizeof(reason)))
         mq_http_answer_error(request, 503, "not-ready", "event log: %s", reason);
