@@ -20,13 +20,10 @@
  * are bounded by number, large ones by bytes.
  */
 static const char *const defaults[][2] = {
-    {"enable.auto.commit", "false"},
-    {"enable.auto.offset.store", "false"},
-    {"queued.min.messages", "20000"},
-    {"queued.max.messages.kbytes", "16384"},
-    {"fetch.message.max.bytes", "2097152"},
-    {"fetch.max.bytes", "8388608"},
-    {"fetch.wait.max.ms", "100"},
+    {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
+    {"queued.min.messages", "100000"}, /* a full queue is looked at again once a second only */
+    {"queued.max.messages.kbytes", "16384"}, {"fetch.message.max.bytes", "2097152"},
+    {"fetch.max.bytes", "8388608"},          {"fetch.wait.max.ms", "100"},
     {"enable.partition.eof", "true"}, /* says where a partition ends, whatever lies there */
 };
 
