@@ -142,6 +142,19 @@ contract_missing(void **state)
     mq_buffer_release(&bytes);
 }
 
+/* A put that must not match. Behind a faulty network (MARQUEE_TEST_PARAMETERS) an answer may have
+ * got lost, and then the header allows one other: it cannot be told whether it was written. */
+static void
+check_no_match(struct mq_object_store *store, const char *etag)
+{
+    struct mq_error err = {0};
+    enum mq_status st = mq_object_put(store, "k", "six", 3, MQ_PUT_IF_MATCH, etag, NULL, &err);
+    if (st == MQ_E_UNREACHABLE && getenv("MARQUEE_TEST_PARAMETERS") != NULL)
+        check_contains(err.message, "cannot tell");
+    else
+        assert_int_equal(st, MQ_E_CONFLICT);
+}
+
 static void
 contract_conditions(void **state)
 {
@@ -154,15 +167,13 @@ contract_conditions(void **state)
     assert_holds(s->store, "k", "one");
     check_ok(mq_object_put(s->store, "k", "two", 3, MQ_PUT_IF_MATCH, first.etag, &second, &err));
     assert_string_not_equal(first.etag, second.etag);
-    check_fails(MQ_E_CONFLICT,
-                mq_object_put(s->store, "k", "six", 3, MQ_PUT_IF_MATCH, first.etag, NULL, &err));
+    check_no_match(s->store, first.etag);
     check_fails(MQ_E_USAGE,
                 mq_object_put(s->store, "k", "six", 3, MQ_PUT_IF_MATCH, NULL, NULL, &err));
     assert_holds(s->store, "k", "two");
     const char *const keys[] = {"k"};
     check_ok(mq_object_delete(s->store, keys, 1, &err));
-    check_fails(MQ_E_CONFLICT,
-                mq_object_put(s->store, "k", "six", 3, MQ_PUT_IF_MATCH, second.etag, NULL, &err));
+    check_no_match(s->store, second.etag);
     check_ok(mq_object_put(s->store, "k", "new", 3, MQ_PUT_IF_ABSENT, NULL, NULL, &err));
     assert_lists(s->store, "", "k:3\n");
 }
