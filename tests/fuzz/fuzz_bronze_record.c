@@ -1,4 +1,5 @@
-/* Any bytes as the record of a bronze batch; what is read is written and must read back the same. */
+/* Any bytes as the record of a bronze batch; what is read is written and must read back the same.
+ */
 #include <stdlib.h>
 #include <string.h>
 
