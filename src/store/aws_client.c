@@ -282,12 +282,11 @@ mq_aws_perform(struct mq_aws_client *client, const struct mq_aws_call *call, mq_
     struct mq_retry retry;
     mq_retry_begin(&retry, client->deadline_ms, client->attempts_max);
     bool mended = false;
-    int tries = 0;
+    int unknown = 0;
     enum mq_status st = MQ_OK;
     for (;;) {
         bool slow = false;
         double left_s = retry.deadline_s - mq_clock_monotonic_s();
-        tries++;
         mq_http_response_reset(response);
         st = send_once(client, call, payload_hash, MQ_MAX((int64_t)(left_s * 1000.0), 1000),
                        response, &local);
@@ -308,9 +307,12 @@ mq_aws_perform(struct mq_aws_client *client, const struct mq_aws_call *call, mq_
                           retry.attempt, (long long)(client->deadline_ms / 1000));
             break;
         }
+        /* 503 and throttling are refusals; of other failures nobody knows. */
+        int status = response->status;
+        unknown += status == 0 || (status >= 500 && status != 503 && !slow);
     }
-    if (call->ret_tries != NULL)
-        *call->ret_tries = tries;
+    if (call->ret_unknown != NULL)
+        *call->ret_unknown = unknown;
     if (st != MQ_OK && err != NULL)
         *err = local;
     return st;

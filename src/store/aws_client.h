@@ -88,7 +88,8 @@ struct mq_aws_call {
     size_t extra_count;
     const void *body; /**< NULL none */
     size_t body_size;
-    int *ret_tries; /**< NULL, or set to how often it was sent: above 1, an earlier may have won */
+    int *ret_unknown; /**< NULL, or set to how many earlier tries may have taken effect: their
+                         answer got lost, or was a 5xx that says nothing */
 };
 
 /**

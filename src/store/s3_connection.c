@@ -344,7 +344,7 @@ mq_s3_perform(struct mq_s3_connection *c, const struct mq_s3_call *call,
                                   .extra_count = call->extra_count,
                                   .body = call->body,
                                   .body_size = call->body_size,
-                                  .ret_tries = call->ret_tries};
+                                  .ret_unknown = call->ret_unknown};
     memcpy(request.extra, call->extra, sizeof(request.extra));
     struct verdict verdict = {c, call};
     if (st == MQ_OK)

@@ -44,7 +44,7 @@ struct mq_s3_call {
     size_t extra_count;
     const void *body;
     size_t body_size;
-    int *ret_tries; /**< as in mq_aws_call */
+    int *ret_unknown; /**< as in mq_aws_call */
 };
 
 /**

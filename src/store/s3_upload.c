@@ -36,7 +36,7 @@ mq_s3_crc32(const void *bytes, size_t size, char ret_text[9])
     mq_s3_crc32_text((uint32_t)crc32_z(0, bytes, size), ret_text);
 }
 
-/* A conditional put that was sent more than once and met a conflict: did an earlier try win, whose
+/* A conditional put met a conflict after a try of which nothing is known: did that win, and its
  * answer got lost? The object carries the mark of the put that made it. */
 static enum mq_status
 settle(struct mq_s3_connection *c, const char *key, enum mq_put_condition condition,
@@ -69,7 +69,7 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
           struct mq_error *err)
 {
     char crc[9], mark[MQ_AWS_TOKEN_SIZE];
-    int tries = 0;
+    int unknown = 0;
     mq_s3_crc32(bytes, size, crc);
     struct mq_s3_call call = {.method = "PUT",
                               .key = key,
@@ -78,7 +78,7 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
                               .extra_count = 1,
                               .body = size > 0 ? bytes : NULL,
                               .body_size = size,
-                              .ret_tries = &tries};
+                              .ret_unknown = &unknown};
     if (condition != MQ_PUT_ALWAYS) {
         enum mq_status st = mq_aws_token(mark, err);
         if (st != MQ_OK)
@@ -104,7 +104,7 @@ mq_s3_put(struct mq_s3_connection *c, const char *key, const void *bytes, size_t
     mq_http_response_release(&response);
     if (st == MQ_E_NOT_FOUND && condition == MQ_PUT_IF_MATCH)
         st = MQ_E_CONFLICT; /* what should match is gone */
-    if (st == MQ_E_CONFLICT && condition != MQ_PUT_ALWAYS && tries > 1)
+    if (st == MQ_E_CONFLICT && condition != MQ_PUT_ALWAYS && unknown > 0)
         st = settle(c, key, condition, mark, &info, &local);
     if (st == MQ_E_CONFLICT && condition == MQ_PUT_IF_ABSENT)
         st = MQ_E_EXISTS;
@@ -360,7 +360,7 @@ complete(struct upload *upload, struct mq_error *err)
         st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a request");
     char total[9];
     mq_s3_crc32_text((uint32_t)crc, total);
-    int tries = 0;
+    int unknown = 0;
     struct mq_s3_call call = {
         .method = "POST",
         .key = upload->key,
@@ -369,11 +369,11 @@ complete(struct upload *upload, struct mq_error *err)
         .extra_count = 2,
         .body = body.data,
         .body_size = body.size,
-        .ret_tries = &tries};
+        .ret_unknown = &unknown};
     struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
     if (st == MQ_OK)
         st = mq_s3_perform(upload->connection, &call, &response, err);
-    if (st == MQ_E_NOT_FOUND && tries > 1) {
+    if (st == MQ_E_NOT_FOUND && unknown > 0) {
         /* The upload id is gone because a try whose answer got lost completed it. */
         struct mq_s3_call head = {.method = "HEAD",
                                   .key = upload->key,

@@ -92,7 +92,10 @@ abandoned_upload(void **state)
     struct mq_http_response response = {.body.limit_bytes = 1 << 20};
     struct mq_s3_call call = {.method = "GET", .query = "uploads="};
     check_ok(mq_s3_perform(c, &call, &response, &err));
-    assert_null(strstr(response.body.data, "abandoned"));
+    /* An upload whose beginning was answered into the void has an id that nobody knows: only the
+     * bucket's rule for unfinished uploads ends it. */
+    if (getenv("MARQUEE_TEST_PARAMETERS") == NULL)
+        assert_null(strstr(response.body.data, "abandoned"));
     mq_http_response_release(&response);
     mq_s3_connection_free(c);
 }
