@@ -43,6 +43,7 @@ def large(up, down, chosen, peer, version):
     source = pathlib.Path(chosen.folder) / "large-peer"
     target = pathlib.Path(chosen.folder) / "large-peer-back"
     make_file(source, chosen.mib << 20)
+    os.sync()  # what was written before must not be paid for here
     emit(peer, version, "object put", 1, [timed(lambda: up(source))], chosen.mib, "MiB")
     emit(peer, version, "object get", 1, [timed(lambda: down(target))], chosen.mib, "MiB")
     target.unlink()
