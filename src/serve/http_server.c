@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "base/memory.h"
 #include "base/stream.h"
 #include "format/json.h"
+#include "serve/http_acceptor.h"
 #include "serve/http_body.h"
 #include "serve/http_connections.h"
 
@@ -71,6 +73,7 @@ struct mq_http_request {
 struct mq_http_server {
     const struct mq_http_options *options;
     struct MHD_Daemon *daemon;
+    struct mq_http_acceptor *acceptor;
     struct mq_connections *connections;
     char *certificate, *key;
     uint64_t id_seed;
@@ -411,9 +414,9 @@ begin_request(struct mq_http_request *request, const char *url, const char *meth
         request->stage = STAGE_BODY;
         return MHD_YES;
     }
-    /* A client that waits for "100 Continue" has sent nothing yet; another is in the middle. */
-    bool waits = mq_http_header(request, "Expect") != NULL;
-    if (length > DRAIN_BYTES || (length != 0 && waits))
+    /* Even a client that waits for "100 Continue" may begin to send before it has the answer, and
+     * would lose it then: whatever can be drained is. */
+    if (length > DRAIN_BYTES)
         return queue_answer(request);
     request->stage = STAGE_DRAIN;
     return MHD_YES;
@@ -535,6 +538,7 @@ connection_changed(void *context, struct MHD_Connection *connection, void **own,
     struct mq_http_server *server = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         mq_connections_remove(server->connections, *own);
+        mq_http_acceptor_closed(server->acceptor);
         *own = NULL;
         return;
     }
@@ -642,8 +646,8 @@ static enum mq_status
 start_daemon(struct mq_http_server *server, struct mq_error *err)
 {
     const struct mq_http_options *options = server->options;
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+                     MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, server->certificate},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, server->key},
@@ -657,14 +661,14 @@ start_daemon(struct mq_http_server *server, struct mq_error *err)
     errno = 0;
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-        MHD_OPTION_LISTEN_SOCKET, options->listener->fd, MHD_OPTION_THREAD_POOL_SIZE,
-        threads > 1 ? (unsigned)threads : 0U, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)MQ_MAX(options->connections_max, threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)options->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, request_line, server, MHD_OPTION_NOTIFY_CONNECTION,
-        connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
-        MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none, MHD_OPTION_END);
+        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? (unsigned)threads : 0U,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MQ_MAX(options->connections_max, threads),
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)options->connections_per_address,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, server, MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none,
+        MHD_OPTION_END);
     if (server->daemon != NULL)
         return MQ_OK;
     mq_fail(err, server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO, "cannot serve on %s: %s",
@@ -679,9 +683,41 @@ start_daemon(struct mq_http_server *server, struct mq_error *err)
     return server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO;
 }
 
+static bool
+take_connection(void *context, int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct mq_http_server *server = context;
+    return MHD_add_connection(server->daemon, fd, address, size) == MHD_YES;
+}
+
+static int
+count_connections(void *context)
+{
+    const struct mq_http_server *server = context;
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+    return info != NULL ? (int)info->num_connections : 0;
+}
+
+static enum mq_status
+start_accepting(struct mq_http_server *server, struct mq_error *err)
+{
+    const struct mq_http_acceptor_options options = {.fd = server->options->listener->fd,
+                                                     .connections_max =
+                                                         server->options->connections_max,
+                                                     .take = take_connection,
+                                                     .count = count_connections,
+                                                     .context = server};
+    enum mq_status st = mq_http_acceptor_start(&options, &server->acceptor, err);
+    if (st != MQ_OK)
+        MHD_stop_daemon(server->daemon);
+    return st;
+}
+
 static void
 free_server(struct mq_http_server *server)
 {
+    mq_http_acceptor_free(server->acceptor);
     mq_connections_free(server->connections);
     free(server->certificate);
     if (server->key != NULL)
@@ -713,6 +749,8 @@ mq_http_server_start(const struct mq_http_options *options, struct mq_http_serve
     if (st == MQ_OK) {
         make_metrics(server);
         st = start_daemon(server, err);
+        if (st == MQ_OK)
+            st = start_accepting(server, err);
     }
     if (st != MQ_OK) {
         close(options->listener->fd);
@@ -735,9 +773,8 @@ mq_http_server_stop(struct mq_http_server *server)
     if (server == NULL)
         return 0;
     atomic_store(&server->draining, true);
-    int fd = MHD_quiesce_daemon(server->daemon);
-    if (fd >= 0)
-        close(fd);
+    mq_http_acceptor_stop(server->acceptor);
+    close(server->options->listener->fd);
     int64_t until_ms = mq_connections_now_ms() + server->options->stop_ms;
     while (atomic_load(&server->in_flight) > 0 && mq_connections_now_ms() < until_ms)
         pause_ms(2);

@@ -9,8 +9,9 @@
  * libmicrohttpd's traps, handled here: its time-out never ends a client that trickles
  * (http_connections.h); an early answer to an upload is lost by a reset of the connection (the body
  * is drained first, up to a bound); stopping with sleeping connections aborts the process (they are
- * waited for). What it answers by itself has a body of its own in HTML: 400 for a malformed head
- * and 431 for one above the limit.
+ * waited for); and so may taking the listening socket from it (it never gets it:
+ * http_acceptor.h). What it answers by itself has a body of its own in HTML: 400 for a malformed
+ * head and 431 for one above the limit.
  *
  * Errors are {"error": {"code": …, "message": …, "request_id": …}}. Every answer carries
  * X-Request-Id: the client's own if it sent one of 1 to 64 letters, digits, '.', '_' and '-'.

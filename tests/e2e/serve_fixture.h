@@ -148,6 +148,12 @@ stop_server(void)
     kill(server.pid, SIGTERM);
     int status = wait_exit(server.pid);
     server.pid = 0;
+    if (status >= 128) {
+        char *log = read_text("log");
+        size_t size = strlen(log);
+        print_error("the server was killed:\n%s\n", size > 2000 ? log + size - 2000 : log);
+        free(log);
+    }
     return status;
 }
 
@@ -180,7 +186,8 @@ remove_folder(void **state)
 
 /** An answer; release with free_answer. */
 struct answer {
-    long status; /* 0: none came */
+    long status;     /* 0: none came */
+    const char *why; /* none came; static */
     struct mq_buffer head, body;
 };
 
@@ -234,7 +241,9 @@ ask(const char *method, const char *path, const char *headers, const char *body,
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer.body);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, collect);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &answer.head);
-    if (curl_easy_perform(curl) == CURLE_OK)
+    CURLcode code = curl_easy_perform(curl);
+    answer.why = curl_easy_strerror(code);
+    if (code == CURLE_OK)
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
     curl_slist_free_all(list);
     curl_easy_cleanup(curl);
@@ -252,8 +261,8 @@ expect(long status, const char *part, const char *method, const char *path, cons
 {
     struct answer answer = ask(method, path, headers, body, -1);
     if (answer.status != status)
-        fail_msg("%s %s: %ld, expected %ld: %s", method, path, answer.status, status,
-                 answer.body.data);
+        fail_msg("%s %s: %ld (%s), expected %ld: %s", method, path, answer.status, answer.why,
+                 status, answer.body.data);
     if (part != NULL && strstr(answer.body.data, part) == NULL &&
         strstr(answer.head.data, part) == NULL)
         fail_msg("%s %s: no '%s' in: %s%s", method, path, part, answer.head.data, answer.body.data);
