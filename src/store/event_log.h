@@ -98,6 +98,9 @@ enum mq_status mq_event_log_partitions(struct mq_event_log *log, const char *top
 /**
  * Write events; returns when each is durable or refused. Concurrent calls are written together.
  *
+ * @param timeout_ms at least 1: longest wait. A time-out of Kafka tells nothing of an event's fate;
+ *             the embedded log gives up only what it has not begun to write, so that nothing of it
+ *             is written, and a write under way is waited for as long as the disk takes
  * @param ret_produced [count], written also on failure
  * @return MQ_OK when all are durable, else the status of the first that is not
  */

@@ -6,6 +6,7 @@
  */
 #include "store/event_log_lmdb.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -514,12 +515,52 @@ write_for_all(struct mq_lmdb_log *log, const struct mq_pending_write *own)
     pthread_cond_broadcast(&log->written);
 }
 
+/* Take a call that nobody has begun to write off the queue. @return false: it is being written */
+static bool
+leave_queue(struct mq_lmdb_log *log, const struct mq_pending_write *call)
+{
+    struct mq_pending_write **link = &log->first, *before = NULL;
+    while (*link != NULL && *link != call) {
+        before = *link;
+        link = &before->next;
+    }
+    if (*link == NULL)
+        return false;
+    *link = call->next;
+    if (log->last == call)
+        log->last = before;
+    return true;
+}
+
+/* Wait until somebody has written the call, or write it. @return false: left the queue in time */
+static bool
+await_write(struct mq_lmdb_log *log, struct mq_pending_write *call, int64_t timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    bool late = false;
+    while (!call->done) {
+        if (!log->writing)
+            write_for_all(log, call);
+        else if (late)
+            pthread_cond_wait(&log->written, &log->lock);
+        else
+            late = pthread_cond_timedwait(&log->written, &log->lock, &until) == ETIMEDOUT;
+        if (late && !call->done && leave_queue(log, call))
+            return false;
+    }
+    return true;
+}
+
 static enum mq_status
 lmdb_produce(struct mq_event_log *base, const char *topic, const struct mq_new_event *events,
              size_t count, int64_t timeout_ms, struct mq_produced *ret_produced,
              struct mq_error *err)
 {
-    (void)timeout_ms; /* a local write either happens or fails; it does not hang on others */
     struct mq_lmdb_log *log = log_of(base);
     struct mq_pending_write call = {
         .topic = topic, .events = events, .count = count, .produced = ret_produced};
@@ -537,13 +578,15 @@ lmdb_produce(struct mq_event_log *base, const char *topic, const struct mq_new_e
     else
         log->first = &call;
     log->last = &call;
-    while (!call.done) {
-        if (!log->writing)
-            write_for_all(log, &call);
-        else
-            pthread_cond_wait(&log->written, &log->lock);
-    }
+    bool written = await_write(log, &call, timeout_ms);
     pthread_mutex_unlock(&log->lock);
+    if (!written) {
+        for (size_t i = 0; i < count; i++)
+            ret_produced[i] = (struct mq_produced){MQ_E_TIMEOUT, -1, -1};
+        return mq_fail(err, MQ_E_TIMEOUT,
+                       "topic '%s' of '%s': waited %lld ms for the writes before this one", topic,
+                       base->uri, (long long)timeout_ms);
+    }
     if (call.status != MQ_OK && err != NULL)
         *err = call.error;
     return call.status;
