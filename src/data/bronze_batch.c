@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "format/base64.h"
-#include "format/json.h"
-#include "format/utf8.h"
+#include "data/rejected_line.h"
 
 /* A place whose event was refused. */
 #define DAY_REJECTED INT32_MIN
@@ -142,24 +140,6 @@ begin_line(const struct judging *j, const struct mq_bronze_place *place, struct 
 }
 
 static enum mq_status
-end_line(const char *bytes, size_t size, struct mq_buffer *line, struct mq_error *err)
-{
-    enum mq_status st;
-    if (mq_utf8_valid(bytes, size)) {
-        st = mq_buffer_append_text(line, ",\"event\":", err);
-        if (st == MQ_OK)
-            st = mq_json_quote(bytes, size, line, err);
-    } else {
-        st = mq_buffer_append_text(line, ",\"event_base64\":\"", err);
-        if (st == MQ_OK)
-            st = mq_base64_encode(bytes, size, line, err);
-        if (st == MQ_OK)
-            st = mq_buffer_append_char(line, '"', err);
-    }
-    return st == MQ_OK ? mq_buffer_append_text(line, "}\n", err) : st;
-}
-
-static enum mq_status
 write_rejected(struct judging *j, const struct mq_bronze_place *place,
                const struct mq_event_refusal *refusal, struct mq_error *err)
 {
@@ -168,20 +148,10 @@ write_rejected(struct judging *j, const struct mq_bronze_place *place,
     struct mq_bronze_text *text = text_of(j, MQ_BRONZE_REJECTED, date, err);
     if (text == NULL)
         return MQ_E_NOMEM;
-    const char *field = mq_event_field_name(refusal->field);
-    const char *bytes = j->batch->bytes.data + place->begin;
     enum mq_status st = begin_line(j, place, &text->own, err);
     if (st == MQ_OK)
-        st = mq_buffer_printf(&text->own, err, ",\"reason\":\"%s\",\"place\":%zu",
-                              mq_event_fault_name(refusal->fault), refusal->offset);
-    if (st == MQ_OK && field != NULL)
-        st = mq_buffer_printf(&text->own, err, ",\"field\":\"%s\"", field);
-    if (st == MQ_OK)
-        st = mq_buffer_append_text(&text->own, ",\"message\":", err);
-    if (st == MQ_OK)
-        st = mq_json_quote(refusal->reason, strlen(refusal->reason), &text->own, err);
-    if (st == MQ_OK)
-        st = end_line(bytes, place->size, &text->own, err);
+        st = mq_rejected_line_end(refusal, j->batch->bytes.data + place->begin, place->size,
+                                  &text->own, err);
     text->object.lines++;
     return st;
 }
@@ -199,7 +169,7 @@ write_original(struct judging *j, const struct mq_bronze_place *place, const cha
         return MQ_E_NOMEM;
     enum mq_status st = begin_line(j, place, &text->own, err);
     if (st == MQ_OK)
-        st = end_line(bytes, place->size, &text->own, err);
+        st = mq_event_line_end(bytes, place->size, &text->own, err);
     text->object.lines++;
     return st;
 }

@@ -10,6 +10,7 @@
 #include "data/event.h"
 #include "serve/event_intake.h"
 #include "serve/http_server.h"
+#include "serve/refused_events.h"
 #include "serve/tokens.h"
 #include "store/event_log.h"
 
@@ -21,6 +22,7 @@ struct mq_api {
     struct mq_metrics *metrics;
     struct mq_event_log *log;
     struct mq_intake *intake;
+    struct mq_refused_events *refused_events; /* NULL: they are told the client alone */
     struct mq_listener listener;
     struct mq_http_options http_options;
     struct mq_http_server *http; /* of the thread that starts and stops; not for the routes */

@@ -98,6 +98,17 @@ start_intake(struct mq_api *api, struct mq_error *err)
     return mq_intake_new(&options, &api->intake, err);
 }
 
+/* Without the topic the server does all the rest. */
+static void
+start_refused_events(struct mq_api *api)
+{
+    const char *topic = mq_config_text(api->config, "events.rejected_topic");
+    struct mq_error error = {0};
+    if (*topic != '\0' &&
+        mq_refused_events_new(api->log, topic, api->metrics, &api->refused_events, &error) != MQ_OK)
+        mq_log_warn("refused events are not kept in topic '%s': %s", topic, error.message);
+}
+
 static enum mq_status
 start_http(struct mq_api *api, struct mq_error *err)
 {
@@ -151,6 +162,7 @@ start_parts(struct mq_api *api, struct mq_error *err)
         close(api->listener.fd);
         return st;
     }
+    start_refused_events(api);
     return start_http(api, err);
 }
 
@@ -204,6 +216,7 @@ mq_api_stop(struct mq_api *api)
     atomic_store(&api->stopping, true);
     int cut = mq_http_server_stop(api->http);
     mq_intake_free(api->intake);
+    mq_refused_events_free(api->refused_events);
     mq_event_log_free(api->log);
     mq_metrics_free(api->metrics);
     mq_tokens_free(api->tokens);

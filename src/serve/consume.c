@@ -30,7 +30,7 @@ struct consume {
     struct mq_consume_figures figures;
     struct mq_lane *lanes; /* [lane_count] by partition */
     int lane_count;
-    int64_t *ends; /* [lane_count] until_end: what the topic held at the beginning */
+    int64_t *ends; /* [lane_count] until_end: what the topic held at the beginning; 0: nothing */
     double begun_s, told_s, figures_s, failing_since_s;
     int64_t taken, taken_before; /* events, for the rate */
     double others_s;             /* until_end: when others' partitions were looked at */
@@ -139,10 +139,14 @@ commit(struct consume *c)
     struct mq_position positions[MQ_PARTITIONS_MAX];
     struct mq_error err = {0};
     size_t count = 0;
-    for (int p = 0; p < c->lane_count; p++)
-        if (c->lanes[p].owned && c->lanes[p].to_commit >= 0)
-            positions[count++] = (struct mq_position){p, c->lanes[p].to_commit};
-    if (count == 0)
+    for (int p = 0; p < c->lane_count; p++) {
+        struct mq_lane *lane = &c->lanes[p];
+        if (lane->owned && lane->to_commit >= 0)
+            positions[count++] = (struct mq_position){p, lane->to_commit};
+        if (c->options->replay)
+            lane->to_commit = -1; /* durable is all it has to be */
+    }
+    if (count == 0 || c->options->replay)
         return;
     enum mq_status st = mq_consumer_commit(c->consumer, positions, count, &err);
     if (st == MQ_E_CONFLICT) {
@@ -279,6 +283,14 @@ close_gap(struct consume *c, struct mq_lane *lane, const struct mq_event *event)
     }
 }
 
+/* A replay ends at its time, or at the end of the batch that was begun across it. */
+static bool
+is_behind_replay(const struct consume *c, const struct mq_lane *lane, int64_t offset)
+{
+    return c->options->replay && lane->known && !lane->adopting && lane->seek_to < 0 &&
+           offset >= c->ends[lane->partition];
+}
+
 static void
 take_event(struct consume *c, const struct mq_event *event)
 {
@@ -286,6 +298,10 @@ take_event(struct consume *c, const struct mq_event *event)
         return; /* partitions added while we run: known after a restart */
     struct mq_lane *lane = &c->lanes[event->partition];
     struct mq_error err = {0};
+    if (is_behind_replay(c, lane, event->offset)) {
+        lane->expected = MQ_MAX(lane->expected, c->ends[event->partition]);
+        return;
+    }
     for (int again = 0; again < 3; again++) {
         enum mq_lane_answer answer;
         enum mq_status st = mq_lane_take(lane, event, &answer, &err);
@@ -374,11 +390,35 @@ at_end(struct consume *c)
     for (int p = 0; p < c->lane_count; p++) {
         const struct mq_lane *lane = &c->lanes[p];
         int64_t next = lane->known ? lane->expected : MQ_MAX(lane->position, (int64_t)0);
-        if (lane->owned && (next < c->ends[p] || lane->job != NULL || lane->seek_to >= 0))
+        bool half = lane->adopting && lane->batch.count > 0 && !lane->complete;
+        if (lane->owned && (next < c->ends[p] || half || lane->job != NULL || lane->seek_to >= 0))
             return false;
         all = all && lane->owned;
     }
-    return all || others_are_done(c);
+    return all || c->options->replay || others_are_done(c);
+}
+
+/* Where a lane has to come to, and where a replay begins. */
+static enum mq_status
+set_bounds(struct consume *c, int32_t partition, struct mq_error *err)
+{
+    const struct mq_consume_options *o = c->options;
+    struct mq_lane *lane = &c->lanes[partition];
+    int64_t first, *end = &c->ends[partition];
+    enum mq_status st = mq_event_log_bounds(o->log, o->topic, partition, &first, end, err);
+    if (st == MQ_OK && o->replay && o->to_ms < mq_clock_now_ms())
+        st = mq_event_log_offset_at(o->log, o->topic, partition, o->to_ms, end, err);
+    if (st == MQ_OK && o->replay)
+        st = mq_event_log_offset_at(o->log, o->topic, partition, o->from_ms, &first, err);
+    if (st != MQ_OK)
+        return st;
+    if (first >= *end) {
+        *end = 0; /* nothing held */
+    } else if (o->replay) {
+        mq_lane_assign(lane, first);
+        lane->seek_to = first;
+    }
+    return MQ_OK;
 }
 
 static enum mq_status
@@ -386,7 +426,7 @@ prepare(struct consume *c, struct mq_error *err)
 {
     const struct mq_consume_options *o = c->options;
     struct mq_consumer_options member = {.topic = o->topic,
-                                         .group = o->group,
+                                         .group = o->replay ? NULL : o->group,
                                          .session_timeout_ms = o->session_ms,
                                          .on_assigned = on_assigned,
                                          .on_revoked = on_revoked,
@@ -398,12 +438,9 @@ prepare(struct consume *c, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)c->lane_count, sizeof(*c->ends), &c->ends, err);
     for (int p = 0; st == MQ_OK && p < c->lane_count; p++) {
-        int64_t first;
         mq_lane_init(&c->lanes[p], o->topic, p);
-        if (o->until_end)
-            st = mq_event_log_bounds(o->log, o->topic, p, &first, &c->ends[p], err);
-        if (st == MQ_OK && o->until_end && first == c->ends[p])
-            c->ends[p] = 0; /* nothing held */
+        if (o->until_end || o->replay)
+            st = set_bounds(c, p, err);
     }
     if (st == MQ_OK)
         st = mq_consume_writers_new(o->writers > 0 ? o->writers : 2, &o->layer, o->log,
@@ -418,7 +455,7 @@ loop(struct consume *c)
         collect(c);
         commit(c);
         seek_lanes(c);
-        if (c->options->until_end && at_end(c))
+        if ((c->options->until_end || c->options->replay) && at_end(c))
             break;
         poll_once(c, close_batches(c, false));
         update_figures(c);
@@ -449,7 +486,8 @@ mq_consume(const struct mq_consume_options *options, struct mq_consume_figures *
     enum mq_status st = prepare(&c, err);
     if (st == MQ_OK) {
         loop(&c);
-        if (options->until_end && c.status == MQ_OK) { /* with time, unlike a hand-over */
+        if ((options->until_end || options->replay) &&
+            c.status == MQ_OK) { /* with time, unlike a hand-over */
             int32_t all[MQ_PARTITIONS_MAX];
             for (int p = 0; p < c.lane_count; p++)
                 all[p] = p;

@@ -83,10 +83,22 @@ new_taking(struct mq_api *api, struct mq_http_request *request, bool is_array, s
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
+/* Refused: counted, and kept with the reason. */
+static void
+note_refusal(const struct taking *t, const struct mq_event_refusal *refusal, const char *bytes,
+             size_t size)
+{
+    mq_counter_add(t->api->refused[refusal->fault], 1);
+    mq_refused_events_add(t->api->refused_events, mq_http_request_id(t->request), t->rules.now_ms,
+                          refusal, bytes, size);
+}
+
 /* {"error": {"code": …, "place": "/3/rating", "message": …}}: place is a JSON pointer. */
 static void
-write_refusal(struct taking *t, const struct mq_event_refusal *refusal, size_t index)
+write_refusal(struct taking *t, const struct mq_event_refusal *refusal, const char *bytes,
+              size_t size)
 {
+    size_t index = t->count;
     const char *field = mq_event_field_name(refusal->field);
     char place[64];
     int n = t->is_array ? snprintf(place, sizeof(place), "/%zu", index) : 0;
@@ -104,7 +116,7 @@ write_refusal(struct taking *t, const struct mq_event_refusal *refusal, size_t i
     t->outcomes[t->count++] =
         (struct outcome){-1, (uint32_t)begin, (uint32_t)(t->refusals.size - begin)};
     t->refused++;
-    mq_counter_add(t->api->refused[refusal->fault], 1);
+    note_refusal(t, refusal, bytes, size);
 }
 
 static void
@@ -133,13 +145,23 @@ skip_blanks(const char *body, size_t at, size_t size)
     return at;
 }
 
-/* The body is no JSON: nothing is taken. */
+/* The body is no JSON: nothing is taken. @param refusal its offset is that in the body */
 static void
-answer_not_json(struct taking *t, enum mq_event_fault fault, size_t offset, const char *reason)
+answer_not_json(struct taking *t, const struct mq_event_refusal *refusal, const char *body,
+                size_t size)
 {
-    mq_counter_add(t->api->refused[fault], 1);
-    mq_http_answer_error(t->request, 422, mq_event_fault_name(fault),
-                         "byte %zu of the body: %s; nothing was taken", offset, reason);
+    note_refusal(t, refusal, body, size);
+    mq_http_answer_error(t->request, 422, mq_event_fault_name(refusal->fault),
+                         "byte %zu of the body: %s; nothing was taken", refusal->offset,
+                         refusal->reason);
+}
+
+static void
+answer_not_due(struct taking *t, size_t at, const char *reason, const char *body, size_t size)
+{
+    struct mq_event_refusal refusal = {MQ_EVENT_NOT_JSON, MQ_EVENT_FIELDS, at, ""};
+    snprintf(refusal.reason, sizeof(refusal.reason), "not JSON: %s", reason);
+    answer_not_json(t, &refusal, body, size);
 }
 
 /* @return false after an answer */
@@ -149,13 +171,16 @@ read_event(struct taking *t, char *body, size_t size, size_t *at, struct mq_user
     struct mq_event_refusal refusal;
     enum mq_status st = mq_user_event_scan(body + *at, size - *at, &t->rules, event, &refusal);
     if (st == MQ_E_FORMAT) {
-        answer_not_json(t, refusal.fault, *at + refusal.offset, refusal.reason);
+        refusal.offset += *at;
+        answer_not_json(t, &refusal, body, size);
         return false;
     }
-    if (st == MQ_OK)
+    if (st == MQ_OK) {
         add_event(t, body + *at, event);
-    else
-        write_refusal(t, &refusal, t->count);
+    } else {
+        refusal.offset -= MQ_MIN(refusal.offset, event->begin); /* in the event alone */
+        write_refusal(t, &refusal, body + *at + event->begin, event->end - event->begin);
+    }
     *at += event->end;
     return true;
 }
@@ -179,7 +204,7 @@ read_array(struct taking *t, char *body, size_t size, size_t at, struct mq_user_
             return false;
         at = skip_blanks(body, at, size);
         if (at >= size || (body[at] != ',' && body[at] != ']')) {
-            answer_not_json(t, MQ_EVENT_NOT_JSON, at, "not JSON: ',' or ']' is due");
+            answer_not_due(t, at, "',' or ']' is due", body, size);
             return false;
         }
         if (body[at++] == ']')
@@ -187,7 +212,7 @@ read_array(struct taking *t, char *body, size_t size, size_t at, struct mq_user_
     }
     at = skip_blanks(body, at, size);
     if (at < size)
-        answer_not_json(t, MQ_EVENT_NOT_JSON, at, "not JSON: the end is due");
+        answer_not_due(t, at, "the end is due", body, size);
     return at == size;
 }
 
@@ -199,7 +224,7 @@ read_single(struct taking *t, char *body, size_t size, struct mq_user_event *eve
         return false;
     at = skip_blanks(body, at, size);
     if (at < size)
-        answer_not_json(t, MQ_EVENT_NOT_JSON, at, "not JSON: the end is due");
+        answer_not_due(t, at, "the end is due", body, size);
     return at == size;
 }
 

@@ -214,18 +214,19 @@ make_metrics(struct mq_intake *intake)
 {
     static const double sizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
     struct mq_metrics *metrics = intake->options.metrics;
+    const char *const *labels = intake->options.labels;
     intake->written = mq_metrics_counter(metrics, "marquee_events_written_total",
-                                         "Events that the log has acknowledged.", NULL);
+                                         "Events that the log has acknowledged.", labels);
     intake->failed = mq_metrics_counter(metrics, "marquee_events_failed_total",
-                                        "Events that the log did not acknowledge.", NULL);
+                                        "Events that the log did not acknowledge.", labels);
     intake->full = mq_metrics_counter(metrics, "marquee_events_queue_full_total",
-                                      "Requests refused because the queue was full.", NULL);
+                                      "Requests refused because the queue was full.", labels);
     intake->batch = mq_metrics_histogram(metrics, "marquee_events_batch_events",
-                                         "Events of one write.", NULL, sizes, MQ_COUNT(sizes));
+                                         "Events of one write.", labels, sizes, MQ_COUNT(sizes));
     intake->seconds = mq_metrics_histogram(metrics, "marquee_events_write_seconds",
-                                           "Time of one write.", NULL, NULL, 0);
-    intake->queued =
-        mq_metrics_gauge(metrics, "marquee_events_queued", "Events that wait to be written.", NULL);
+                                           "Time of one write.", labels, NULL, 0);
+    intake->queued = mq_metrics_gauge(metrics, "marquee_events_queued",
+                                      "Events that wait to be written.", labels);
 }
 
 enum mq_status

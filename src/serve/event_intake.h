@@ -43,6 +43,7 @@ struct mq_intake_options {
     size_t queue_events, queue_bytes;
     int64_t ack_ms;
     struct mq_metrics *metrics;
+    const char *const *labels; /**< of its metrics, as base/metrics.h takes them; NULL: none */
 };
 
 /** Start the threads. @param options copied */

@@ -39,6 +39,36 @@ takes_events(void **state)
     assert_int_equal(stop_server(), 0);
 }
 
+/* All events of a topic of the stopped server's log; release with close_reading. */
+struct reading {
+    struct mq_event_log *log;
+    struct mq_consumer *consumer;
+    const struct mq_event *events;
+    size_t count;
+};
+
+static struct reading
+read_topic(const char *topic)
+{
+    struct reading r = {0};
+    char uri[512];
+    struct mq_error err = {0};
+    snprintf(uri, sizeof(uri), "lmdb:%s/marquee-events", server.folder);
+    check_ok(mq_event_log_open(uri, &r.log, &err));
+    check_ok(
+        mq_consumer_new(r.log, &(struct mq_consumer_options){.topic = topic}, &r.consumer, &err));
+    while (r.count == 0)
+        check_ok(mq_consumer_poll(r.consumer, 1000, 1000, &r.events, &r.count, &err));
+    return r;
+}
+
+static void
+close_reading(struct reading *r)
+{
+    mq_consumer_close(r->consumer);
+    mq_event_log_free(r->log);
+}
+
 /* What a consumer reads is what was sent, byte by byte, but for line ends between tokens. */
 static void
 keeps_the_bytes(void **state)
@@ -49,27 +79,44 @@ keeps_the_bytes(void **state)
            "[ {\"user_id\" : 1.0,\"movie_id\":\"\\u0031\",\r\n \"rating\":3.50,\"timestamp\":"
            "\"2026-01-01\", \"else\":[1, {}]} ]");
     assert_int_equal(stop_server(), 0);
-    char uri[512];
-    struct mq_event_log *log;
-    struct mq_consumer *consumer;
-    struct mq_error err = {0};
-    snprintf(uri, sizeof(uri), "lmdb:%s/marquee-events", server.folder);
-    check_ok(mq_event_log_open(uri, &log, &err));
-    check_ok(mq_consumer_new(log, &(struct mq_consumer_options){.topic = "user-events"}, &consumer,
-                             &err));
-    const struct mq_event *read = NULL;
-    size_t count = 0;
-    while (count == 0)
-        check_ok(mq_consumer_poll(consumer, 10, 1000, &read, &count, &err));
+    struct reading r = read_topic("user-events");
+    const struct mq_event *read = r.events;
     static const char expected[] = "{\"user_id\" : 1.0,\"movie_id\":\"\\u0031\",   \"rating\":3.50,"
                                    "\"timestamp\":\"2026-01-01\", \"else\":[1, {}]}";
-    assert_int_equal(count, 1);
+    assert_int_equal(r.count, 1);
     assert_int_equal(read->value_size, sizeof(expected) - 1);
     assert_memory_equal(read->value, expected, sizeof(expected) - 1);
     assert_int_equal(read->key_size, 1); /* the user: "1", however it was written */
     assert_memory_equal(read->key, "1", 1);
-    mq_consumer_close(consumer);
-    mq_event_log_free(log);
+    close_reading(&r);
+}
+
+/* What was refused is kept with the reason, in the order it came. */
+static void
+check_refused_topic(void)
+{
+    static const char *const parts[][3] = {
+        {"\"reason\":\"missing\"", "\"field\":\"movie_id\"", "\"event\":\"{\\\"user_id\\\":2}\"}"},
+        {"\"reason\":\"wrong-type\"", "\"place\":0", "\"event\":\"17\"}"},
+        {"\"reason\":\"off-scale\"", "rating is 9 (allowed: 0.5 to 5)", "\"field\":\"rating\""},
+        {"\"reason\":\"too-old\"", "{\"source\":\"api\",\"request_id\":\"", "\"time_ms\":"},
+        {"\"reason\":\"not-json\"", "\\\"user_id\\\":2]\"}", "\"message\":"},
+        {"\"reason\":\"not-json\"", "\"event\":\"\"}", "\"place\":0"},
+        {"\"reason\":\"not-json\"", "\"event\":\"[", "or ']' is due"},
+        {"\"reason\":\"not-json\"", "]]\"}", "the end is due"}};
+    struct reading r = read_topic("user-events.rejected");
+    assert_int_equal(r.count, MQ_COUNT(parts));
+    for (size_t i = 0; i < r.count; i++) {
+        char *line = strndup(r.events[i].value, r.events[i].value_size);
+        for (size_t k = 0; k < 3; k++)
+            check_contains(line, parts[i][k]);
+        assert_null(strchr(line, '\n'));
+        json_t *root = json_loads(line, 0, NULL);
+        assert_non_null(root);
+        json_decref(root);
+        free(line);
+    }
+    close_reading(&r);
 }
 
 static void
@@ -109,6 +156,7 @@ refuses_bad_events(void **state)
     assert_true(metric("marquee_events_refused_total{reason=\"off-scale\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"not-json\"}") == 4);
     assert_int_equal(stop_server(), 0);
+    check_refused_topic();
 }
 
 static void
@@ -164,7 +212,8 @@ expect_bytes(long status, const char *headers, const char *body, size_t size)
 {
     struct answer answer = ask("POST", "/v1/events", headers, body, (long)size);
     if (answer.status != status)
-        fail_msg("%ld, expected %ld: %s", answer.status, status, answer.body.data);
+        fail_msg("%zu bytes, %s: %ld (%s), expected %ld: %s", size, headers, answer.status,
+                 answer.why, status, answer.body.data);
     free_answer(&answer);
 }
 
