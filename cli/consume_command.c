@@ -1,40 +1,7 @@
-#include <jansson.h>
-
 #include "base/log.h"
-#include "base/memory.h"
-#include "cli/command.h"
-#include "cli/terminal_table.h"
-#include "serve/consume.h"
+#include "cli/consume_setup.h"
 #include "serve/metrics_server.h"
 #include "store/event_log_settings.h"
-
-/* With --until-end somebody waits: a store or broker that stays away for so long is an error. */
-#define GIVE_UP_MS 60000
-
-static enum mq_status
-report(struct mq_cli *cli, const struct mq_consume_figures *f, struct mq_error *err)
-{
-    if (cli->json)
-        return mq_cli_print_json(
-            cli,
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "events",
-                      (json_int_t)f->good, "rejected", (json_int_t)f->rejected, "batches",
-                      (json_int_t)f->batches, "redone", (json_int_t)f->redone, "objects",
-                      (json_int_t)f->objects, "event_bytes", (json_int_t)f->bytes, "object_bytes",
-                      (json_int_t)f->bytes_packed, "seconds", f->seconds, "peak_memory_bytes",
-                      (json_int_t)mq_memory_peak_bytes()),
-            err);
-    char good[MQ_FORM_SIZE], rejected[MQ_FORM_SIZE], objects[MQ_FORM_SIZE], seconds[MQ_FORM_SIZE];
-    char peak[MQ_FORM_SIZE];
-    mq_form_count(f->good, good);
-    mq_form_count(f->rejected, rejected);
-    mq_form_count(f->objects, objects);
-    mq_form_seconds(f->seconds, seconds);
-    mq_form_bytes((int64_t)mq_memory_peak_bytes(), peak);
-    fprintf(cli->out, "%s events and %s rejected ones in %s objects, %s, peak memory %s\n", good,
-            rejected, objects, seconds, peak);
-    return MQ_OK;
-}
 
 static enum mq_status
 start_metrics(const struct mq_config *config, struct mq_metrics *metrics,
@@ -54,46 +21,28 @@ start_metrics(const struct mq_config *config, struct mq_metrics *metrics,
 static enum mq_status
 consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
 {
-    const struct mq_config *config = cli->config;
     struct mq_metrics *metrics = NULL;
     struct mq_metrics_server *server = NULL;
+    struct mq_consume_options options;
     struct mq_consume_figures figures;
-    const char *rejected = mq_config_text(config, "events.rejected_topic");
-    bool until_end = mq_cli_given(cli, "--until-end");
-    struct mq_consume_options options = {
-        .log = log,
-        .topic = mq_config_text(config, "events.topic"),
-        .group = mq_config_text(config, "events.group"),
-        .layer = {.region = mq_cli_region(cli),
-                  .log = log,
-                  .rejected_topic = *rejected != '\0' ? rejected : NULL,
-                  .rules = mq_event_rules_from(config, 0),
-                  .level = (int)mq_config_int(config, "consume.compression"),
-                  .project_actions = mq_cli_given(cli, "--project-actions")},
-        .batch_bytes = (size_t)mq_config_int(config, "consume.batch_bytes"),
-        .batch_age_ms = (int64_t)(mq_config_real(config, "consume.batch_age_s") * 1000),
-        .memory_bytes = (size_t)mq_config_int(config, "consume.memory_mb") << 20,
-        .writers = (int)mq_config_int(config, "consume.writers"),
-        .session_ms = (int64_t)(mq_config_real(config, "consume.session_s") * 1000),
-        .handover_ms = (int64_t)(mq_config_real(config, "consume.handover_s") * 1000),
-        .give_up_ms = until_end ? GIVE_UP_MS : 0,
-        .until_end = until_end};
-    enum mq_status st = mq_cli_store(cli, &options.layer.store, err);
+    enum mq_status st = mq_cli_consume_options(cli, log, &options, err);
     if (st == MQ_OK)
         st = mq_metrics_new(&metrics, err);
-    options.metrics = metrics;
     if (st == MQ_OK) {
+        options.metrics = metrics;
+        options.until_end = mq_cli_given(cli, "--until-end");
+        options.give_up_ms = options.until_end ? MQ_CLI_GIVE_UP_MS : 0;
         mq_metrics_add_process(metrics);
         mq_log_info("consume: topic '%s' of '%s' as group '%s' into '%s/%s/bronze'", options.topic,
                     mq_event_log_uri(log), options.group, mq_object_store_uri(options.layer.store),
                     options.layer.region);
-        st = start_metrics(config, metrics, &server, err);
+        st = start_metrics(cli->config, metrics, &server, err);
     }
     if (st == MQ_OK)
         st = mq_consume(&options, &figures, err);
     mq_metrics_server_stop(server);
     mq_metrics_free(metrics);
-    return st == MQ_OK ? report(cli, &figures, err) : st;
+    return st == MQ_OK ? mq_cli_consume_report(cli, &figures, err) : st;
 }
 
 static enum mq_status

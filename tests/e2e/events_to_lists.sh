@@ -1,6 +1,7 @@
 #!/bin/bash
 # Clicks posted to the server come out as new lists: serve, consume, run, all on embedded stores.
 . "$(dirname "$0")/small_store.sh"
+. "$(dirname "$0")/serving.sh"
 make_input store
 export MARQUEE_STORE=file:store MARQUEE_EVENTS_LOG=lmdb:events
 marquee run --quiet --change-type CONTENT >log 2>&1 && marquee run --quiet >log 2>&1 || { cat log; fail "run"; }
@@ -8,30 +9,13 @@ listed() { marquee recommend "$1" --n 60 --json | grep -o '"item": "[0-9]*"' | g
 film=$(listed u7 | head -1)
 [ -n "$film" ] || fail "u7 has no list"
 
-"$MARQUEE_BINARY" serve --port 0 --no-auth 2>serve.log &
-server=$!
-trap 'kill $server 2>/dev/null; rm -rf "$scratch"' EXIT
-for _ in $(seq 100); do
-    port=$(sed -n 's/.*serving on http:\/\/127.0.0.1:\([0-9]*\),.*/\1/p' serve.log)
-    [ -z "$port" ] || break
-    sleep 0.1
-done
-[ -n "$port" ] || { cat serve.log; fail "the server does not come up"; }
-
-# post BODY: the answer goes to `answer`, its status to standard output.
-post() {
-    exec 3<>"/dev/tcp/127.0.0.1/$port"
-    printf 'POST /v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' "${#1}" "$1" >&3
-    cat <&3 >answer
-    exec 3>&-
-    sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p' answer
-}
+serve_start
 event() { printf '{"user_id":"u7","movie_id":"%s","rating":5,"timestamp":"2026-03-01T%s:00Z","event_type":"%s"}' "$1" "$2" "$3"; }
 [ "$(post "$(event "$film" 10:00 play)")" = 202 ] || { cat answer; fail "a play is not taken"; }
 [ "$(post "[$(event 9 10:05 play),$(event 11 10:06 exposure),{\"user_id\":\"u7\"}]")" = 422 ] ||
     { cat answer; fail "a bad event among good ones"; }
 grep -q '"offset"' answer || { cat answer; fail "the good ones were not taken"; }
-kill -TERM $server && wait $server || { cat serve.log; fail "the server did not stop well"; }
+serve_stop
 
 marquee consume --until-end --project-actions --quiet >log 2>&1 || { cat log; fail "consume"; }
 marquee bronze verify --date 2026-03-01 >log 2>&1 || { cat log; fail "verify"; }
