@@ -1,0 +1,76 @@
+/**
+ * Ratings as a sparse matrix on dense codes, by user (CSR) and by item (CSC): what collaborative
+ * filtering, factorisation and their evaluation work on.
+ *
+ * Codes are positions in `users` and `items`, in order of first appearance in what it was built
+ * from. A user has at most one rating of an item: the latest, of equal times the one that came
+ * last. Within a user items ascend; within an item users ascend. Ratings are finite.
+ *
+ * Memory: 20 bytes a rating (12 by user, 8 by item), and the ids. Immutable once built.
+ * Threads: reentrant reads.
+ */
+#ifndef MQ_DATA_RATING_MATRIX_H
+#define MQ_DATA_RATING_MATRIX_H
+
+#include <stdint.h>
+
+#include "base/strmap.h"
+#include "marquee/status.h"
+
+/** Most ratings of a matrix. */
+#define MQ_RATINGS_MAX (INT64_C(1) << 40)
+
+struct mq_rating_matrix {
+    int32_t user_count, item_count;
+    int64_t count;          /**< ratings */
+    struct mq_strmap users; /**< id by code; empty where the matrix was made from codes alone */
+    struct mq_strmap items; /**< the same */
+
+    int64_t
+        *user_offset;   /**< int64 [user_count+1]: user u owns [user_offset[u], user_offset[u+1]) */
+    int32_t *user_item; /**< int32 [count] item codes, ascending within a user */
+    float *user_rating; /**< float32 [count] */
+    uint32_t *user_time; /**< uint32 [count] epoch seconds */
+
+    int64_t *item_offset; /**< int64 [item_count+1] */
+    int32_t *item_user;   /**< int32 [count] user codes, ascending within an item */
+    float *item_rating;   /**< float32 [count] */
+};
+
+/** Ratings one by one, in any order. All borrowed. */
+struct mq_rating_list {
+    int64_t count;
+    const int32_t *user;    /**< in [0, user_count) */
+    const int32_t *item;    /**< in [0, item_count) */
+    const float *rating;    /**< finite; NULL: all 1 */
+    const uint32_t *time_s; /**< NULL: all 0 */
+};
+
+/**
+ * Build.
+ * @param users,items taken (left empty) on success; NULL: codes alone
+ * @return MQ_OK | MQ_E_RANGE (a code or rating out of range: names the position) | MQ_E_NOMEM
+ * Cost: O(count + users + items), twice 8 bytes a rating of scratch.
+ */
+enum mq_status mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count,
+                                      int32_t item_count, struct mq_strmap *users,
+                                      struct mq_strmap *items, struct mq_rating_matrix **ret_matrix,
+                                      struct mq_error *err);
+
+/** NULL allowed. */
+void mq_rating_matrix_free(struct mq_rating_matrix *matrix);
+
+/**
+ * A part of a matrix with the same codes: ratings whose mark is set. Ids are not copied.
+ * @param keep uint8 [count] by position in user order
+ */
+enum mq_status mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep,
+                                     struct mq_rating_matrix **ret_part, struct mq_error *err);
+
+/** Position of a user's rating of an item in user order, or -1. Cost: O(log of the user's). */
+int64_t mq_rating_matrix_find(const struct mq_rating_matrix *matrix, int32_t user, int32_t item);
+
+/** Mean of all ratings; 0 where there is none. */
+double mq_rating_matrix_mean(const struct mq_rating_matrix *matrix);
+
+#endif
