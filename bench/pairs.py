@@ -168,6 +168,8 @@ def features(name, pattern):
     }
 
 
+CONSUME = "python3 {here}/consume.py {bin}/.. {scratch} "
+
 PAIRS = {
     "s3-put": s3_large("put"),
     "s3-get": s3_large("get"),
@@ -241,6 +243,26 @@ PAIRS = {
     "ingest-many": ingest("the embedded log", "many", 250000),
     "ingest-one-kafka": ingest("a local Kafka", "one", 10000, KAFKA_LOG),
     "ingest-many-kafka": ingest("a local Kafka", "many", 100000, KAFKA_LOG),
+    "consume": {
+        "name": "marquee consume: the embedded log into a directory, whole process",
+        "needs": [],
+        "prepare": [CONSUME + "embedded prepare"],
+        "marquee": (CONSUME + "embedded marquee", r"^consume"),
+        "peers": [],
+        "goal": None,
+        "least": 200000,
+        "pin": False,
+    },
+    "consume-kafka": {
+        "name": "marquee consume: Kafka into a directory, whole process",
+        "environment": "MARQUEE_TEST_KAFKA",
+        "needs": [],
+        "prepare": [CONSUME + "{kafka} prepare"],
+        "marquee": (CONSUME + "{kafka} marquee", r"^consume"),
+        "peers": [("kcat", CONSUME + "{kafka} kcat", r"^consume")],
+        "goal": 0.5,
+        "pin": False,
+    },
     "batch": batch("in memory on both sides", "{bin}/bench_batch file:{scratch}/batch"),
     "batch-steps": batch("Marquee with all its files, Python without", BATCH_STEPS + "measure")
     | {"goal": None},
