@@ -8,7 +8,7 @@
  * away are waited for, with the membership kept alive.
  *
  * Memory: events in batches take at most a quarter of `memory_bytes`; judging, compressing and
- * sending them, the client's read-ahead (16 MiB, and what one poll brings) and the process itself
+ * sending them, the client's read-ahead (8 MiB, and what one poll brings) and the process itself
  * stay within the rest.
  *
  * Stops at a request to cancel (base/cancel.h): batches at hand are written and committed first.

@@ -19,11 +19,20 @@
  * What is read ahead is bounded: librdkafka keeps some 400 bytes beside each event, so small events
  * are bounded by number, large ones by bytes.
  */
+/* A broker is woken after so long without a message, by a question that may take so long. */
+#define POKE_AFTER_S 0.02
+#define POKE_MS 200
+/* Longest wait for a message before looking at that. */
+#define SLICE_MS INT64_C(10)
+
 static const char *const defaults[][2] = {
-    {"enable.auto.commit", "false"},         {"enable.auto.offset.store", "false"},
-    {"queued.min.messages", "100000"}, /* a full queue is looked at again once a second only */
-    {"queued.max.messages.kbytes", "16384"}, {"fetch.message.max.bytes", "2097152"},
-    {"fetch.max.bytes", "8388608"},          {"fetch.wait.max.ms", "100"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"queued.min.messages", "50000"},
+    {"queued.max.messages.kbytes", "8192"},
+    {"fetch.message.max.bytes", "2097152"},
+    {"fetch.max.bytes", "4194304"},
+    {"fetch.wait.max.ms", "100"},
     {"enable.partition.eof", "true"}, /* says where a partition ends, whatever lies there */
 };
 
@@ -37,7 +46,10 @@ struct kafka_consumer {
     size_t held;              /* messages at the front that came while paused: not given out yet */
     bool paused;              /* fetching rests (poll of no events) */
     struct mq_position *next; /* [next_count] what poll gives out next, by partition; -1 unknown */
+    bool *at_end;             /* [next_count] nothing lay behind it when last heard of */
     int next_count;
+    int poked;               /* the partition whose broker was woken last */
+    double empty_s, poked_s; /* since when no message came, and the last poke; 0: none */
 };
 
 static void
@@ -129,6 +141,7 @@ free_consumer(struct kafka_consumer *consumer)
     free(consumer->messages);
     free(consumer->events);
     mq_free(consumer->next);
+    mq_free(consumer->at_end);
     free(consumer);
 }
 
@@ -183,6 +196,9 @@ mq_kafka_consumer_new(struct mq_event_log *base, const struct mq_consumer_option
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)consumer->next_count, sizeof(*consumer->next), &consumer->next,
                             err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)consumer->next_count, sizeof(*consumer->at_end),
+                            &consumer->at_end, err);
     for (int p = 0; st == MQ_OK && p < consumer->next_count; p++)
         consumer->next[p] = (struct mq_position){p, -1};
     if (st == MQ_OK)
@@ -239,8 +255,10 @@ take_message(struct kafka_consumer *consumer, int64_t timeout_ms, rd_kafka_messa
     enum mq_status st = MQ_OK;
     if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF &&
-            message->partition < consumer->next_count)
+            message->partition < consumer->next_count) {
             consumer->next[message->partition].offset = message->offset;
+            consumer->at_end[message->partition] = true;
+        }
         if (!is_passing(message->err))
             st = mq_kafka_fail(consumer->log, message->err, "read",
                                rd_kafka_message_errstr(message), err);
@@ -266,8 +284,36 @@ keep_message(struct kafka_consumer *consumer, rd_kafka_message_t *message)
                           .key_size = message->key_len,
                           .value = message->payload,
                           .value_size = message->len};
-    if (message->partition < consumer->next_count)
+    if (message->partition < consumer->next_count) {
         consumer->next[message->partition].offset = message->offset + 1;
+        consumer->at_end[message->partition] = false;
+    }
+}
+
+/*
+ * librdkafka stops fetching when its queue is full, and looks at the queue again only a second
+ * later, or when there is something else to do. So where nothing comes though more must be there, a
+ * broker is asked something.
+ */
+static void
+poke_broker(struct kafka_consumer *consumer)
+{
+    double now = mq_clock_monotonic_s();
+    if (consumer->empty_s <= 0)
+        consumer->empty_s = now;
+    if (now - consumer->empty_s < POKE_AFTER_S || now - consumer->poked_s < POKE_AFTER_S)
+        return;
+    for (int i = 1; i <= consumer->next_count; i++) {
+        int p = (consumer->poked + i) % consumer->next_count;
+        if (consumer->next[p].offset < 0 || consumer->at_end[p])
+            continue;
+        int64_t low, high;
+        rd_kafka_query_watermark_offsets(consumer->handle, consumer->base.options.topic, p, &low,
+                                         &high, POKE_MS);
+        consumer->poked = p;
+        consumer->poked_s = mq_clock_monotonic_s();
+        return;
+    }
 }
 
 /* Keep the membership alive without taking events: fetching is paused. What slips through, as from
@@ -313,14 +359,20 @@ mq_kafka_consumer_poll(struct mq_consumer *base, size_t max_events, int64_t time
         if (consumer->message_count == 0)
             wait = MQ_MAX((int64_t)((deadline - mq_clock_monotonic_s()) * 1000.0), (int64_t)0);
         rd_kafka_message_t *message;
-        enum mq_status st = take_message(consumer, wait, &message, err);
+        enum mq_status st = take_message(consumer, MQ_MIN(wait, SLICE_MS), &message, err);
         if (st != MQ_OK)
             return st;
         if (message != NULL)
             keep_message(consumer, message);
-        else if (consumer->message_count > 0 || mq_clock_monotonic_s() >= deadline)
+        else if (consumer->message_count > 0)
             break;
+        else if (mq_clock_monotonic_s() >= deadline)
+            break;
+        else
+            poke_broker(consumer);
     }
+    if (consumer->message_count > 0)
+        consumer->empty_s = 0;
     *ret_events = consumer->events;
     *ret_count = consumer->message_count;
     return MQ_OK;

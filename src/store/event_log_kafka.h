@@ -6,7 +6,8 @@
  * librdkafka traps, restated: callbacks run inside poll calls only (a thread polls the producer); a
  * message must be destroyed; a configuration belongs to the handle once that was made; commits of
  * a broker that is away come back after about ten seconds; a seek works only in a partition that is
- * being fetched; pausing drops what was read ahead.
+ * being fetched; pausing drops what was read ahead; a full queue stops fetching for a second,
+ * however fast it is emptied (event_group_kafka.c wakes it).
  */
 #ifndef MQ_STORE_EVENT_LOG_KAFKA_H
 #define MQ_STORE_EVENT_LOG_KAFKA_H
