@@ -15,13 +15,14 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
+
+from serve_process import free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
 MARQUEE = os.environ["MARQUEE_BINARY"]
@@ -32,19 +33,6 @@ MEMORY_BOUND = 256 << 20
 TOPIC = "user-events"
 PATIENCE_S = 240
 chance = random.Random(7)
-
-
-def free_port():
-    """Of two free ports in a row, the first."""
-    while True:
-        with socket.socket() as a, socket.socket() as b:
-            a.bind(("127.0.0.1", 0))
-            port = a.getsockname()[1]
-            try:
-                b.bind(("127.0.0.1", port + 1))
-                return port
-            except OSError:
-                continue
 
 
 class Server:
@@ -82,6 +70,7 @@ class Consumer:
         self.case, self.name = case, name
         self.wanted, self.process = True, None
         self.log = open(case.work / f"{name}.log", "ab")
+        case.stack.callback(self.end)
         self.start()
         self.watcher = threading.Thread(target=self.watch, daemon=True)
         self.watcher.start()
@@ -107,6 +96,13 @@ class Consumer:
 
     def kill(self):
         self.process.kill()
+
+    def end(self):
+        """However the test ends."""
+        self.wanted = False
+        self.watcher.join()
+        self.process.kill()
+        self.process.wait()
 
     def leave(self):
         """Ask it to go: it hands its partitions over."""
@@ -171,11 +167,13 @@ class Case:
 
     def produce(self):
         """Four producers, in the background."""
-        return subprocess.Popen(
+        producers = subprocess.Popen(
             [PRODUCE, self.log, TOPIC, str(self.partitions), str(EVENTS), "4", "50",
              self.acknowledged, str(self.rate)],
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        self.stack.callback(producers.kill)
+        return producers
 
     def repeat(self, producers, fault, seconds):
         """Let the fault happen until the producers are done: at least three times, and on a slow
@@ -186,6 +184,7 @@ class Case:
             fault()
             self.faults += 1
         while producers.poll() is None:
+            assert time.monotonic() - begun < PATIENCE_S, "the producers do not come to an end"
             time.sleep(0.1)
 
     def drain(self):
@@ -362,7 +361,7 @@ def fault_api_killed(case):
 
     case.repeat(producers, fault, (0.5, 2.0))
     consumer.leave()
-    producers.close()
+    producers.end()
 
 
 class HttpProducers:
@@ -372,6 +371,8 @@ class HttpProducers:
         self.url = f"http://127.0.0.1:{port}/v1/events"
         self.lock, self.out = threading.Lock(), open(case.acknowledged, "a")
         self.done = self.failed = 0
+        self.over = False
+        case.stack.callback(self.end)
         self.threads = [threading.Thread(target=self.post, args=(n,)) for n in range(4)]
         for thread in self.threads:
             thread.start()
@@ -381,7 +382,7 @@ class HttpProducers:
 
     def post(self, number):
         serial, mine = 0, 0
-        while mine < EVENTS // 4:
+        while mine < EVENTS // 4 and not self.over:
             now = int(time.time())
             ids = [f"{number}-{serial + i}" for i in range(100)]
             serial += len(ids)
@@ -407,7 +408,11 @@ class HttpProducers:
                 self.done += len(ids)
                 self.out.write("\n".join(ids) + "\n")
 
-    def close(self):
+    def end(self):
+        """However the test ends."""
+        self.over = True
+        for thread in self.threads:
+            thread.join()
         self.out.close()
 
 

@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +25,21 @@ def need(*names):
             sys.exit(77)
 
 
+def free_port():
+    """Of two free ports in a row, the first; below those that the system gives to outgoing connections:
+    a client that tries again and again while a server is down would take one of them, or even find
+    itself there."""
+    while True:
+        port = random.randrange(10000, 30000)
+        with socket.socket() as a, socket.socket() as b:
+            try:
+                a.bind(("127.0.0.1", port))
+                b.bind(("127.0.0.1", port + 1))
+                return port
+            except OSError:
+                continue
+
+
 def clean_environment():
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MARQUEE_")}
     return dict(kept, PYTHONDONTWRITEBYTECODE="1")
@@ -31,10 +48,10 @@ def clean_environment():
 class Server:
     """@param words of the command line, beside "serve" and the port"""
 
-    def __init__(self, folder, words, port=0):
+    def __init__(self, folder, words):
         self.folder = pathlib.Path(folder)
         self.words = words
-        self.port = port
+        self.port = free_port()
         self.process = None
         self.starts = 0
         atexit.register(self.end)  # however the test ends
@@ -48,9 +65,7 @@ class Server:
                 cwd=self.folder, stderr=out, env=clean_environment())
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
-            found = re.search(r"serving on (https?)://[^ ]*:(\d+),", log.read_text())
-            if found:
-                self.port = int(found[2])
+            if re.search(r"serving on https?://[^ ]*:\d+,", log.read_text()):
                 return self
             if self.process.poll() is not None:
                 break
