@@ -84,6 +84,8 @@ allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
         st = mq_alloc_array_raw((size_t)count, sizeof(*m->user_rating), &m->user_rating, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)count, sizeof(*m->user_time), &m->user_time, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((size_t)count, sizeof(*m->user_sequence), &m->user_sequence, err);
     return st;
 }
 
@@ -114,16 +116,56 @@ transpose(struct mq_rating_matrix *m, struct mq_error *err)
     return MQ_OK;
 }
 
-/* The user side, of each user and item the latest rating. */
-static void
-fill_users(struct mq_rating_matrix *m, const struct mq_rating_list *list, const int64_t *order)
+/* A rating of a user, for sorting by age. */
+struct aged {
+    uint32_t time_s;
+    int32_t position; /* among the user's */
+    int64_t came;     /* in the list */
+};
+
+static int
+compare_ages(const void *a, const void *b)
 {
+    const struct aged *x = a, *y = b;
+    if (x->time_s != y->time_s)
+        return x->time_s < y->time_s ? -1 : 1;
+    return (x->came > y->came) - (x->came < y->came);
+}
+
+/* Order each user's ratings by age. @param came int64 [count] places in the list, by user */
+static enum mq_status
+fill_sequences(struct mq_rating_matrix *m, const int64_t *came, struct mq_error *err)
+{
+    struct aged *aged = NULL;
+    int64_t most = 0;
+    for (int32_t user = 0; user < m->user_count; user++)
+        most = MQ_MAX(most, m->user_offset[user + 1] - m->user_offset[user]);
+    enum mq_status st = mq_alloc_array_raw((size_t)most, sizeof(*aged), &aged, err);
+    for (int32_t user = 0; st == MQ_OK && user < m->user_count; user++) {
+        int64_t first = m->user_offset[user], n = m->user_offset[user + 1] - first;
+        for (int64_t k = 0; k < n; k++)
+            aged[k] = (struct aged){m->user_time[first + k], (int32_t)k, came[first + k]};
+        qsort(aged, (size_t)n, sizeof(*aged), compare_ages);
+        for (int64_t k = 0; k < n; k++)
+            m->user_sequence[first + k] = aged[k].position;
+    }
+    mq_free(aged);
+    return st;
+}
+
+/* The user side, of each user and item the latest rating. @param order becomes the places in the
+ * list of what was kept */
+static void
+fill_users(struct mq_rating_matrix *m, const struct mq_rating_list *list, int64_t *order)
+{
+    int64_t before = -1; /* place in the list of the rating looked at before */
     int64_t kept = 0;
     for (int64_t i = 0; i < list->count; i++) {
         int64_t at = order[i];
         int32_t user = list->user[at], item = list->item[at];
         uint32_t time_s = list->time_s != NULL ? list->time_s[at] : 0;
-        bool again = i > 0 && list->user[order[i - 1]] == user && list->item[order[i - 1]] == item;
+        bool again = before >= 0 && list->user[before] == user && list->item[before] == item;
+        before = at;
         if (again && m->user_time[kept - 1] > time_s)
             continue;
         if (!again) {
@@ -133,6 +175,7 @@ fill_users(struct mq_rating_matrix *m, const struct mq_rating_list *list, const 
         m->user_item[kept - 1] = item;
         m->user_rating[kept - 1] = list->rating != NULL ? list->rating[at] : 1.0f;
         m->user_time[kept - 1] = time_s;
+        order[kept - 1] = at;
     }
     for (int32_t user = 0; user < m->user_count; user++)
         m->user_offset[user + 1] += m->user_offset[user];
@@ -160,8 +203,10 @@ mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, in
     st = allocate(m, list->count, err);
     if (st == MQ_OK) {
         fill_users(m, list, order);
-        st = transpose(m, err);
+        st = fill_sequences(m, order, err);
     }
+    if (st == MQ_OK)
+        st = transpose(m, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(m);
         return st;
@@ -189,6 +234,7 @@ mq_rating_matrix_free(struct mq_rating_matrix *m)
     mq_free(m->user_item);
     mq_free(m->user_rating);
     mq_free(m->user_time);
+    mq_free(m->user_sequence);
     mq_free(m->item_offset);
     mq_free(m->item_user);
     mq_free(m->item_rating);
@@ -208,13 +254,24 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
     for (int64_t i = 0; i < matrix->count; i++)
         kept += keep[i] != 0;
     enum mq_status st = allocate(m, kept, err);
+    mq_autofree int32_t *place = NULL; /* of each rating among those kept of its user */
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((size_t)matrix->count, sizeof(*place), &place, err);
     for (int32_t user = 0; st == MQ_OK && user < m->user_count; user++) {
-        for (int64_t i = matrix->user_offset[user]; i < matrix->user_offset[user + 1]; i++) {
+        int64_t first = matrix->user_offset[user], end = matrix->user_offset[user + 1];
+        int64_t kept_first = m->count, next = m->count;
+        for (int64_t i = first; i < end; i++) {
             if (keep[i] == 0)
                 continue;
+            place[i] = (int32_t)(m->count - kept_first);
             m->user_item[m->count] = matrix->user_item[i];
             m->user_rating[m->count] = matrix->user_rating[i];
             m->user_time[m->count++] = matrix->user_time[i];
+        }
+        for (int64_t i = first; i < end; i++) {
+            int64_t at = first + matrix->user_sequence[i];
+            if (keep[at] != 0)
+                m->user_sequence[next++] = place[at];
         }
         m->user_offset[user + 1] = m->count;
     }

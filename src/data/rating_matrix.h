@@ -6,7 +6,7 @@
  * from. A user has at most one rating of an item: the latest, of equal times the one that came
  * last. Within a user items ascend; within an item users ascend. Ratings are finite.
  *
- * Memory: 20 bytes a rating (12 by user, 8 by item), and the ids. Immutable once built.
+ * Memory: 24 bytes a rating (16 by user, 8 by item), and the ids. Immutable once built.
  * Threads: reentrant reads.
  */
 #ifndef MQ_DATA_RATING_MATRIX_H
@@ -31,6 +31,10 @@ struct mq_rating_matrix {
     int32_t *user_item; /**< int32 [count] item codes, ascending within a user */
     float *user_rating; /**< float32 [count] */
     uint32_t *user_time; /**< uint32 [count] epoch seconds */
+    /** int32 [count]: a user's ratings from the oldest to the newest, as positions within the
+     * user's own: the k-th is at user_offset[u] + user_sequence[user_offset[u] + k]. Of equal times
+     * the one that came first in the list is older. */
+    int32_t *user_sequence;
 
     int64_t *item_offset; /**< int64 [item_count+1] */
     int32_t *item_user;   /**< int32 [count] user codes, ascending within an item */
@@ -50,7 +54,7 @@ struct mq_rating_list {
  * Build.
  * @param users,items taken (left empty) on success; NULL: codes alone
  * @return MQ_OK | MQ_E_RANGE (a code or rating out of range: names the position) | MQ_E_NOMEM
- * Cost: O(count + users + items), twice 8 bytes a rating of scratch.
+ * Cost: O(count·log of a user's ratings), twice 8 bytes a rating of scratch.
  */
 enum mq_status mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count,
                                       int32_t item_count, struct mq_strmap *users,
@@ -66,6 +70,18 @@ void mq_rating_matrix_free(struct mq_rating_matrix *matrix);
  */
 enum mq_status mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep,
                                      struct mq_rating_matrix **ret_part, struct mq_error *err);
+
+/**
+ * A user's items from the oldest to the newest.
+ * @param ret_items int32 [ratings of the user]
+ */
+static inline void
+mq_rating_matrix_history(const struct mq_rating_matrix *matrix, int32_t user, int32_t *ret_items)
+{
+    int64_t first = matrix->user_offset[user], n = matrix->user_offset[user + 1] - first;
+    for (int64_t k = 0; k < n; k++)
+        ret_items[k] = matrix->user_item[first + matrix->user_sequence[first + k]];
+}
 
 /** Position of a user's rating of an item in user order, or -1. Cost: O(log of the user's). */
 int64_t mq_rating_matrix_find(const struct mq_rating_matrix *matrix, int32_t user, int32_t item);

@@ -52,6 +52,27 @@ last_rating_wins(void **state)
     mq_rating_matrix_free(m);
 }
 
+/* Histories are by time, and of equal times as the ratings came; parts keep that. */
+static void
+sequences(void **state)
+{
+    (void)state;
+    const int32_t user[] = {0, 0, 0, 0, 1}, item[] = {3, 1, 2, 0, 2};
+    const uint32_t time[] = {5, 5, 2, 9, 1};
+    struct mq_rating_matrix *m = build(5, user, item, NULL, time), *part;
+    struct mq_error err = {0};
+    int32_t history[4];
+    mq_rating_matrix_history(m, 0, history);
+    assert_memory_equal(history, ((int32_t[]){2, 3, 1, 0}), sizeof(history));
+    check_ok(mq_rating_matrix_part(m, (const uint8_t[]){1, 0, 1, 1, 1}, &part, &err));
+    mq_rating_matrix_history(part, 0, history);
+    assert_memory_equal(history, ((int32_t[]){2, 3, 0}), 3 * sizeof(*history));
+    mq_rating_matrix_history(part, 1, history);
+    assert_int_equal(history[0], 2);
+    mq_rating_matrix_free(part);
+    mq_rating_matrix_free(m);
+}
+
 static void
 parts(void **state)
 {
@@ -94,9 +115,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_sides),
-        cmocka_unit_test(last_rating_wins),
-        cmocka_unit_test(parts),
+        cmocka_unit_test(both_sides),        cmocka_unit_test(last_rating_wins),
+        cmocka_unit_test(sequences),         cmocka_unit_test(parts),
         cmocka_unit_test(empty_and_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
