@@ -40,21 +40,46 @@ static const struct mq_http_outcome openapi_outcomes[] = {
     {200, "This description.", "application/json"}, {0}};
 
 static const struct mq_http_route routes[] = {
-    {"POST", "/v1/events", "ingest_user_event", "Take user events",
-     "Takes one event, or an array of up to 1,000. The answer comes when the event log has made "
-     "them "
-     "durable, and tells partition and offset of each, in the order they were sent. "
-     "`Content-Encoding: gzip` is allowed.",
-     MQ_SCOPE_EVENTS_WRITE, "Events", events_outcomes, mq_api_take_events},
-    {"GET", "/healthz", "health", "Whether the process lives", "For liveness probes.", 0, NULL,
-     health_outcomes, mq_api_health},
-    {"GET", "/readyz", "ready", "Whether requests will be served", "For readiness probes.", 0, NULL,
-     ready_outcomes, mq_api_ready},
-    {"GET", "/metrics", "metrics", "Counters for Prometheus",
-     "Open to all unless `serve.open_metrics` is off; then it needs the scope `admin`.",
-     MQ_SCOPE_ADMIN, NULL, metrics_outcomes, mq_api_metrics},
-    {"GET", "/openapi.json", "openapi", "This description", "OpenAPI 3.1.", 0, NULL,
-     openapi_outcomes, mq_api_openapi},
+    {.method = "POST",
+     .path = "/v1/events",
+     .name = "ingest_user_event",
+     .summary = "Take user events",
+     .help = "Takes one event, or an array of up to 1,000. The answer comes when the event log has "
+             "made them durable, and tells partition and offset of each, in the order they were "
+             "sent. `Content-Encoding: gzip` is allowed.",
+     .scope = MQ_SCOPE_EVENTS_WRITE,
+     .body_schema = "Events",
+     .outcomes = events_outcomes,
+     .handle = mq_api_take_events},
+    {.method = "GET",
+     .path = "/healthz",
+     .name = "health",
+     .summary = "Whether the process lives",
+     .help = "For liveness probes.",
+     .outcomes = health_outcomes,
+     .handle = mq_api_health},
+    {.method = "GET",
+     .path = "/readyz",
+     .name = "ready",
+     .summary = "Whether requests will be served",
+     .help = "For readiness probes.",
+     .outcomes = ready_outcomes,
+     .handle = mq_api_ready},
+    {.method = "GET",
+     .path = "/metrics",
+     .name = "metrics",
+     .summary = "Counters for Prometheus",
+     .help = "Open to all unless `serve.open_metrics` is off; then it needs the scope `admin`.",
+     .scope = MQ_SCOPE_ADMIN,
+     .outcomes = metrics_outcomes,
+     .handle = mq_api_metrics},
+    {.method = "GET",
+     .path = "/openapi.json",
+     .name = "openapi",
+     .summary = "This description",
+     .help = "OpenAPI 3.1.",
+     .outcomes = openapi_outcomes,
+     .handle = mq_api_openapi},
 };
 
 const struct mq_http_route *

@@ -47,7 +47,9 @@ struct mq_http_request {
     struct mq_http_server *server;
     struct MHD_Connection *connection;
     struct mq_connection_link *link;
+    char *target;                      /* path and query as sent */
     const struct mq_http_route *route; /* NULL: none */
+    struct mq_http_match match;
     enum stage stage;
     bool gzip, deferred, counted;
     double began_s;
@@ -92,6 +94,12 @@ mq_http_body(struct mq_http_request *request, size_t *ret_size)
 {
     *ret_size = request->body_size;
     return request->body;
+}
+
+const struct mq_http_match *
+mq_http_parameters(const struct mq_http_request *request)
+{
+    return &request->match;
 }
 
 const char *
@@ -216,6 +224,8 @@ static void
 free_request(struct mq_http_request *request)
 {
     release_body(request);
+    mq_http_match_release(&request->match);
+    free(request->target);
     free(request->kept);
     free(request->answer);
     free(request);
@@ -294,29 +304,24 @@ expand_body(struct mq_http_request *request)
 
 /* ---- heads ------------------------------------------------------------------------------ */
 
-static void
-find_route(struct mq_http_request *request, const char *method, const char *path)
+/* Find the route and take its parameters. @return false with *ret_refusal */
+static bool
+find_route(struct mq_http_request *request, const char *method, struct mq_http_refusal *ret_refusal)
 {
     const struct mq_http_options *options = request->server->options;
-    char allowed[HEADER_VALUE_SIZE] = "";
-    bool is_head = strcmp(method, "HEAD") == 0;
-    for (size_t i = 0; i < options->route_count; i++) {
-        const struct mq_http_route *route = &options->routes[i];
-        if (strcmp(route->path, path) != 0)
-            continue;
-        if (strcmp(route->method, is_head ? "GET" : method) == 0) {
-            request->route = route;
-            return;
-        }
-        size_t n = strlen(allowed);
-        snprintf(allowed + n, sizeof(allowed) - n, "%s%s", n > 0 ? ", " : "", route->method);
-    }
-    if (allowed[0] == '\0') {
-        mq_http_answer_error(request, 404, "not-found", "no such path: %s", request->path);
-        return;
-    }
-    mq_http_add_header(request, "Allow", allowed);
-    mq_http_answer_error(request, 405, "method-not-allowed", "%s takes %s", request->path, allowed);
+    bool found = mq_http_route_match(options->routes, options->route_count, method,
+                                     request->target != NULL ? request->target : "",
+                                     &request->match, ret_refusal);
+    request->route = request->match.route;
+    return found;
+}
+
+static void
+answer_refusal(struct mq_http_request *request, const struct mq_http_refusal *refusal)
+{
+    if (refusal->status == 405)
+        mq_http_add_header(request, "Allow", refusal->allow);
+    mq_http_answer_error(request, refusal->status, refusal->code, "%s", refusal->message);
 }
 
 static void
@@ -399,10 +404,12 @@ begin_request(struct mq_http_request *request, const char *url, const char *meth
     choose_id(request);
     if (atomic_load(&server->closed))
         mq_http_answer_error(request, 503, "stopping", "the server is stopping");
-    if (request->status == 0)
-        find_route(request, method, url);
-    if (request->status == 0)
+    struct mq_http_refusal refusal;
+    bool found = request->status == 0 && find_route(request, method, &refusal);
+    if (request->status == 0 && request->route != NULL) /* before its parameters are told of */
         check_scope(request);
+    if (request->status == 0 && !found)
+        answer_refusal(request, &refusal);
     if (request->status == 0)
         check_body_headers(request);
     int64_t length = content_length(request);
@@ -516,11 +523,11 @@ access_handler(void *context, struct MHD_Connection *connection, const char *url
 static void *
 request_line(void *context, const char *uri, struct MHD_Connection *connection)
 {
-    (void)uri;
     struct mq_http_server *server = context;
     struct mq_http_request *request = calloc(1, sizeof(*request));
     if (request == NULL)
         return NULL;
+    request->target = mq_strdup(uri);
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     request->server = server;

@@ -29,31 +29,9 @@
 #include "base/metrics.h"
 #include "marquee/status.h"
 #include "serve/http_listener.h"
+#include "serve/http_route.h"
 
 struct mq_http_server;
-struct mq_http_request;
-
-/** Most routes of a server. */
-#define MQ_HTTP_ROUTES_MAX 64
-
-/** An answer that a route may give, for its description. */
-struct mq_http_outcome {
-    int status; /**< 0 ends a list */
-    const char *help;
-    const char *schema; /**< name of a component of the description, or a media type; NULL: Error */
-};
-
-/** One row of the route table: routing, scopes and the OpenAPI description come from it. */
-struct mq_http_route {
-    const char *method, *path; /**< "POST", "/v1/events"; GET answers HEAD too */
-    const char *name;          /**< operationId */
-    const char *summary, *help;
-    uint32_t scope;          /**< a bit that authorise knows; 0: open to all */
-    const char *body_schema; /**< component of the JSON body; NULL: takes no body */
-    const struct mq_http_outcome *outcomes;
-    /** Must answer or defer. @param context of the server */
-    void (*handle)(struct mq_http_request *request, void *context);
-};
 
 struct mq_http_options {
     const struct mq_listener *listener; /**< its descriptor is taken, also on failure */
@@ -91,6 +69,8 @@ int mq_http_server_stop(struct mq_http_server *server);
 
 /** Body, expanded; writable. NULL where empty. @param ret_size may be 0 */
 char *mq_http_body(struct mq_http_request *request, size_t *ret_size);
+/** The route and its parameters' values; see mq_http_match_text and its like. */
+const struct mq_http_match *mq_http_parameters(const struct mq_http_request *request);
 /** A header, or NULL. */
 const char *mq_http_header(const struct mq_http_request *request, const char *name);
 /** Request id. */

@@ -1,6 +1,7 @@
 /* The OpenAPI 3.1 description from the route table and the event's schema. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/event_schema.h"
@@ -45,6 +46,44 @@ answer_headers(int status)
 }
 
 static json_t *
+parameter(const struct mq_http_parameter *p)
+{
+    static const char *const types[] = {"string", "integer", "boolean", "string"};
+    json_t *schema = json_pack("{s:s}", "type", types[p->type]);
+    if (p->type == MQ_HTTP_INT) {
+        json_object_set_new(schema, "minimum", json_integer(p->least));
+        json_object_set_new(schema, "maximum", json_integer(p->most));
+    }
+    if (p->type == MQ_HTTP_TEXT) {
+        bool any = p->least == 0 && p->most == 0;
+        json_object_set_new(schema, "minLength", json_integer(any ? 1 : p->least));
+        json_object_set_new(schema, "maxLength", json_integer(any ? MQ_HTTP_VALUE_MAX : p->most));
+    }
+    if (p->type == MQ_HTTP_CHOICE) {
+        json_t *choices = json_array();
+        for (const char *at = p->choices; *at != '\0';) {
+            size_t n = strcspn(at, "|");
+            json_array_append_new(choices, json_stringn(at, n));
+            at += n + (at[n] == '|');
+        }
+        json_object_set_new(schema, "enum", choices);
+    }
+    if (p->default_text != NULL)
+        json_object_set_new(schema, "default",
+                            p->type == MQ_HTTP_INT    ? json_integer(atoll(p->default_text))
+                            : p->type == MQ_HTTP_FLAG ? json_boolean(p->default_text[0] == 't')
+                                                      : json_string(p->default_text));
+    json_t *value = json_pack(
+        "{s:s, s:s, s:b, s:s, s:o}", "name", p->name, "in", p->in_path ? "path" : "query",
+        "required", (int)(p->in_path || p->required), "description", p->help, "schema", schema);
+    if (p->example != NULL)
+        json_object_set_new(value, "example",
+                            p->type == MQ_HTTP_INT ? json_integer(atoll(p->example))
+                                                   : json_string(p->example));
+    return value;
+}
+
+static json_t *
 operation(const struct mq_http_route *route)
 {
     json_t *responses = json_object();
@@ -57,6 +96,12 @@ operation(const struct mq_http_route *route)
     }
     json_t *value = json_pack("{s:s, s:s, s:s, s:o}", "operationId", route->name, "summary",
                               route->summary, "description", route->help, "responses", responses);
+    if (route->parameters != NULL) {
+        json_t *list = json_array();
+        for (const struct mq_http_parameter *p = route->parameters; p->name != NULL; p++)
+            json_array_append_new(list, parameter(p));
+        json_object_set_new(value, "parameters", list);
+    }
     if (route->body_schema != NULL)
         json_object_set_new(
             value, "requestBody",
