@@ -19,6 +19,7 @@
  * What is read ahead is bounded: librdkafka keeps some 400 bytes beside each event, so small events
  * are bounded by number, large ones by bytes.
  */
+#define HEARTBEAT_MOST_MS INT64_C(3000)
 /* A broker is woken after so long without a message, by a question that may take so long. */
 #define POKE_AFTER_S 0.02
 #define POKE_MS 200
@@ -149,11 +150,15 @@ static enum mq_status
 make_handle(struct kafka_consumer *consumer, struct mq_error *err)
 {
     const struct mq_consumer_options *options = &consumer->base.options;
-    char session[24], group[64], reason[MQ_KAFKA_REASON_SIZE];
+    char session[24], heartbeat[24], group[64], reason[MQ_KAFKA_REASON_SIZE];
     snprintf(session, sizeof(session), "%lld", (long long)options->session_timeout_ms);
+    /* Three a session: with librdkafka's own 3 s a short session would be over before the first. */
+    snprintf(heartbeat, sizeof(heartbeat), "%lld",
+             (long long)MQ_MAX(MQ_MIN(options->session_timeout_ms / 3, HEARTBEAT_MOST_MS), 1));
     snprintf(group, sizeof(group), "marquee-reader-%p", (void *)consumer); /* commits nothing */
     const char *const own[][2] = {
         {"session.timeout.ms", session},
+        {"heartbeat.interval.ms", heartbeat},
         {"group.id", options->group != NULL ? options->group : group},
         {"auto.offset.reset", options->from_latest ? "latest" : "earliest"}};
     rd_kafka_conf_t *conf;

@@ -261,7 +261,7 @@ def fault_s3_misbehaves(case):
     case.stack.callback(proxy.kill)
     assert proxy.stdout.readline().startswith("ready")
     direct = case.store
-    case.store = case.store.replace(str(s3.port), str(port))
+    case.store = case.store.replace(str(s3.port), str(port)) + "&stall-s=2"
     producers, consumer = case.produce(), Consumer(case)
     producers.wait()
     consumer.leave()

@@ -39,6 +39,38 @@ errors_name_what_is_wrong(void **state)
     mq_event_log_free(log);
 }
 
+static void
+count_revoked(void *context, const int32_t *partitions, size_t count)
+{
+    (void)partitions;
+    *(int *)context += (int)count;
+}
+
+/* A member with the shortest session that brokers take by default keeps its partitions for longer
+ * than that: heartbeats come often enough. */
+static void
+short_session_is_kept(void **state)
+{
+    struct log_state *s = *state;
+    struct mq_error err = {0};
+    struct mq_consumer *consumer;
+    const struct mq_event *events;
+    size_t count;
+    int revoked = 0;
+    const struct mq_consumer_options options = {.topic = s->topic,
+                                                .group = s->group,
+                                                .session_timeout_ms = 3000,
+                                                .on_revoked = count_revoked,
+                                                .context = &revoked};
+    check_ok(mq_consumer_new(s->log, &options, &consumer, &err));
+    double end = mq_clock_monotonic_s() + 8;
+    while (mq_clock_monotonic_s() < end)
+        check_ok(mq_consumer_poll(consumer, 10, 100, &events, &count, &err));
+    assert_int_equal(revoked, 0);
+    mq_consumer_close(consumer);
+    assert_int_equal(revoked, 3);
+}
+
 int
 main(void)
 {
@@ -48,6 +80,7 @@ main(void)
     }
     const struct CMUnitTest tests[] = {
         EVENT_CONTRACT_TESTS(&kafka_log),
+        LOG_TEST(short_session_is_kept, &kafka_log),
         cmocka_unit_test(errors_name_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
