@@ -16,6 +16,7 @@
 #ifndef MQ_MATH_KERNELS_H
 #define MQ_MATH_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -72,6 +73,22 @@ struct mq_kernels {
     /** table[rows[i]] += x[i], x [count,width] */
     void (*scatter_add_rows)(float *table, size_t width, const int32_t *rows, size_t count,
                              const float *x);
+
+    /* --- normal equations Σ w*y*yᵀ x = Σ s*y over rows y of a table [*,width] --- */
+    /** sum[width] += Σ (shift[i] - weights[i]*dot(row, x)) * row, row = table[rows[i]]
+     *  @param shift NULL: all 0  @param weights NULL: all 1 */
+    void (*gather_residual)(const float *table, size_t width, const int32_t *rows,
+                            const float *shift, const float *weights, size_t count, const float *x,
+                            float *sum);
+    /** matrix [width,width] += Σ weights[i]*rowᵀ*row, on and above the diagonal; below it stands
+     *  nothing of use.  @param weights NULL: all 1 */
+    void (*gather_outer)(const float *table, size_t width, const int32_t *rows,
+                         const float *weights, size_t count, float *matrix);
+    /** a = uᵀu, u upper triangular, in place (Cholesky). Reads a on and above the diagonal; below
+     *  it stands nothing of use. Relative error of u some n*eps*condition of a.
+     *  @param stride floats from row to row, at least n
+     *  @return false: a is not positive definite, or not finite; nothing of use is left in it */
+    bool (*cholesky)(float *a, size_t n, size_t stride);
 
     /* --- layers: x [rows,width] --- */
     /** x += bias[width] in each row, in place */
