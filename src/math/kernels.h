@@ -141,6 +141,14 @@ struct mq_kernels {
     /** ret_distances[i] = |query - table[ids[i]]|² */
     void (*square_distance_indexed)(const float *query, const float *table, size_t width,
                                     const int32_t *ids, size_t count, float *ret_distances);
+    /**
+     * Queries [count,width] against a panel of MQ_DOT_PANEL rows, stored column by column.
+     *   ret_scores[q][r] = Σ_j queries[q][j]*panel[j][r], in the order of j, whatever the count
+     * @param panel float32 [width][MQ_DOT_PANEL]  @param ret_scores float32 [count][MQ_DOT_PANEL]
+     * @param ret_hits uint32 [count]; bit r is set where ret_scores[q][r] > above[q]
+     */
+    void (*dot_panel)(const float *queries, size_t count, size_t width, const float *panel,
+                      const float *above, float *ret_scores, uint32_t *ret_hits);
     /** Positions and values of scores above a threshold, in order; both outputs [n]. Exact.
      *  @return how many */
     size_t (*select_above)(const float *scores, size_t n, float threshold, int32_t *ret_positions,
@@ -165,6 +173,9 @@ struct mq_kernels {
                          const int32_t *weights, const int16_t *start, const int16_t *above,
                          uint32_t *ret_hits);
 };
+
+/** Rows of a panel of dot_panel. */
+#define MQ_DOT_PANEL 32
 
 /** Rows of a byte panel. */
 #define MQ_PANEL_ROWS 32

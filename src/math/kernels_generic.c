@@ -324,4 +324,20 @@ cholesky(float *a, size_t n, size_t stride)
     return true;
 }
 
+static void
+dot_panel(const float *queries, size_t count, size_t width, const float *panel, const float *above,
+          float *ret_scores, uint32_t *ret_hits)
+{
+    for (size_t q = 0; q < count; q++) {
+        float *scores = ret_scores + q * MQ_DOT_PANEL;
+        ret_hits[q] = 0;
+        memset(scores, 0, MQ_DOT_PANEL * sizeof(float));
+        for (size_t j = 0; j < width; j++)
+            axpy(queries[q * width + j], panel + j * MQ_DOT_PANEL, scores, MQ_DOT_PANEL);
+        for (size_t r = 0; r < MQ_DOT_PANEL; r++)
+            if (scores[r] > above[q])
+                ret_hits[q] |= UINT32_C(1) << r;
+    }
+}
+
 const struct mq_kernels mq_kernels_generic = {MQ_KERNEL_TABLE(MQ_KERNEL_GENERIC)};

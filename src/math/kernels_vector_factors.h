@@ -1,14 +1,12 @@
 /**
- * Kernels of normal equations on the primitives `vf_…`; included by kernels_vector.h, not a header
- * of its own.
- *
- * Eight rows go together: their products with x share its loads, and their share of the sum costs
- * one load and one store of it.
+ * Kernels of factor models on the primitives `vf_…`: normal equations and the scores of all items.
+ * Included by kernels_vector.h, not a header of its own.
  */
 
 #define LESSER(a, b) ((a) < (b) ? (a) : (b))
 
-/* Coefficients of eight rows: shift - weight * (row · x). */
+/* Eight rows go together: their products with x share its loads, and what they add to the sum costs
+ * one load and one store of it. Here the coefficients of eight rows: shift - weight * (row · x). */
 static inline void
 eight_residuals(const float *const row[8], const float *shift, const float *weights, const float *x,
                 size_t width, float ret[8])
@@ -126,7 +124,8 @@ gather_residual(const float *table, size_t width, const int32_t *rows, const flo
 
 static inline __attribute__((always_inline)) void
 outer_tile(const float *table, size_t width, const int32_t *rows, const float *weights,
-           size_t count, size_t i, size_t j, const size_t tall, const bool partial, float *matrix)
+           size_t count, size_t i, size_t j, const size_t tall, const bool partial,
+           const bool weighted, float *matrix)
 {
     vf acc[TILE_TALL][2];
     size_t first = partial ? LESSER(width - j, L) : L, second = partial ? width - j - first : L;
@@ -134,11 +133,13 @@ outer_tile(const float *table, size_t width, const int32_t *rows, const float *w
         acc[t][0] = acc[t][1] = vf_zero();
     for (size_t r = 0; r < count; r++) {
         const float *row = table + (size_t)rows[r] * width;
-        vf w = vf_set1(weights != NULL ? weights[r] : 1.0f);
         vf a = partial ? vf_load_part(row + j, first) : vf_load(row + j);
         vf b = partial ? vf_load_part(row + j + first, second) : vf_load(row + j + L);
-        a = vf_mul(w, a);
-        b = vf_mul(w, b);
+        if (weighted) {
+            vf w = vf_set1(weights[r]);
+            a = vf_mul(w, a);
+            b = vf_mul(w, b);
+        }
         for (size_t t = 0; t < tall; t++) {
             vf s = vf_set1(row[i + t]);
             acc[t][0] = vf_fma(s, a, acc[t][0]);
@@ -158,26 +159,35 @@ outer_tile(const float *table, size_t width, const int32_t *rows, const float *w
     }
 }
 
+static inline __attribute__((always_inline)) void
+outer_pass(const float *table, size_t width, const int32_t *rows, const float *weights,
+           size_t count, const bool weighted, float *matrix)
+{
+    for (size_t j = 0; j < width; j += 2 * L) {
+        size_t i = 0, end = LESSER(j + 2 * L, width);
+        if (j + 2 * L > width) {
+            for (; i < end; i++)
+                outer_tile(table, width, rows, weights, count, i, j, 1, true, weighted, matrix);
+            continue;
+        }
+        for (; i + TILE_TALL <= end; i += TILE_TALL)
+            outer_tile(table, width, rows, weights, count, i, j, TILE_TALL, false, weighted,
+                       matrix);
+        for (; i < end; i++)
+            outer_tile(table, width, rows, weights, count, i, j, 1, false, weighted, matrix);
+    }
+}
+
 static void
 gather_outer(const float *table, size_t width, const int32_t *rows, const float *weights,
              size_t count, float *matrix)
 {
     for (size_t begin = 0; begin < count; begin += PASS_ROWS) {
         size_t size = LESSER(count - begin, PASS_ROWS);
-        const float *w = weights != NULL ? weights + begin : NULL;
-        for (size_t j = 0; j < width; j += 2 * L) {
-            size_t i = 0, end = LESSER(j + 2 * L, width);
-            bool partial = j + 2 * L > width;
-            if (partial) {
-                for (; i < end; i++)
-                    outer_tile(table, width, rows + begin, w, size, i, j, 1, true, matrix);
-                continue;
-            }
-            for (; i + TILE_TALL <= end; i += TILE_TALL)
-                outer_tile(table, width, rows + begin, w, size, i, j, TILE_TALL, false, matrix);
-            for (; i < end; i++)
-                outer_tile(table, width, rows + begin, w, size, i, j, 1, false, matrix);
-        }
+        if (weights != NULL)
+            outer_pass(table, width, rows + begin, weights + begin, size, true, matrix);
+        else
+            outer_pass(table, width, rows + begin, NULL, size, false, matrix);
     }
 }
 
@@ -228,4 +238,54 @@ cholesky(float *a, size_t n, size_t stride)
         }
     }
     return true;
+}
+
+/* Queries whose sums, two vectors each, stay in registers. */
+#if VF_LANES >= 16
+#define DOT_TALL 12
+#else
+#define DOT_TALL 6
+#endif
+
+static inline __attribute__((always_inline)) void
+dot_columns(const float *queries, size_t width, const float *columns, const size_t tall,
+            float *ret_scores)
+{
+    vf acc[DOT_TALL][2];
+    for (size_t q = 0; q < tall; q++)
+        acc[q][0] = acc[q][1] = vf_zero();
+    for (size_t j = 0; j < width; j++) {
+        vf a = vf_load(columns + j * MQ_DOT_PANEL), b = vf_load(columns + j * MQ_DOT_PANEL + L);
+        for (size_t q = 0; q < tall; q++) {
+            vf x = vf_set1(queries[q * width + j]);
+            acc[q][0] = vf_fma(x, a, acc[q][0]);
+            acc[q][1] = vf_fma(x, b, acc[q][1]);
+        }
+    }
+    for (size_t q = 0; q < tall; q++) {
+        vf_store(ret_scores + q * MQ_DOT_PANEL, acc[q][0]);
+        vf_store(ret_scores + q * MQ_DOT_PANEL + L, acc[q][1]);
+    }
+}
+
+static void
+dot_panel(const float *queries, size_t count, size_t width, const float *panel, const float *above,
+          float *ret_scores, uint32_t *ret_hits)
+{
+    for (size_t at = 0; at < MQ_DOT_PANEL; at += 2 * L) {
+        size_t q = 0;
+        for (; q + DOT_TALL <= count; q += DOT_TALL)
+            dot_columns(queries + q * width, width, panel + at, DOT_TALL,
+                        ret_scores + q * MQ_DOT_PANEL + at);
+        for (; q < count; q++)
+            dot_columns(queries + q * width, width, panel + at, 1,
+                        ret_scores + q * MQ_DOT_PANEL + at);
+    }
+    for (size_t q = 0; q < count; q++) {
+        vf bound = vf_set1(above[q]);
+        ret_hits[q] = 0;
+        for (size_t at = 0; at < MQ_DOT_PANEL; at += L)
+            ret_hits[q] |=
+                (uint32_t)vf_greater(vf_load(ret_scores + q * MQ_DOT_PANEL + at), bound) << at;
+    }
 }
