@@ -41,8 +41,8 @@ eight_residuals(const float *const row[8], const float *shift, const float *weig
     vf_sum4(s0, s1, s2, s3, products);
     vf_sum4(s4, s5, s6, s7, products + 4);
     for (int i = 0; i < 8; i++)
-        ret[i] = (shift != NULL ? shift[i] : 0.0f) -
-                 (weights != NULL ? weights[i] : 1.0f) * products[i];
+        ret[i] =
+            (shift != NULL ? shift[i] : 0.0f) - (weights != NULL ? weights[i] : 1.0f) * products[i];
 }
 
 static inline void
@@ -285,7 +285,7 @@ dot_panel(const float *queries, size_t count, size_t width, const float *panel, 
         vf bound = vf_set1(above[q]);
         ret_hits[q] = 0;
         for (size_t at = 0; at < MQ_DOT_PANEL; at += L)
-            ret_hits[q] |=
-                (uint32_t)vf_greater(vf_load(ret_scores + q * MQ_DOT_PANEL + at), bound) << at;
+            ret_hits[q] |= (uint32_t)vf_greater(vf_load(ret_scores + q * MQ_DOT_PANEL + at), bound)
+                           << at;
     }
 }

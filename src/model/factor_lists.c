@@ -102,8 +102,8 @@ struct work {
     size_t k;
     int32_t *items;
     float *scores;
-    /* A worker: keys [GROUP,room]; barred [GROUP,panel_count], a bit for each column that must not be
-     * offered, clear between ranges but for the padding of the last panel */
+    /* A worker: keys [GROUP,room]; barred [GROUP,panel_count], a bit for each column that must not
+     * be offered, clear between ranges but for the padding of the last panel */
     uint64_t *keys;
     uint32_t *barred;
     size_t held, room;

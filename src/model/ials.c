@@ -75,8 +75,7 @@ check_confidence(const float *confidence, int64_t count, const struct mq_ials *m
         if (!(confidence[i] > 0) || !(confidence[i] >= least) || !(confidence[i] < INFINITY))
             return mq_fail(err, MQ_E_RANGE,
                            "iALS: confidence %g of rating %" PRId64 " (%s %g, and finite)",
-                           (double)confidence[i], i, instead ? "at least" : "above",
-                           (double)least);
+                           (double)confidence[i], i, instead ? "at least" : "above", (double)least);
     return MQ_OK;
 }
 
@@ -431,8 +430,8 @@ mq_ials_train(const struct mq_rating_matrix *matrix, const float *confidence,
         transpose_confidence(matrix, confidence, next, item_confidence);
     t.item_confidence = item_confidence;
     if (t.solver == MQ_IALS_AUTO)
-        t.solver = options->factors <= CHOLESKY_FACTORS ? MQ_IALS_CHOLESKY
-                                                        : MQ_IALS_CONJUGATE_GRADIENT;
+        t.solver =
+            options->factors <= CHOLESKY_FACTORS ? MQ_IALS_CHOLESKY : MQ_IALS_CONJUGATE_GRADIENT;
     if (st == MQ_OK)
         st = init_factors(t.model, options, seed, pool, err);
     if (st == MQ_OK)
@@ -445,13 +444,13 @@ mq_ials_train(const struct mq_rating_matrix *matrix, const float *confidence,
         return st;
     }
     if (ret_report != NULL) {
-        *ret_report = (struct mq_ials_report){
-            .iterations = options->iterations,
-            .solver = t.solver,
-            .seconds_per_iteration = seconds / MQ_MAX(options->iterations, 1),
-            .seconds = mq_clock_monotonic_s() - begin,
-            .objective = objective,
-            .final_objective = final_objective};
+        *ret_report = (struct mq_ials_report){.iterations = options->iterations,
+                                              .solver = t.solver,
+                                              .seconds_per_iteration =
+                                                  seconds / MQ_MAX(options->iterations, 1),
+                                              .seconds = mq_clock_monotonic_s() - begin,
+                                              .objective = objective,
+                                              .final_objective = final_objective};
         objective = NULL;
     }
     *ret_model = t.model;

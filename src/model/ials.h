@@ -10,9 +10,9 @@
  * runs over the pairs that were not observed, so that an observed one is pulled to 1 alone.
  *
  * One iteration solves all users with items fixed, then all items. Each row is a linear system of
- * `factors` unknowns, solved by a few steps of conjugate gradient from where the row stands (Takács,
- * Pilászy & Tikk 2011), rows in blocks so that their dense part is one product, or exactly by
- * Cholesky. When all is done every user is solved once more, exactly: so a user's vector is what
+ * `factors` unknowns, solved by a few steps of conjugate gradient from where the row stands
+ * (Takács, Pilászy & Tikk 2011), rows in blocks so that their dense part is one product, or exactly
+ * by Cholesky. When all is done every user is solved once more, exactly: so a user's vector is what
  * mq_ials_fold_in makes of the same row, to the byte.
  *
  * Ratings below what counts as a choice must be left out by the caller: all of the matrix count,
@@ -40,8 +40,9 @@ enum mq_ials_solver {
 };
 
 enum mq_ials_form {
-    MQ_IALS_BESIDE = 0, /**< all pairs are pulled to 0, observed ones to 1 besides (Rendle et al.) */
-    MQ_IALS_INSTEAD     /**< pairs not observed are pulled to 0 (Hu et al.); confidence >= α0 */
+    MQ_IALS_BESIDE =
+        0,          /**< all pairs are pulled to 0, observed ones to 1 besides (Rendle et al.) */
+    MQ_IALS_INSTEAD /**< pairs not observed are pulled to 0 (Hu et al.); confidence >= α0 */
 };
 
 struct mq_ials_options {
@@ -74,8 +75,8 @@ struct mq_ials_report {
     int32_t iterations;
     enum mq_ials_solver solver; /**< that was used */
     double seconds_per_iteration;
-    double seconds;   /**< in all */
-    double *objective; /**< [iterations] L after each one, or NULL; owned, mq_free */
+    double seconds;         /**< in all */
+    double *objective;      /**< [iterations] L after each one, or NULL; owned, mq_free */
     double final_objective; /**< L of the model as it is returned */
 };
 

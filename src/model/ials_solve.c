@@ -24,8 +24,7 @@
 float
 mq_ials_row_regularization(const struct mq_ials_side *side, int64_t count)
 {
-    double frequency =
-        (double)count + (double)side->unobserved_weight * (double)side->table_count;
+    double frequency = (double)count + (double)side->unobserved_weight * (double)side->table_count;
     return (float)((double)side->regularization *
                    pow(frequency, (double)side->regularization_exponent));
 }
@@ -106,7 +105,8 @@ mq_ials_solve_row(const struct mq_ials_side *side, const int32_t *index, const f
         return MQ_OK;
     const float *weights = rated_weights(side, confidence, count, scratch + f * f);
     float diagonal = mq_ials_row_regularization(side, count);
-    /* A is positive definite, but rounding may say otherwise where λ is tiny: then a little more. */
+    /* A is positive definite, but rounding may say otherwise where λ is tiny: then a little more.
+     */
     for (int attempt = 0; attempt < 8; attempt++, diagonal *= 10) {
         memcpy(scratch, side->gram, f * f * sizeof(float));
         kernels->gather_outer(side->table, f, index, weights, n, scratch);
@@ -141,10 +141,9 @@ solve_range(void *context, int64_t begin, int64_t end, int worker, struct mq_err
     enum mq_status st = MQ_OK;
     for (int64_t row = begin; row < end && st == MQ_OK; row++) {
         int64_t first = side->offset[row];
-        st = mq_ials_solve_row(side, side->index + first,
-                               side->confidence != NULL ? side->confidence + first : NULL,
-                               side->offset[row + 1] - first, scratch,
-                               work->solution + row * side->factors, err);
+        st = mq_ials_solve_row(
+            side, side->index + first, side->confidence != NULL ? side->confidence + first : NULL,
+            side->offset[row + 1] - first, scratch, work->solution + row * side->factors, err);
     }
     return st;
 }
@@ -164,8 +163,8 @@ mq_ials_solve_exactly(const struct mq_ials_side *side, float *solution, struct m
 {
     size_t size = mq_ials_row_scratch(side->factors, longest_row(side));
     mq_autofree float *scratch = NULL;
-    enum mq_status st = mq_alloc_array_raw((size_t)mq_pool_threads(pool) * size, sizeof(float),
-                                           &scratch, err);
+    enum mq_status st =
+        mq_alloc_array_raw((size_t)mq_pool_threads(pool) * size, sizeof(float), &scratch, err);
     struct exact_work work = {
         .side = side, .solution = solution, .scratch = scratch, .scratch_size = size};
     return st == MQ_OK ? mq_pool_for(pool, side->row_count, 16, solve_range, &work, err) : st;
@@ -318,8 +317,8 @@ mq_ials_solve_steps(const struct mq_ials_side *side, int32_t steps, float *solut
     mq_autofree float *inverse = NULL;
     mq_autofree float *ones = NULL;
     mq_autofree int32_t *block = NULL;
-    enum mq_status st = mq_alloc_array_raw((size_t)mq_pool_threads(pool) * size, sizeof(float),
-                                           &scratch, err);
+    enum mq_status st =
+        mq_alloc_array_raw((size_t)mq_pool_threads(pool) * size, sizeof(float), &scratch, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(longest, sizeof(float), &ones, err);
     if (st == MQ_OK)
