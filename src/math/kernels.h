@@ -16,6 +16,7 @@
 #ifndef MQ_MATH_KERNELS_H
 #define MQ_MATH_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -73,6 +74,22 @@ struct mq_kernels {
     void (*scatter_add_rows)(float *table, size_t width, const int32_t *rows, size_t count,
                              const float *x);
 
+    /* --- normal equations Σ w*y*yᵀ x = Σ s*y over rows y of a table [*,width] --- */
+    /** sum[width] += Σ (shift[i] - weights[i]*dot(row, x)) * row, row = table[rows[i]]
+     *  @param shift NULL: all 0  @param weights NULL: all 1 */
+    void (*gather_residual)(const float *table, size_t width, const int32_t *rows,
+                            const float *shift, const float *weights, size_t count, const float *x,
+                            float *sum);
+    /** matrix [width,width] += Σ weights[i]*rowᵀ*row, on and above the diagonal; below it stands
+     *  nothing of use.  @param weights NULL: all 1 */
+    void (*gather_outer)(const float *table, size_t width, const int32_t *rows,
+                         const float *weights, size_t count, float *matrix);
+    /** a = uᵀu, u upper triangular, in place (Cholesky). Reads a on and above the diagonal; below
+     *  it stands nothing of use. Relative error of u some n*eps*condition of a.
+     *  @param stride floats from row to row, at least n
+     *  @return false: a is not positive definite, or not finite; nothing of use is left in it */
+    bool (*cholesky)(float *a, size_t n, size_t stride);
+
     /* --- layers: x [rows,width] --- */
     /** x += bias[width] in each row, in place */
     void (*bias_add)(float *x, size_t rows, size_t width, const float *bias);
@@ -124,6 +141,14 @@ struct mq_kernels {
     /** ret_distances[i] = |query - table[ids[i]]|² */
     void (*square_distance_indexed)(const float *query, const float *table, size_t width,
                                     const int32_t *ids, size_t count, float *ret_distances);
+    /**
+     * Queries [count,width] against a panel of MQ_DOT_PANEL rows, stored column by column.
+     *   ret_scores[q][r] = Σ_j queries[q][j]*panel[j][r], in the order of j, whatever the count
+     * @param panel float32 [width][MQ_DOT_PANEL]  @param ret_scores float32 [count][MQ_DOT_PANEL]
+     * @param ret_hits uint32 [count]; bit r is set where ret_scores[q][r] > above[q]
+     */
+    void (*dot_panel)(const float *queries, size_t count, size_t width, const float *panel,
+                      const float *above, float *ret_scores, uint32_t *ret_hits);
     /** Positions and values of scores above a threshold, in order; both outputs [n]. Exact.
      *  @return how many */
     size_t (*select_above)(const float *scores, size_t n, float threshold, int32_t *ret_positions,
@@ -148,6 +173,9 @@ struct mq_kernels {
                          const int32_t *weights, const int16_t *start, const int16_t *above,
                          uint32_t *ret_hits);
 };
+
+/** Rows of a panel of dot_panel. */
+#define MQ_DOT_PANEL 32
 
 /** Rows of a byte panel. */
 #define MQ_PANEL_ROWS 32

@@ -287,4 +287,57 @@ scan_panels4(const uint8_t *panels, size_t panel_count, size_t pairs, const int3
                     ret_hits + q * panel_count);
 }
 
+static void
+gather_residual(const float *table, size_t width, const int32_t *rows, const float *shift,
+                const float *weights, size_t count, const float *x, float *sum)
+{
+    for (size_t i = 0; i < count; i++) {
+        const float *row = table + (size_t)rows[i] * width;
+        float weight = weights != NULL ? weights[i] : 1.0f;
+        axpy((shift != NULL ? shift[i] : 0.0f) - weight * dot(row, x, width), row, sum, width);
+    }
+}
+
+static void
+gather_outer(const float *table, size_t width, const int32_t *rows, const float *weights,
+             size_t count, float *matrix)
+{
+    for (size_t r = 0; r < count; r++) {
+        const float *row = table + (size_t)rows[r] * width;
+        for (size_t i = 0; i < width; i++)
+            axpy((weights != NULL ? weights[r] : 1.0f) * row[i], row + i, matrix + i * width + i,
+                 width - i);
+    }
+}
+
+static bool
+cholesky(float *a, size_t n, size_t stride)
+{
+    for (size_t k = 0; k < n; k++) {
+        float *row = a + k * stride;
+        if (!(row[k] > 0.0f) || !(row[k] < INFINITY))
+            return false;
+        scale(1.0f / sqrtf(row[k]), row + k, n - k);
+        for (size_t i = k + 1; i < n; i++)
+            axpy(-row[i], row + i, a + i * stride + i, n - i);
+    }
+    return true;
+}
+
+static void
+dot_panel(const float *queries, size_t count, size_t width, const float *panel, const float *above,
+          float *ret_scores, uint32_t *ret_hits)
+{
+    for (size_t q = 0; q < count; q++) {
+        float *scores = ret_scores + q * MQ_DOT_PANEL;
+        ret_hits[q] = 0;
+        memset(scores, 0, MQ_DOT_PANEL * sizeof(float));
+        for (size_t j = 0; j < width; j++)
+            axpy(queries[q * width + j], panel + j * MQ_DOT_PANEL, scores, MQ_DOT_PANEL);
+        for (size_t r = 0; r < MQ_DOT_PANEL; r++)
+            if (scores[r] > above[q])
+                ret_hits[q] |= UINT32_C(1) << r;
+    }
+}
+
 const struct mq_kernels mq_kernels_generic = {MQ_KERNEL_TABLE(MQ_KERNEL_GENERIC)};

@@ -602,5 +602,7 @@ scan_panels4(const uint8_t *panels, size_t panel_count, size_t pairs, const int3
     scan(panels, panel_count, pairs, weights, start, above, ret_hits, 4);
 }
 
+#include "math/kernels_vector_factors.h"
+
 #undef L
 #endif
