@@ -285,7 +285,7 @@ trimmed(const char *text, size_t size)
     return (struct mq_csv_field){.text = text, .size = size};
 }
 
-/* "(user,item)" may be one field, or two where the comma is the separator. */
+/* "(user,item)" may be one field, or two where the separator is the comma or follows it. */
 static bool
 parse_head(const struct mq_csv_row *row, struct list_head *ret_head)
 {
@@ -303,11 +303,15 @@ parse_head(const struct mq_csv_row *row, struct list_head *ret_head)
             .first = 1};
         return true;
     }
-    if (comma != NULL || second->size == 0 || second->text[second->size - 1] != ')')
+    size_t size = first->size - 1;
+    if (comma != NULL && comma == text + size - 1)
+        size--;
+    else if (comma != NULL)
         return false;
-    *ret_head = (struct list_head){.user = trimmed(text, first->size - 1),
-                                   .target = trimmed(second->text, second->size - 1),
-                                   .first = 2};
+    if (second->size == 0 || second->text[second->size - 1] != ')')
+        return false;
+    *ret_head = (struct list_head){
+        .user = trimmed(text, size), .target = trimmed(second->text, second->size - 1), .first = 2};
     return true;
 }
 
