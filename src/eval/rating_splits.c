@@ -1,7 +1,6 @@
 #include "eval/rating_splits.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -51,36 +50,27 @@ sizes_of(const struct mq_split_shares *shares, int64_t n, int64_t *ret_validatio
     *ret_validation = MQ_MIN((int64_t)((double)n * shares->validation + 0.5), room - *ret_test);
 }
 
-static bool
-is_newer(const struct mq_rating_matrix *matrix, const int64_t *sequence, int64_t a, int64_t b)
+/* Place of a user's rating, the newest first. @param age 0 … ratings-1 */
+static int64_t
+by_age(const struct mq_rating_matrix *matrix, int32_t user, int64_t age)
 {
-    if (matrix->user_time[a] != matrix->user_time[b])
-        return matrix->user_time[a] > matrix->user_time[b];
-    return sequence != NULL ? sequence[a] > sequence[b] : a > b;
+    int64_t begin = matrix->user_offset[user], end = matrix->user_offset[user + 1];
+    return begin + matrix->user_sequence[end - 1 - age];
 }
 
 enum mq_status
-mq_split_leave_newest(const struct mq_rating_matrix *matrix, const int64_t *sequence,
-                      bool validation, uint8_t *ret_marks, struct mq_error *err)
+mq_split_leave_newest(const struct mq_rating_matrix *matrix, bool validation, uint8_t *ret_marks,
+                      struct mq_error *err)
 {
     (void)err;
     memset(ret_marks, MQ_SPLIT_TRAIN, (size_t)matrix->count);
     for (int32_t user = 0; user < matrix->user_count; user++) {
-        int64_t begin = matrix->user_offset[user], end = matrix->user_offset[user + 1];
-        if (end - begin < (validation ? 3 : 2))
+        int64_t n = matrix->user_offset[user + 1] - matrix->user_offset[user];
+        if (n < (validation ? 3 : 2))
             continue;
-        int64_t newest = begin, second = -1;
-        for (int64_t i = begin + 1; i < end; i++) {
-            if (is_newer(matrix, sequence, i, newest)) {
-                second = newest;
-                newest = i;
-            } else if (second < 0 || is_newer(matrix, sequence, i, second)) {
-                second = i;
-            }
-        }
-        ret_marks[newest] = MQ_SPLIT_TEST;
+        ret_marks[by_age(matrix, user, 0)] = MQ_SPLIT_TEST;
         if (validation)
-            ret_marks[second] = MQ_SPLIT_VALIDATION;
+            ret_marks[by_age(matrix, user, 1)] = MQ_SPLIT_VALIDATION;
     }
     return MQ_OK;
 }
@@ -119,53 +109,22 @@ mq_split_random_per_user(const struct mq_rating_matrix *matrix,
     return MQ_OK;
 }
 
-struct age_order {
-    const struct mq_rating_matrix *matrix;
-    const int64_t *sequence;
-};
-
-static int
-compare_newest_first(const void *left, const void *right, void *argument)
-{
-    const struct age_order *order = argument;
-    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-    if (a == b)
-        return 0;
-    return is_newer(order->matrix, order->sequence, a, b) ? -1 : 1;
-}
-
-static int64_t
-most_of_a_user(const struct mq_rating_matrix *matrix)
-{
-    int64_t most = 0;
-    for (int32_t user = 0; user < matrix->user_count; user++)
-        most = MQ_MAX(most, matrix->user_offset[user + 1] - matrix->user_offset[user]);
-    return most;
-}
-
 enum mq_status
-mq_split_newest_per_user(const struct mq_rating_matrix *matrix, const int64_t *sequence,
+mq_split_newest_per_user(const struct mq_rating_matrix *matrix,
                          const struct mq_split_shares *shares, uint8_t *ret_marks,
                          struct mq_error *err)
 {
-    mq_autofree int64_t *order = NULL;
     enum mq_status st = check_shares(shares, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array_raw((size_t)most_of_a_user(matrix), sizeof(*order), &order, err);
     if (st != MQ_OK)
         return st;
-    struct age_order age = {matrix, sequence};
     for (int32_t user = 0; user < matrix->user_count; user++) {
-        int64_t begin = matrix->user_offset[user], n = matrix->user_offset[user + 1] - begin;
+        int64_t n = matrix->user_offset[user + 1] - matrix->user_offset[user];
         int64_t validation, test;
         sizes_of(shares, n, &validation, &test);
-        for (int64_t i = 0; i < n; i++)
-            order[i] = begin + i;
-        qsort_r(order, (size_t)n, sizeof(*order), compare_newest_first, &age);
-        for (int64_t i = 0; i < n; i++)
-            ret_marks[order[i]] = i < test                ? MQ_SPLIT_TEST
-                                  : i < test + validation ? MQ_SPLIT_VALIDATION
-                                                          : MQ_SPLIT_TRAIN;
+        for (int64_t age = 0; age < n; age++)
+            ret_marks[by_age(matrix, user, age)] = age < test                ? MQ_SPLIT_TEST
+                                                   : age < test + validation ? MQ_SPLIT_VALIDATION
+                                                                             : MQ_SPLIT_TRAIN;
     }
     return MQ_OK;
 }
@@ -226,17 +185,6 @@ mq_split_time_of_share(const struct mq_rating_matrix *matrix, double share, int6
             counts[matrix->user_time[i] & 0xffff]++;
     *ret_time_s = (upper << 16) + walk_down(counts, wanted, &at_or_after) + 1;
     return MQ_OK;
-}
-
-void
-mq_rating_sequence(const struct mq_rating_matrix *matrix, const struct mq_rating_list *list,
-                   int64_t *ret_sequence)
-{
-    for (int64_t i = 0; i < list->count; i++) {
-        int64_t at = mq_rating_matrix_find(matrix, list->user[i], list->item[i]);
-        if (at >= 0)
-            ret_sequence[at] = i;
-    }
 }
 
 void

@@ -4,9 +4,8 @@
  *
  * What is held out and how it is measured belong together; docs/decisions/evaluation.md says which
  * split answers which question. A user keeps at least one rating for training. Where the age of
- * ratings counts, of equal times the one with the higher number in `sequence` is the newer. Give it
- * wherever the order is known: positions follow item codes, and so popularity (a third of ml-1m's
- * users rated more than one film in their last second; docs/decisions/evaluation.md has figures).
+ * ratings counts, of equal times the one that came last in the list is the newest
+ * (struct mq_rating_matrix, user_sequence).
  * Threads: reentrant.
  */
 #ifndef MQ_EVAL_RATING_SPLITS_H
@@ -41,11 +40,10 @@ struct mq_split_counts {
 /**
  * Leave one out: each user's newest rating is the test, the next newest the validation where it is
  * asked for. Users with fewer than two (three) ratings stay in training whole.
- * @param sequence int64 [matrix->count], see mq_rating_sequence; NULL: the position
  * Cost: O(ratings).
  */
-enum mq_status mq_split_leave_newest(const struct mq_rating_matrix *matrix, const int64_t *sequence,
-                                     bool validation, uint8_t *ret_marks, struct mq_error *err);
+enum mq_status mq_split_leave_newest(const struct mq_rating_matrix *matrix, bool validation,
+                                     uint8_t *ret_marks, struct mq_error *err);
 
 /** Every rating alike, in exact shares, whoever gave it (the 90/10 of rating prediction).
  * Cost: O(ratings). */
@@ -59,10 +57,8 @@ enum mq_status mq_split_random_per_user(const struct mq_rating_matrix *matrix,
                                         const struct mq_split_shares *shares, uint64_t seed,
                                         uint8_t *ret_marks, struct mq_error *err);
 
-/** Each user's newest ratings, in shares as above. @param sequence as above
- * Cost: O(ratings log of a user's). */
+/** Each user's newest ratings, in shares as above. Cost: O(ratings). */
 enum mq_status mq_split_newest_per_user(const struct mq_rating_matrix *matrix,
-                                        const int64_t *sequence,
                                         const struct mq_split_shares *shares, uint8_t *ret_marks,
                                         struct mq_error *err);
 
@@ -78,12 +74,6 @@ enum mq_status mq_split_at_times(const struct mq_rating_matrix *matrix, int64_t 
  */
 enum mq_status mq_split_time_of_share(const struct mq_rating_matrix *matrix, double share,
                                       int64_t *ret_time_s, struct mq_error *err);
-
-/** Place of each rating of the matrix in the list that it was built from; of a repeated one the
- * last.
- * @param ret_sequence int64 [matrix->count]  Cost: O(list log of a user's). */
-void mq_rating_sequence(const struct mq_rating_matrix *matrix, const struct mq_rating_list *list,
-                        int64_t *ret_sequence);
 
 void mq_split_count(const struct mq_rating_matrix *matrix, const uint8_t *marks,
                     struct mq_split_counts *ret_counts);

@@ -402,7 +402,6 @@ mark_ratings(const struct intake *in, const struct mq_split_paths *paths,
             return MQ_E_INPUT;
         }
         files->marks[at] = in->part[i];
-        files->sequence[at] = (int64_t)i;
     }
     for (size_t i = 0; i < in->list_count; i++) {
         int64_t at = in->list_target[i] < 0
@@ -433,8 +432,6 @@ make_files(struct intake *in, const struct mq_split_paths *paths, struct mq_spli
         return st;
     size_t count = (size_t)files->matrix->count;
     st = mq_alloc_array(count, sizeof(*files->marks), &files->marks, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array(count, sizeof(*files->sequence), &files->sequence, err);
     if (st == MQ_OK)
         st = mark_ratings(in, paths, files, err);
     if (st != MQ_OK)
@@ -481,7 +478,6 @@ mq_split_files_release(struct mq_split_files *files)
 {
     mq_rating_matrix_free(files->matrix);
     mq_free(files->marks);
-    mq_free(files->sequence);
     mq_candidate_lists_release(&files->lists);
     *files = (struct mq_split_files){0};
 }

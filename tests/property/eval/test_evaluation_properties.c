@@ -87,9 +87,9 @@ splits_cut_as_they_say(void **state)
         const struct mq_split_shares shares = {0.4 * mq_rng_uniform(&rng),
                                                0.5 * mq_rng_uniform(&rng)};
         uint64_t seed = mq_rng_next(&rng);
-        check_ok(mq_split_leave_newest(m, NULL, round % 2 == 0, marks, &err));
+        check_ok(mq_split_leave_newest(m, round % 2 == 0, marks, &err));
         check_marks(m, marks, true, true);
-        check_ok(mq_split_newest_per_user(m, NULL, &shares, marks, &err));
+        check_ok(mq_split_newest_per_user(m, &shares, marks, &err));
         check_marks(m, marks, true, true);
         check_ok(mq_split_random_per_user(m, &shares, seed, marks, &err));
         check_marks(m, marks, false, true);

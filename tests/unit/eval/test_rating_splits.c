@@ -5,8 +5,7 @@
 #include "eval/rating_splits.h"
 
 /*
- * user 0: items 0 1 2 3 at times 10 40 40 20: the newest are 2 then 1 by position, 1 then 2 by
- *         place in the list
+ * user 0: items 0 1 2 3 at times 10 40 40 20: the newest is 1, which came after 2 in the list
  * user 1: item 2 at 30
  * user 2: items 1 3 at times 50 5
  */
@@ -40,16 +39,10 @@ newest_is_left_out(void **state)
     struct mq_error err = {0};
     struct mq_rating_matrix *matrix = build(&list, 3, 4);
     uint8_t marks[7];
-    int64_t sequence[7];
-    check_ok(mq_split_leave_newest(matrix, NULL, false, marks, &err));
-    SAME(marks, L, L, T, L, L, T, L);
-    check_ok(mq_split_leave_newest(matrix, NULL, true, marks, &err));
-    SAME(marks, L, V, T, L, L, L, L); /* two ratings are too few for two to be held out */
-    mq_rating_sequence(matrix, &list, sequence);
-    const int64_t places[] = {2, 1, 0, 3, 4, 6, 5};
-    assert_memory_equal(sequence, places, sizeof(places));
-    check_ok(mq_split_leave_newest(matrix, sequence, true, marks, &err));
-    SAME(marks, L, T, V, L, L, L, L);
+    check_ok(mq_split_leave_newest(matrix, false, marks, &err));
+    SAME(marks, L, T, L, L, L, T, L);
+    check_ok(mq_split_leave_newest(matrix, true, marks, &err));
+    SAME(marks, L, T, V, L, L, L, L); /* two ratings are too few for two to be held out */
     struct mq_split_counts counts;
     mq_split_count(matrix, marks, &counts);
     assert_int_equal(counts.train, 5);
@@ -73,8 +66,8 @@ newest_share_of_each_user(void **state)
     struct mq_rating_matrix *matrix = build(&list, 3, 4);
     const struct mq_split_shares shares = {.validation = 0.25, .test = 0.25};
     uint8_t marks[7];
-    check_ok(mq_split_newest_per_user(matrix, NULL, &shares, marks, &err));
-    SAME(marks, L, V, T, L, L, T, L); /* of two, half a rating rounds up for the test alone */
+    check_ok(mq_split_newest_per_user(matrix, &shares, marks, &err));
+    SAME(marks, L, T, V, L, L, T, L); /* of two, half a rating rounds up for the test alone */
     mq_rating_matrix_free(matrix);
 }
 
@@ -205,7 +198,7 @@ impossible_shares_are_refused(void **state)
         check_fails(MQ_E_RANGE, mq_split_random(matrix, &bad[i], 1, marks, &err));
         check_contains(err.message, "together below 1");
         check_fails(MQ_E_RANGE, mq_split_random_per_user(matrix, &bad[i], 1, marks, &err));
-        check_fails(MQ_E_RANGE, mq_split_newest_per_user(matrix, NULL, &bad[i], marks, &err));
+        check_fails(MQ_E_RANGE, mq_split_newest_per_user(matrix, &bad[i], marks, &err));
     }
     mq_rating_matrix_free(matrix);
 }
@@ -221,9 +214,9 @@ nothing_to_split(void **state)
     uint8_t marks[1];
     int64_t time;
     struct mq_split_counts counts;
-    check_ok(mq_split_leave_newest(matrix, NULL, true, marks, &err));
+    check_ok(mq_split_leave_newest(matrix, true, marks, &err));
     check_ok(mq_split_random(matrix, &shares, 1, marks, &err));
-    check_ok(mq_split_newest_per_user(matrix, NULL, &shares, marks, &err));
+    check_ok(mq_split_newest_per_user(matrix, &shares, marks, &err));
     check_ok(mq_split_time_of_share(matrix, 0.5, &time, &err));
     mq_split_count(matrix, marks, &counts);
     assert_int_equal(counts.train + counts.test, 0);

@@ -95,7 +95,6 @@ forms_of_rating_files(void **state)
         assert_string_equal(m->items.keys[2], "12");
         assert_true(m->user_rating[0] == 5 && m->user_rating[3] == 1);
         assert_int_equal(m->user_time[3], 978300763);
-        assert_int_equal(files.sequence[3], 3);
         assert_int_equal(mark_of(&files, "1", "11"), MQ_SPLIT_TRAIN);
         assert_int_equal(mark_of(&files, "2", "12"), MQ_SPLIT_TEST);
         assert_int_equal(files.lists.count, 0);
@@ -119,7 +118,6 @@ columns_that_are_not_there(void **state)
     check_ok(read_texts("a,x,1\na,x,2\n", NULL, NULL, NULL, &files, &err));
     assert_int_equal(files.matrix->count, 1);
     assert_true(files.matrix->user_rating[0] == 2);
-    assert_int_equal(files.sequence[0], 1);
     mq_split_files_release(&files);
 }
 
