@@ -62,6 +62,20 @@ mq_rng_below(struct mq_rng *rng, uint32_t bound)
     return (uint32_t)(m >> 32);
 }
 
+/** The same with 64 bits. */
+static inline uint64_t
+mq_rng_below64(struct mq_rng *rng, uint64_t bound)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide m = (wide)mq_rng_next(rng) * bound;
+    if ((uint64_t)m < bound) {
+        uint64_t threshold = -bound % bound;
+        while ((uint64_t)m < threshold)
+            m = (wide)mq_rng_next(rng) * bound;
+    }
+    return (uint64_t)(m >> 64);
+}
+
 /** Uniform in [0, 1) with 53 bits. */
 static inline double
 mq_rng_uniform(struct mq_rng *rng)

@@ -1,25 +1,13 @@
 #include "eval/held_out_evaluation.h"
 
 #include "base/memory.h"
-#include "eval/ranking_metrics.h"
+#include "eval/ranking_evaluation.h"
 #include "rec/recommend.h"
-
-/* Users of a range. */
-#define RANGE_USERS 2
-
-enum { PATH = 0, POPULARITY, SIDES };
-
-/* One user's measures of one list. */
-struct scores {
-    double hit_10, hit_50, ndcg_10, mrr_50;
-};
 
 struct worker {
     struct mq_session *session;
     struct mq_portrait portrait;
     int32_t *seen; /* [items] number of the last user who played it, from 1 */
-    int64_t *shown[SIDES];
-    int64_t entries_50[SIDES];
     int64_t candidate_hits, barred;
     struct mq_channel_hits channel[MQ_CHANNEL_COUNT + 1];
 };
@@ -28,57 +16,56 @@ struct evaluation {
     const struct mq_snapshot *snapshot;
     const struct mq_actions *actions;
     const struct mq_split *split;
-    struct mq_progress *progress;
     const int32_t *order; /* [items] most played first */
     struct worker *workers;
-    struct scores *scores[SIDES]; /* [users] */
 };
 
-static void
-judge(struct evaluation *e, struct worker *worker, int side, int64_t index, const int32_t *items,
-      int32_t count, int32_t target)
+/* What is known of a user before the held-out play. */
+static struct mq_user_state
+state_of(const struct evaluation *e, int64_t index)
 {
-    struct mq_judged_list list = {items, count, &target, 1};
-    e->scores[side][index] = (struct scores){
-        .hit_10 = mq_hit_at(&list, MQ_EVAL_PAGE),
-        .hit_50 = mq_hit_at(&list, MQ_EVAL_SCROLL),
-        .ndcg_10 = mq_ndcg_at(&list, MQ_EVAL_PAGE),
-        .mrr_50 = mq_reciprocal_rank_at(&list, MQ_EVAL_SCROLL),
+    const struct mq_actions *actions = e->actions;
+    int32_t row = e->split->user[index];
+    return (struct mq_user_state){
+        .id = actions->users.keys[row],
+        .code = row < actions->coded_users ? row : -1,
+        .play_count = e->split->held[index] - actions->offset[row],
+        .items = actions->item + actions->offset[row],
+        .times = actions->time_s + actions->offset[row],
     };
-    for (int32_t i = 0; i < MQ_MIN(count, MQ_EVAL_PAGE); i++)
-        worker->shown[side][items[i]]++;
-    worker->entries_50[side] += count;
 }
 
 /* The list of the most played, the user's own left out. */
-static void
-judge_popularity(struct evaluation *e, struct worker *worker, int64_t index,
-                 const struct mq_user_state *user, int32_t target)
+static enum mq_status
+list_popular(void *context, int number, int64_t index, int32_t row, int32_t k, int32_t *ret_items,
+             int32_t *ret_count, struct mq_error *err)
 {
+    (void)err;
+    const struct evaluation *e = context;
     const struct mq_catalogue *catalogue = e->snapshot->catalogue;
-    int32_t items[MQ_EVAL_SCROLL], count = 0;
-    int32_t number = e->split->user[index] + 1;
-    for (int64_t i = 0; i < user->play_count; i++)
-        worker->seen[user->items[i]] = number;
-    for (int32_t i = 0; i < catalogue->count && count < MQ_EVAL_SCROLL; i++) {
-        int32_t row = e->order[i];
-        if (e->snapshot->bar[row] == MQ_BAR_NONE && worker->seen[row] != number &&
-            catalogue->type[row] == catalogue->type[target])
-            items[count++] = row;
+    int32_t *seen = e->workers[number].seen, stamp = row + 1, count = 0;
+    struct mq_user_state user = state_of(e, index);
+    int32_t target = e->actions->item[e->split->held[index]];
+    for (int64_t i = 0; i < user.play_count; i++)
+        seen[user.items[i]] = stamp;
+    for (int32_t i = 0; i < catalogue->count && count < k; i++) {
+        int32_t item = e->order[i];
+        if (e->snapshot->bar[item] == MQ_BAR_NONE && seen[item] != stamp &&
+            catalogue->type[item] == catalogue->type[target])
+            ret_items[count++] = item;
     }
-    judge(e, worker, POPULARITY, index, items, count, target);
+    *ret_count = count;
+    return MQ_OK;
 }
 
+/* Which channels brought the entries and the target. */
 static void
-judge_path(struct evaluation *e, struct worker *worker, int64_t index,
-           const struct mq_recommendation_list *list, int32_t target)
+credit_channels(struct worker *worker, const struct mq_recommendation_list *list, int32_t target)
 {
-    int32_t items[MQ_EVAL_SCROLL], count = MQ_MIN(list->count, MQ_EVAL_SCROLL);
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < MQ_MIN(list->count, MQ_EVAL_SCROLL); i++) {
         const struct mq_list_entry *entry = &list->entries[i];
         struct mq_channel_hits *channel =
             &worker->channel[entry->channel >= 0 ? entry->channel : MQ_EVAL_DIVERSITY];
-        items[i] = entry->item;
         channel->entries_50++;
         channel->hits_50 += entry->item == target;
         channel->hits_10 += entry->item == target && i < MQ_EVAL_PAGE;
@@ -88,23 +75,20 @@ judge_path(struct evaluation *e, struct worker *worker, int64_t index,
             worker->channel[list->candidates[i].channel].candidate_hits++;
             worker->candidate_hits++;
         }
-    judge(e, worker, PATH, index, items, count, target);
 }
 
+/* The list that `recommend` makes. */
 static enum mq_status
-evaluate_user(struct evaluation *e, struct worker *worker, int64_t index, struct mq_error *err)
+list_path(void *context, int number, int64_t index, int32_t row, int32_t k, int32_t *ret_items,
+          int32_t *ret_count, struct mq_error *err)
 {
+    (void)row;
+    const struct evaluation *e = context;
     const struct mq_snapshot *snapshot = e->snapshot;
-    const struct mq_actions *actions = e->actions;
-    int32_t row = e->split->user[index], target = actions->item[e->split->held[index]];
+    struct worker *worker = &e->workers[number];
+    int32_t target = e->actions->item[e->split->held[index]];
     enum mq_program_type type = (enum mq_program_type)snapshot->catalogue->type[target];
-    struct mq_user_state user = {
-        .id = actions->users.keys[row],
-        .code = row < actions->coded_users ? row : -1,
-        .play_count = e->split->held[index] - actions->offset[row],
-        .items = actions->item + actions->offset[row],
-        .times = actions->time_s + actions->offset[row],
-    };
+    struct mq_user_state user = state_of(e, index);
     struct mq_recommendation_list list = {0};
     enum mq_status st = MQ_OK;
     mq_portrait_reset(&worker->portrait);
@@ -117,20 +101,11 @@ evaluate_user(struct evaluation *e, struct worker *worker, int64_t index, struct
     if (st != MQ_OK)
         return st;
     worker->barred += snapshot->bar[target] != MQ_BAR_NONE;
-    judge_path(e, worker, index, &list, target);
-    judge_popularity(e, worker, index, &user, target);
+    credit_channels(worker, &list, target);
+    *ret_count = MQ_MIN(list.count, k);
+    for (int32_t i = 0; i < *ret_count; i++)
+        ret_items[i] = list.entries[i].item;
     return MQ_OK;
-}
-
-static enum mq_status
-evaluate_range(void *argument, int64_t begin, int64_t end, int worker, struct mq_error *err)
-{
-    struct evaluation *e = argument;
-    enum mq_status st = MQ_OK;
-    for (int64_t i = begin; i < end && st == MQ_OK; i++)
-        st = evaluate_user(e, &e->workers[worker], i, err);
-    mq_progress_add(e->progress, end - begin);
-    return st;
 }
 
 /* Plays of all users, of the held-out ones only those before. */
@@ -144,63 +119,70 @@ count_plays(const struct mq_actions *actions, const struct mq_split *split, int6
             plays[actions->item[row]]--;
 }
 
-/* All workers' counts into the first one's. */
+/* All workers' counts. */
 static void
-gather(struct worker *workers, int threads, int32_t items)
+gather(const struct worker *workers, int threads, struct mq_held_out_report *report)
 {
-    struct worker *sum = &workers[0];
-    for (int t = 1; t < threads; t++) {
+    int64_t candidate_hits = 0;
+    for (int t = 0; t < threads; t++) {
         const struct worker *worker = &workers[t];
-        for (int side = 0; side < SIDES; side++) {
-            for (int32_t i = 0; i < items; i++)
-                sum->shown[side][i] += worker->shown[side][i];
-            sum->entries_50[side] += worker->entries_50[side];
-        }
-        sum->candidate_hits += worker->candidate_hits;
-        sum->barred += worker->barred;
+        candidate_hits += worker->candidate_hits;
+        report->barred += worker->barred;
         for (int c = 0; c <= MQ_CHANNEL_COUNT; c++) {
-            sum->channel[c].entries_50 += worker->channel[c].entries_50;
-            sum->channel[c].hits_10 += worker->channel[c].hits_10;
-            sum->channel[c].hits_50 += worker->channel[c].hits_50;
-            sum->channel[c].candidate_hits += worker->channel[c].candidate_hits;
+            report->channel[c].entries_50 += worker->channel[c].entries_50;
+            report->channel[c].hits_10 += worker->channel[c].hits_10;
+            report->channel[c].hits_50 += worker->channel[c].hits_50;
+            report->channel[c].candidate_hits += worker->channel[c].candidate_hits;
         }
     }
+    report->candidate_hit_rate = (double)candidate_hits / (double)report->users;
+}
+
+/* The held-out plays as cases. */
+static enum mq_status
+make_cases(const struct mq_actions *actions, const struct mq_split *split,
+           struct mq_ranking_cases *cases, struct mq_error *err)
+{
+    size_t count = (size_t)split->count;
+    enum mq_status st = mq_alloc_array(count, sizeof(*cases->user), &cases->user, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array(count + 1, sizeof(*cases->relevant_offset), &cases->relevant_offset,
+                            err);
+    if (st == MQ_OK)
+        st = mq_alloc_array(count, sizeof(*cases->relevant), &cases->relevant, err);
+    for (int64_t i = 0; st == MQ_OK && i < split->count; i++) {
+        cases->user[i] = split->user[i];
+        cases->relevant[i] = actions->item[split->held[i]];
+        cases->relevant_offset[i + 1] = i + 1;
+    }
+    cases->count = cases->eligible = split->count;
+    return st;
 }
 
 static enum mq_status
-sum_up(const struct evaluation *e, int side, const int64_t *plays, struct mq_list_quality *quality,
-       struct mq_error *err)
+judge(const struct mq_ranking_task *task, const struct mq_ranking_system *system,
+      struct mq_pool *pool, struct mq_progress *progress, struct mq_list_quality *ret_quality,
+      struct mq_error *err)
 {
-    const struct mq_snapshot *snapshot = e->snapshot;
-    int32_t items = snapshot->catalogue->count, offered_count = 0;
-    const int64_t *shown = e->workers[0].shown[side];
-    double n = (double)e->split->count;
-    mq_autofree uint8_t *offered = NULL;
-    enum mq_status st = mq_alloc_array((size_t)items, sizeof(*offered), &offered, err);
+    struct mq_ranking_result result = {0};
+    enum mq_status st = mq_ranking_evaluate(task, system, pool, progress, &result, err);
     if (st != MQ_OK)
         return st;
-    for (int32_t i = 0; i < items; i++) {
-        offered[i] = snapshot->bar[i] == MQ_BAR_NONE;
-        offered_count += offered[i];
+    enum { PAGE = 0, SCROLL };
+    *ret_quality = (struct mq_list_quality){
+        .hit_10 = mq_ranking_figure(&result, MQ_FIGURE_HIT_RATE, PAGE),
+        .hit_50 = mq_ranking_figure(&result, MQ_FIGURE_HIT_RATE, SCROLL),
+        .ndcg_10 = mq_ranking_figure(&result, MQ_FIGURE_NDCG, PAGE),
+        .mrr_50 = mq_ranking_figure(&result, MQ_FIGURE_MRR, SCROLL),
+        .coverage_10 = result.coverage[PAGE],
+        .mean_count_50 = mq_ranking_figure(&result, MQ_FIGURE_LENGTH, SCROLL),
+    };
+    if (ret_quality->mean_count_50 > 0) { /* of no entry nothing can be said */
+        ret_quality->novelty_10 = mq_ranking_figure(&result, MQ_FIGURE_NOVELTY, PAGE);
+        ret_quality->popular_10 = mq_ranking_figure(&result, MQ_FIGURE_POPULAR_SHARE, PAGE);
     }
-    struct mq_list_quality q = {0};
-    for (int64_t u = 0; u < e->split->count; u++) {
-        q.hit_10 += e->scores[side][u].hit_10;
-        q.hit_50 += e->scores[side][u].hit_50;
-        q.ndcg_10 += e->scores[side][u].ndcg_10;
-        q.mrr_50 += e->scores[side][u].mrr_50;
-    }
-    q.hit_10 /= n;
-    q.hit_50 /= n;
-    q.ndcg_10 /= n;
-    q.mrr_50 /= n;
-    q.mean_count_50 = (double)e->workers[0].entries_50[side] / n;
-    q.coverage_10 = mq_catalogue_coverage(shown, offered, items);
-    q.novelty_10 = mq_novelty(shown, plays, items);
-    st = mq_popularity_share(shown, plays, items, (offered_count + 9) / 10, &q.popular_10, err);
-    if (st == MQ_OK)
-        *quality = q;
-    return st;
+    mq_ranking_result_release(&result);
+    return MQ_OK;
 }
 
 static enum mq_status
@@ -213,28 +195,41 @@ start_workers(struct evaluation *e, int threads, struct mq_error *err)
         st = mq_session_new(e->snapshot, &worker->session, err);
         if (st == MQ_OK)
             st = mq_alloc_array(items, sizeof(*worker->seen), &worker->seen, err);
-        for (int side = 0; side < SIDES && st == MQ_OK; side++)
-            st = mq_alloc_array(items, sizeof(*worker->shown[side]), &worker->shown[side], err);
     }
-    for (int side = 0; side < SIDES && st == MQ_OK; side++)
-        st = mq_alloc_array((size_t)e->split->count, sizeof(*e->scores[side]), &e->scores[side],
-                            err);
     return st;
 }
 
 static void
-release(struct evaluation *e, int threads)
+release_workers(struct evaluation *e, int threads)
 {
     for (int t = 0; e->workers != NULL && t < threads; t++) {
         mq_session_free(e->workers[t].session);
         mq_portrait_release(&e->workers[t].portrait);
         mq_free(e->workers[t].seen);
-        for (int side = 0; side < SIDES; side++)
-            mq_free(e->workers[t].shown[side]);
     }
     mq_free(e->workers);
-    for (int side = 0; side < SIDES; side++)
-        mq_free(e->scores[side]);
+}
+
+/* The task of both sides: what may be offered, how often it was played. */
+static void
+set_task(const struct mq_snapshot *snapshot, const int64_t *plays, uint8_t *offered,
+         struct mq_ranking_task *task)
+{
+    static const int32_t cuts[] = {MQ_EVAL_PAGE, MQ_EVAL_SCROLL};
+    int32_t offered_count = 0;
+    for (int32_t i = 0; i < snapshot->catalogue->count; i++) {
+        offered[i] = snapshot->bar[i] == MQ_BAR_NONE;
+        offered_count += offered[i];
+    }
+    task->item_count = snapshot->catalogue->count;
+    task->cut_count = 2;
+    task->cuts = cuts;
+    task->offered = offered;
+    task->plays = plays;
+    task->head = (offered_count + 9) / 10;
+    task->figures = 1u << MQ_FIGURE_HIT_RATE | 1u << MQ_FIGURE_NDCG | 1u << MQ_FIGURE_MRR |
+                    1u << MQ_FIGURE_NOVELTY | 1u << MQ_FIGURE_POPULAR_SHARE |
+                    1u << MQ_FIGURE_LENGTH;
 }
 
 enum mq_status
@@ -250,35 +245,39 @@ mq_held_out_evaluate(const struct mq_snapshot *snapshot, const struct mq_actions
     }
     int threads = mq_pool_threads(pool);
     size_t items = (size_t)snapshot->catalogue->count;
-    struct evaluation e = {
-        .snapshot = snapshot, .actions = actions, .split = split, .progress = progress};
+    struct evaluation e = {.snapshot = snapshot, .actions = actions, .split = split};
+    struct mq_ranking_cases cases = {0};
+    struct mq_ranking_task task = {.cases = &cases};
+    const struct mq_ranking_system path = {.name = "marquee", .rank = list_path, .context = &e};
+    const struct mq_ranking_system popularity = {
+        .name = "popularity", .rank = list_popular, .context = &e};
+    struct mq_held_out_report report = {.users = split->count};
     mq_autofree int64_t *plays = NULL;
     mq_autofree int32_t *order = NULL;
+    mq_autofree uint8_t *offered = NULL;
     enum mq_status st = mq_alloc_array(items, sizeof(*plays), &plays, err);
     if (st == MQ_OK)
         st = mq_alloc_array(items, sizeof(*order), &order, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array(items, sizeof(*offered), &offered, err);
+    if (st == MQ_OK)
+        st = make_cases(actions, split, &cases, err);
     if (st == MQ_OK)
         st = start_workers(&e, threads, err);
     if (st == MQ_OK) {
         count_plays(actions, split, plays);
         mq_order_by_plays(plays, (int32_t)items, order);
         e.order = order;
-        st = mq_pool_for(pool, split->count, RANGE_USERS, evaluate_range, &e, err);
-    }
-    struct mq_held_out_report report = {.users = split->count};
-    if (st == MQ_OK) {
-        gather(e.workers, threads, (int32_t)items);
-        st = sum_up(&e, PATH, plays, &report.path, err);
+        set_task(snapshot, plays, offered, &task);
+        st = judge(&task, &path, pool, progress, &report.path, err);
     }
     if (st == MQ_OK)
-        st = sum_up(&e, POPULARITY, plays, &report.popularity, err);
+        st = judge(&task, &popularity, pool, NULL, &report.popularity, err);
     if (st == MQ_OK) {
-        report.barred = e.workers[0].barred;
-        report.candidate_hit_rate = (double)e.workers[0].candidate_hits / (double)report.users;
-        for (int c = 0; c <= MQ_CHANNEL_COUNT; c++)
-            report.channel[c] = e.workers[0].channel[c];
+        gather(e.workers, threads, &report);
         *ret_report = report;
     }
-    release(&e, threads);
+    release_workers(&e, threads);
+    mq_ranking_cases_release(&cases);
     return st;
 }

@@ -62,7 +62,7 @@ struct mq_held_out_report {
  * @param progress counted up by users; may be NULL
  * @return MQ_OK | MQ_E_INPUT (no user) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Threads: uses the pool; the report does not depend on the number of threads.
- * Cost: one mq_recommend a user.
+ * Cost: one mq_recommend a user; 96 bytes a user.
  */
 enum mq_status mq_held_out_evaluate(const struct mq_snapshot *snapshot,
                                     const struct mq_actions *actions, const struct mq_split *split,

@@ -75,6 +75,18 @@ mq_average_precision_at(const struct mq_judged_list *list, int32_t k)
 }
 
 double
+mq_intra_list_diversity(const int32_t *items, int32_t count, int32_t k,
+                        mq_item_similarity_fn similarity, const void *context)
+{
+    int32_t n = MQ_MIN(k, count);
+    double sum = 0;
+    for (int32_t i = 1; i < n; i++)
+        for (int32_t j = 0; j < i; j++)
+            sum += 1 - similarity(context, items[i], items[j]);
+    return n > 1 ? sum / ((double)n * (n - 1) / 2) : (double)NAN;
+}
+
+double
 mq_catalogue_coverage(const int64_t *shown, const uint8_t *offered, int32_t n)
 {
     int64_t covered = 0, total = 0;
@@ -85,19 +97,14 @@ mq_catalogue_coverage(const int64_t *shown, const uint8_t *offered, int32_t n)
     return total > 0 ? (double)covered / (double)total : 0;
 }
 
-double
-mq_novelty(const int64_t *shown, const int64_t *plays, int32_t n)
+void
+mq_self_information(const int64_t *plays, int32_t n, double *ret_bits)
 {
-    double all = n, sum = 0, entries = 0;
+    double all = n;
     for (int32_t i = 0; i < n; i++)
         all += (double)plays[i];
-    for (int32_t i = 0; i < n; i++) {
-        if (shown[i] == 0)
-            continue;
-        sum += (double)shown[i] * log2(all / ((double)plays[i] + 1));
-        entries += (double)shown[i];
-    }
-    return entries > 0 ? sum / entries : 0;
+    for (int32_t i = 0; i < n; i++)
+        ret_bits[i] = log2(all / ((double)plays[i] + 1));
 }
 
 static int
@@ -119,19 +126,15 @@ mq_order_by_plays(const int64_t *plays, int32_t n, int32_t *ret_order)
 }
 
 enum mq_status
-mq_popularity_share(const int64_t *shown, const int64_t *plays, int32_t n, int32_t head,
-                    double *ret_share, struct mq_error *err)
+mq_short_head(const int64_t *plays, int32_t n, int32_t head, uint8_t *ret_is_head,
+              struct mq_error *err)
 {
     mq_autofree int32_t *order = NULL;
     enum mq_status st = mq_alloc_array((size_t)n, sizeof(*order), &order, err);
     if (st != MQ_OK)
         return st;
     mq_order_by_plays(plays, n, order);
-    int64_t popular = 0, entries = 0;
-    for (int32_t i = 0; i < n; i++) {
-        entries += shown[order[i]];
-        popular += i < head ? shown[order[i]] : 0;
-    }
-    *ret_share = entries > 0 ? (double)popular / (double)entries : 0;
+    for (int32_t i = 0; i < n; i++)
+        ret_is_head[order[i]] = i < head;
     return MQ_OK;
 }

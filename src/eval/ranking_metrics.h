@@ -1,7 +1,7 @@
 /**
  * Measures of ranked lists against what a user really played: of one list (hit, recall, precision,
- * NDCG, reciprocal rank, average precision, each at a cut k) and of all lists together (catalogue
- * coverage, novelty, share of the popular).
+ * NDCG, reciprocal rank, average precision, each at a cut k; diversity) and of all lists together
+ * (catalogue coverage, novelty, share of the popular).
  *
  * Measures of one list are means over users when averaged by the caller; with one relevant item a
  * user, hit rate and recall are the same. Threads: reentrant.
@@ -55,6 +55,19 @@ double mq_reciprocal_rank_at(const struct mq_judged_list *list, int32_t k);
  */
 double mq_average_precision_at(const struct mq_judged_list *list, int32_t k);
 
+/** Likeness of two items in [0, 1] (or [-1, 1]); called from any thread. */
+typedef double (*mq_item_similarity_fn)(const void *context, int32_t a, int32_t b);
+
+/**
+ * Intra-list diversity: mean of 1 - similarity over the pairs of the first k items (Ziegler et al.,
+ * "Improving recommendation lists through topic diversification", WWW 2005, section 3.4, turned
+ * round; Castells, Hurley and Vargas, "Novelty and diversity in recommender systems", 2015).
+ * @return NaN where there is no pair
+ * Cost: O(k²) calls.
+ */
+double mq_intra_list_diversity(const int32_t *items, int32_t count, int32_t k,
+                               mq_item_similarity_fn similarity, const void *context);
+
 /* -- all lists together; `shown[i]`: how many lists hold item i, none negative -- */
 
 /**
@@ -66,25 +79,25 @@ double mq_average_precision_at(const struct mq_judged_list *list, int32_t k);
 double mq_catalogue_coverage(const int64_t *shown, const uint8_t *offered, int32_t n);
 
 /**
- * Novelty: mean self-information of what is shown, in bits: an entry of item i counts -log2(p_i),
- * p_i = (plays_i + 1) / (all plays + n), so that an item nobody played is finitely new (Zhou et
- * al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010).
- * @param plays [n] plays of each item
- * @return 0 where nothing is shown
+ * Self-information of an item's being played, in bits: -log2(p_i), p_i = (plays_i + 1) / (all plays
+ * + n), so that an item nobody played is finitely new. Its mean over the entries of lists is their
+ * novelty (Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems",
+ * PNAS 2010).
+ * @param ret_bits double [n]
  */
-double mq_novelty(const int64_t *shown, const int64_t *plays, int32_t n);
+void mq_self_information(const int64_t *plays, int32_t n, double *ret_bits);
 
 /**
- * Popularity share: share of what is shown that belongs to the `head` most played items, of equals
- * the lower number first (the "short head" of Abdollahpouri, Burke and Mobasher, "Managing
+ * The `head` most played items, of equals the lower number first: the "short head", whose share of
+ * the entries of lists is their popularity share (Abdollahpouri, Burke and Mobasher, "Managing
  * popularity bias in recommender systems with personalized re-ranking", FLAIRS 2019).
- * @param head at least 0; above n counts as n
- * @param ret_share in [0, 1]; 0 where nothing is shown
+ * @param head above n counts as n
+ * @param ret_is_head uint8 [n] 0 or 1
  * @return MQ_OK | MQ_E_NOMEM
  * Cost: O(n log n).
  */
-enum mq_status mq_popularity_share(const int64_t *shown, const int64_t *plays, int32_t n,
-                                   int32_t head, double *ret_share, struct mq_error *err);
+enum mq_status mq_short_head(const int64_t *plays, int32_t n, int32_t head, uint8_t *ret_is_head,
+                             struct mq_error *err);
 
 /**
  * Items by plays, most played first, of equals the lower number first.

@@ -24,6 +24,15 @@ parse_c(const char *text, char **ret_end)
     return c_locale != (locale_t)0 ? strtod_l(text, ret_end, c_locale) : strtod(text, ret_end);
 }
 
+/* Any byte outside this set is the locale's decimal point (one byte in practice). */
+static void
+point_for_comma(char *text, int length)
+{
+    for (int i = 0; i < length; i++)
+        if (strchr("0123456789+-e", text[i]) == NULL)
+            text[i] = '.';
+}
+
 size_t
 mq_real_text(double value, char ret_text[MQ_REAL_TEXT_SIZE])
 {
@@ -39,10 +48,7 @@ mq_real_text(double value, char ret_text[MQ_REAL_TEXT_SIZE])
     int length = 0;
     for (int precision = 15; precision <= 17; precision++) {
         length = snprintf(ret_text, MQ_REAL_TEXT_SIZE, "%.*g", precision, value);
-        /* Any byte outside this set is the locale's decimal point (one byte in practice). */
-        for (int i = 0; i < length; i++)
-            if (strchr("0123456789+-e", ret_text[i]) == NULL)
-                ret_text[i] = '.';
+        point_for_comma(ret_text, length);
         if (parse_c(ret_text, NULL) == value)
             break;
     }
@@ -51,6 +57,38 @@ mq_real_text(double value, char ret_text[MQ_REAL_TEXT_SIZE])
         length += 2;
     }
     return (size_t)length;
+}
+
+size_t
+mq_fixed_text(double value, int decimals, char ret_text[MQ_REAL_TEXT_SIZE])
+{
+    if (!(fabs(value) < 1e15))
+        return mq_real_text(value, ret_text);
+    int places = decimals < 0 ? 0 : decimals > 12 ? 12 : decimals;
+    int length = snprintf(ret_text, MQ_REAL_TEXT_SIZE, "%.*f", places, value);
+    point_for_comma(ret_text, length);
+    if (ret_text[0] == '-' && strpbrk(ret_text, "123456789") == NULL)
+        memmove(ret_text, ret_text + 1, (size_t)length--);
+    return (size_t)length;
+}
+
+size_t
+mq_count_text(int64_t value, char ret_text[MQ_REAL_TEXT_SIZE])
+{
+    char reversed[MQ_REAL_TEXT_SIZE];
+    uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    size_t n = 0, length = 0;
+    for (int digits = 0; digits == 0 || rest > 0; digits++, rest /= 10) {
+        if (digits > 0 && digits % 3 == 0)
+            reversed[n++] = ',';
+        reversed[n++] = (char)('0' + rest % 10);
+    }
+    if (value < 0)
+        reversed[n++] = '-';
+    while (n > 0)
+        ret_text[length++] = reversed[--n];
+    ret_text[length] = '\0';
+    return length;
 }
 
 bool

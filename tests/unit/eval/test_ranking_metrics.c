@@ -86,36 +86,59 @@ coverage_counts_what_may_be_offered(void **state)
 }
 
 static void
-novelty_is_mean_self_information(void **state)
+self_information_of_plays(void **state)
 {
     (void)state;
-    /* plays + 1: 8, 4, 2, 2 of 16: 1, 2, 3, 3 bits */
-    int64_t plays[] = {7, 3, 1, 1}, shown[] = {1, 2, 0, 1}, nothing[4] = {0};
-    NEAR(mq_novelty(shown, plays, 4), (1 + 2 * 2 + 3) / 4.0);
-    NEAR(mq_novelty(nothing, plays, 4), 0);
+    /* plays + 1: 8, 4, 2, 2 of 16 */
+    int64_t plays[] = {7, 3, 1, 1};
+    double bits[4];
+    mq_self_information(plays, 4, bits);
+    const double expected[] = {1, 2, 3, 3};
+    for (int i = 0; i < 4; i++)
+        NEAR(bits[i], expected[i]);
 }
 
 static void
-popularity_share_takes_the_head(void **state)
+short_head_takes_the_most_played(void **state)
 {
     (void)state;
     struct mq_error err = {0};
-    int64_t plays[] = {1, 9, 5, 5}, shown[] = {4, 3, 2, 1}, nothing[4] = {0};
-    double result;
-    check_ok(mq_popularity_share(shown, plays, 4, 1, &result, &err));
-    NEAR(result, 0.3);
-    check_ok(mq_popularity_share(shown, plays, 4, 2, &result, &err)); /* of equals item 2 */
-    NEAR(result, 0.5);
-    check_ok(mq_popularity_share(shown, plays, 4, 100, &result, &err));
-    NEAR(result, 1);
-    check_ok(mq_popularity_share(shown, plays, 4, 0, &result, &err));
-    NEAR(result, 0);
-    check_ok(mq_popularity_share(nothing, plays, 4, 2, &result, &err));
-    NEAR(result, 0);
+    int64_t plays[] = {1, 9, 5, 5};
+    static const struct {
+        int32_t head;
+        uint8_t expected[4];
+    } cases[] = {
+        {1, {0, 1, 0, 0}}, {2, {0, 1, 1, 0}} /* of equals item 2 */, {100, {1, 1, 1, 1}}, {0, {0}}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t is_head[4];
+        check_ok(mq_short_head(plays, 4, cases[i].head, is_head, &err));
+        assert_memory_equal(is_head, cases[i].expected, 4);
+    }
     int32_t order[4];
     mq_order_by_plays(plays, 4, order);
     const int32_t expected[] = {1, 2, 3, 0};
     assert_memory_equal(order, expected, sizeof(expected));
+}
+
+/* 1 for the same parity, else 0. */
+static double
+parity(const void *context, int32_t a, int32_t b)
+{
+    ++*(int *)(uintptr_t)context;
+    return (a ^ b) % 2 == 0;
+}
+
+static void
+diversity_is_mean_unlikeness(void **state)
+{
+    (void)state;
+    int calls = 0;
+    /* 10 11 12: two of three pairs differ; at all five 6 of 10 */
+    NEAR(mq_intra_list_diversity(items, 5, 3, parity, &calls), 2.0 / 3);
+    assert_int_equal(calls, 3);
+    NEAR(mq_intra_list_diversity(items, 5, 10, parity, &calls), 0.6);
+    assert_true(isnan(mq_intra_list_diversity(items, 5, 1, parity, &calls)));
+    assert_true(isnan(mq_intra_list_diversity(NULL, 0, 10, parity, &calls)));
 }
 
 int
@@ -127,8 +150,9 @@ main(void)
         cmocka_unit_test(reciprocal_rank_and_average_precision),
         cmocka_unit_test(nothing_gives_nothing),
         cmocka_unit_test(coverage_counts_what_may_be_offered),
-        cmocka_unit_test(novelty_is_mean_self_information),
-        cmocka_unit_test(popularity_share_takes_the_head),
+        cmocka_unit_test(self_information_of_plays),
+        cmocka_unit_test(short_head_takes_the_most_played),
+        cmocka_unit_test(diversity_is_mean_unlikeness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
