@@ -31,4 +31,28 @@ void mq_sha256_of_bytes(const void *bytes, size_t size, char ret_hex[MQ_SHA256_H
 enum mq_status mq_sha256_of_reader(struct mq_reader *reader, char ret_hex[MQ_SHA256_HEX_SIZE],
                                    int64_t *ret_size_bytes, struct mq_error *err);
 
+/**
+ * A writer that passes everything on to another and digests it. Closing it closes the other.
+ * @param inner taken, also on failure
+ */
+enum mq_status mq_sha256_writer(struct mq_writer *inner, struct mq_writer **ret_writer,
+                                struct mq_error *err);
+/** Digest of what was written, once, after mq_writer_commit; `offset` tells how much that is. */
+enum mq_status mq_sha256_written(struct mq_writer *writer, char ret_hex[MQ_SHA256_HEX_SIZE],
+                                 struct mq_error *err);
+
+/**
+ * A reader of another, of which nothing was read yet, that digests what is read. Closing it closes
+ * the other.
+ * @param inner taken, also on failure
+ */
+enum mq_status mq_sha256_reader(struct mq_reader *inner, struct mq_reader **ret_reader,
+                                struct mq_error *err);
+/**
+ * Read what is left, and compare with the size and digest that are due.
+ * @return MQ_OK | MQ_E_FORMAT (says which differs) | errors of the source
+ */
+enum mq_status mq_sha256_expect(struct mq_reader *reader, int64_t size_bytes, const char *hex,
+                                struct mq_error *err);
+
 #endif

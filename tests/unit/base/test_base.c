@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "base/stream.h"
 #include "base/strmap.h"
 
@@ -173,6 +174,49 @@ rng_is_fixed_and_even(void **state)
         assert_in_range(seen[i], 9500, 10500);
 }
 
+static void
+digests_of_streams(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_buffer buffer = {0};
+    struct mq_writer *inner, *writer;
+    struct mq_reader *source, *reader;
+    char hex[MQ_SHA256_HEX_SIZE], expected[MQ_SHA256_HEX_SIZE];
+    static char text[100000];
+    memset(text, 'x', sizeof(text));
+    mq_sha256_of_bytes(text, sizeof(text), expected);
+    check_ok(mq_writer_to_buffer(&buffer, &inner, &err));
+    check_ok(mq_sha256_writer(inner, &writer, &err));
+    check_ok(mq_writer_put(writer, text, 10, &err));
+    check_ok(mq_writer_put(writer, text + 10, sizeof(text) - 10, &err));
+    check_ok(mq_writer_commit(writer, &err));
+    check_ok(mq_sha256_written(writer, hex, &err));
+    assert_string_equal(hex, expected);
+    assert_int_equal(writer->offset, sizeof(text));
+    mq_writer_close(writer);
+    assert_int_equal(buffer.size, sizeof(text));
+    for (int wrong = 0; wrong < 3; wrong++) {
+        check_ok(mq_reader_from_memory(buffer.data, buffer.size, "it", &source, &err));
+        check_ok(mq_sha256_reader(source, &reader, &err));
+        check_ok(mq_reader_exact(reader, text, 7, &err));
+        if (wrong == 0)
+            check_ok(mq_sha256_expect(reader, (int64_t)buffer.size, expected, &err));
+        else
+            check_fails(MQ_E_FORMAT,
+                        mq_sha256_expect(reader, (int64_t)buffer.size + (wrong == 1), hex, &err));
+        mq_reader_close(reader);
+        check_contains(wrong == 1   ? err.message
+                       : wrong == 2 ? err.message
+                                    : "it",
+                       wrong == 1   ? "'it' has 100000 bytes (100001 are due)"
+                       : wrong == 2 ? "'it' is damaged"
+                                    : "it");
+        hex[0] = hex[0] == '0' ? '1' : '0';
+    }
+    mq_buffer_release(&buffer);
+}
+
 int
 main(void)
 {
@@ -184,6 +228,7 @@ main(void)
         cmocka_unit_test(clock_parses_what_it_prints),
         cmocka_unit_test(file_writer_publishes_only_on_commit),
         cmocka_unit_test(rng_is_fixed_and_even),
+        cmocka_unit_test(digests_of_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
