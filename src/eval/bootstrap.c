@@ -1,7 +1,8 @@
 /*
- * LANES draws are made together: a table of how often each user was drawn, user by user, lane by
- * lane. Each column is then passed over once for all lanes, in the order of users, so that the sums
- * depend on nothing but seed and data.
+ * LANES draws are made together: how often each user was drawn, two bytes a user, so that the
+ * random steps of drawing stay in a cache. The columns are then passed over once for all lanes,
+ * BLOCK users at a time and always in their order, so that the sums depend on nothing but seed and
+ * data.
  */
 #include "eval/bootstrap.h"
 
@@ -14,6 +15,7 @@
 #include "base/rng.h"
 
 #define LANES 8
+#define BLOCK 512
 #define STREAM UINT64_C(0x626f6f74) /* "boot" */
 
 /* A column without NaN. */
@@ -23,9 +25,17 @@ struct column {
     bool root;
 };
 
+/* What a thread works with. */
+struct worker {
+    uint16_t *times; /* [LANES, count] */
+    double *block;   /* [BLOCK, LANES] the same of a few users */
+    double *sums;    /* [columns, LANES] */
+    double *weights; /* [columns, LANES] */
+};
+
 struct run {
     struct column *columns;
-    double **times; /* by worker: [count, LANES], made when first needed */
+    struct worker *workers; /* [threads], each made when first needed */
     struct mq_bootstrap *result;
     uint64_t seed;
 };
@@ -62,59 +72,92 @@ clean(const struct mq_bootstrap_column *from, int64_t count, struct column *ret_
     return st;
 }
 
+/* Add values[0 … count-1], as often as each was drawn, to one sum a lane. */
 static void
-add_up(const double *values, const double *times, int64_t count, double sums[LANES])
+add_up(const double *values, const double *times, int64_t count, double *sums)
 {
-    double acc[LANES] = {0};
+    double acc[LANES];
+    memcpy(acc, sums, sizeof(acc));
     for (int64_t i = 0; i < count; i++)
         for (int lane = 0; lane < LANES; lane++)
             acc[lane] += times[i * LANES + lane] * values[i];
     memcpy(sums, acc, sizeof(acc));
 }
 
+/* A user is drawn at most `count` times, and above 65,535 users so many times never. */
 static void
-draw(const struct run *run, int64_t block, double *times)
+draw(const struct run *run, int64_t group, uint16_t *times)
 {
     int64_t count = run->result->count;
     memset(times, 0, (size_t)count * LANES * sizeof(*times));
     for (int lane = 0; lane < LANES; lane++) {
+        uint16_t *own = times + lane * count;
         struct mq_rng rng;
-        mq_rng_init(&rng, run->seed, STREAM + (uint64_t)(block * LANES + lane));
+        mq_rng_init(&rng, run->seed, STREAM + (uint64_t)(group * LANES + lane));
         for (int64_t i = 0; i < count; i++)
-            times[(int64_t)mq_rng_below(&rng, (uint32_t)count) * LANES + lane] += 1;
+            own[mq_rng_below(&rng, (uint32_t)count)]++;
+    }
+}
+
+static void
+sum_columns(const struct run *run, struct worker *worker)
+{
+    int64_t count = run->result->count;
+    size_t room = (size_t)run->result->columns * LANES * sizeof(double);
+    memset(worker->sums, 0, room);
+    memset(worker->weights, 0, room);
+    for (int64_t begin = 0; begin < count; begin += BLOCK) {
+        int64_t n = MQ_MIN(count - begin, BLOCK);
+        for (int lane = 0; lane < LANES; lane++)
+            for (int64_t i = 0; i < n; i++)
+                worker->block[i * LANES + lane] = worker->times[lane * count + begin + i];
+        for (int c = 0; c < run->result->columns; c++) {
+            const struct column *column = &run->columns[c];
+            add_up(column->sum + begin, worker->block, n, worker->sums + c * LANES);
+            if (column->weight != NULL)
+                add_up(column->weight + begin, worker->block, n, worker->weights + c * LANES);
+        }
     }
 }
 
 static enum mq_status
-run_blocks(void *argument, int64_t begin, int64_t end, int worker, struct mq_error *err)
+start_worker(const struct run *run, struct worker *worker, struct mq_error *err)
+{
+    size_t columns = (size_t)run->result->columns, count = (size_t)run->result->count;
+    enum mq_status st = MQ_OK;
+    if (worker->times == NULL)
+        st = mq_alloc_array_raw(count * LANES, sizeof(*worker->times), &worker->times, err);
+    if (st == MQ_OK && worker->block == NULL)
+        st = mq_alloc_array_raw((size_t)BLOCK * LANES, sizeof(double), &worker->block, err);
+    if (st == MQ_OK && worker->sums == NULL)
+        st = mq_alloc_array_raw(columns * LANES, sizeof(double), &worker->sums, err);
+    if (st == MQ_OK && worker->weights == NULL)
+        st = mq_alloc_array_raw(columns * LANES, sizeof(double), &worker->weights, err);
+    return st;
+}
+
+static enum mq_status
+run_groups(void *argument, int64_t begin, int64_t end, int number, struct mq_error *err)
 {
     struct run *run = argument;
     struct mq_bootstrap *result = run->result;
-    if (run->times[worker] == NULL) {
-        enum mq_status st = mq_alloc_array_raw((size_t)result->count, LANES * sizeof(double),
-                                               &run->times[worker], err);
-        if (st != MQ_OK)
-            return st;
-    }
-    const double *times = run->times[worker];
-    for (int64_t block = begin; block < end; block++) {
-        draw(run, block, run->times[worker]);
-        for (int c = 0; c < result->columns; c++) {
-            const struct column *column = &run->columns[c];
-            double sums[LANES], weights[LANES];
-            add_up(column->sum, times, result->count, sums);
-            if (column->weight != NULL)
-                add_up(column->weight, times, result->count, weights);
+    struct worker *worker = &run->workers[number];
+    enum mq_status st = start_worker(run, worker, err);
+    for (int64_t group = begin; group < end && st == MQ_OK; group++) {
+        draw(run, group, worker->times);
+        sum_columns(run, worker);
+        for (int64_t c = 0; c < result->columns; c++)
             for (int lane = 0; lane < LANES; lane++) {
-                int64_t b = block * LANES + lane;
-                double weight = column->weight != NULL ? weights[lane] : (double)result->count;
+                int64_t b = group * LANES + lane;
+                bool weighted = run->columns[c].weight != NULL;
+                double weight =
+                    weighted ? worker->weights[c * LANES + lane] : (double)result->count;
                 if (b < result->resamples)
-                    result->replicate[(int64_t)c * result->resamples + b] =
-                        ratio(sums[lane], weight, column->root);
+                    result->replicate[c * result->resamples + b] =
+                        ratio(worker->sums[c * LANES + lane], weight, run->columns[c].root);
             }
-        }
     }
-    return MQ_OK;
+    return st;
 }
 
 static double
@@ -136,7 +179,7 @@ prepare(struct run *run, const struct mq_bootstrap_column *columns, int threads,
     size_t count = (size_t)result->columns;
     enum mq_status st = mq_alloc_array(count, sizeof(*run->columns), &run->columns, err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)threads, sizeof(*run->times), &run->times, err);
+        st = mq_alloc_array((size_t)threads, sizeof(*run->workers), &run->workers, err);
     if (st == MQ_OK)
         st = mq_alloc_array(count, sizeof(*result->value), &result->value, err);
     if (st == MQ_OK)
@@ -166,15 +209,19 @@ mq_bootstrap_run(const struct mq_bootstrap_column *columns, int column_count, in
     for (int c = 0; c < column_count && st == MQ_OK; c++)
         result.value[c] = value_of(&run.columns[c], count);
     if (st == MQ_OK)
-        st = mq_pool_for(pool, (result.resamples + LANES - 1) / LANES, 1, run_blocks, &run, err);
+        st = mq_pool_for(pool, (result.resamples + LANES - 1) / LANES, 1, run_groups, &run, err);
     for (int c = 0; run.columns != NULL && c < column_count; c++) {
         mq_free(run.columns[c].own_sum);
         mq_free(run.columns[c].own_weight);
     }
-    for (int t = 0; run.times != NULL && t < threads; t++)
-        mq_free(run.times[t]);
+    for (int t = 0; run.workers != NULL && t < threads; t++) {
+        mq_free(run.workers[t].times);
+        mq_free(run.workers[t].block);
+        mq_free(run.workers[t].sums);
+        mq_free(run.workers[t].weights);
+    }
     mq_free(run.columns);
-    mq_free(run.times);
+    mq_free(run.workers);
     if (st != MQ_OK) {
         mq_bootstrap_release(&result);
         return st;

@@ -44,7 +44,7 @@ struct mq_bootstrap {
  * @param resamples 0 (values alone) … MQ_RESAMPLES_MAX
  * @return MQ_OK | MQ_E_RANGE | MQ_E_NOMEM | MQ_E_CANCELLED
  * Threads: uses the pool (NULL: none); the result does not depend on it.
- * Cost: O(resamples · count · columns), about 10^9 a second and thread; 64 bytes a user and thread.
+ * Cost: O(resamples · count · columns), about 10^9 a second and thread; 16 bytes a user and thread.
  */
 enum mq_status mq_bootstrap_run(const struct mq_bootstrap_column *columns, int column_count,
                                 int64_t count, int resamples, uint64_t seed, struct mq_pool *pool,
