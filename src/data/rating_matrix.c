@@ -76,9 +76,6 @@ allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
     enum mq_status st =
         mq_alloc_array((size_t)m->user_count + 1, sizeof(*m->user_offset), &m->user_offset, err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)m->item_count + 1, sizeof(*m->item_offset), &m->item_offset,
-                            err);
-    if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)count, sizeof(*m->user_item), &m->user_item, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)count, sizeof(*m->user_rating), &m->user_rating, err);
@@ -89,13 +86,14 @@ allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
     return st;
 }
 
-/* The item side from the user side. */
-static enum mq_status
-transpose(struct mq_rating_matrix *m, struct mq_error *err)
+enum mq_status
+mq_rating_matrix_transpose(struct mq_rating_matrix *m, struct mq_error *err)
 {
     mq_autofree int64_t *next = NULL;
     enum mq_status st =
-        mq_alloc_array_raw((size_t)m->count, sizeof(*m->item_user), &m->item_user, err);
+        mq_alloc_array((size_t)m->item_count + 1, sizeof(*m->item_offset), &m->item_offset, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((size_t)m->count, sizeof(*m->item_user), &m->item_user, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)m->count, sizeof(*m->item_rating), &m->item_rating, err);
     if (st == MQ_OK)
@@ -206,7 +204,7 @@ mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, in
         st = fill_sequences(m, order, err);
     }
     if (st == MQ_OK)
-        st = transpose(m, err);
+        st = mq_rating_matrix_transpose(m, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(m);
         return st;
@@ -276,7 +274,7 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
         m->user_offset[user + 1] = m->count;
     }
     if (st == MQ_OK)
-        st = transpose(m, err);
+        st = mq_rating_matrix_transpose(m, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(m);
         return st;

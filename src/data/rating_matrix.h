@@ -61,6 +61,13 @@ enum mq_status mq_rating_matrix_build(const struct mq_rating_list *list, int32_t
                                       struct mq_strmap *items, struct mq_rating_matrix **ret_matrix,
                                       struct mq_error *err);
 
+/**
+ * Make the item side of a matrix whose user side was read from a file (checked by the reader; arrays
+ * of mq_alloc_array, item side NULL).
+ * @return MQ_OK | MQ_E_NOMEM
+ */
+enum mq_status mq_rating_matrix_transpose(struct mq_rating_matrix *matrix, struct mq_error *err);
+
 /** NULL allowed. */
 void mq_rating_matrix_free(struct mq_rating_matrix *matrix);
 
