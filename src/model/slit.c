@@ -8,25 +8,40 @@
 #include "math/kernels.h"
 #include "math/spd_inverse.h"
 
-#define DECAY_LEAST 0.1f
+#define EXPONENT_MAX 8.0f
+#define TARGET_DECAY_MAX 100.0f
 #define ITEMS_MAX 65536
 
 struct mq_slit_options
 mq_slit_options_default(void)
 {
-    return (struct mq_slit_options){
-        .decay = 10, .target_decay = 3, .regularization = 300, .items_max = 10000};
+    return (struct mq_slit_options){.exponent = 0.7f,
+                                    .window = 40,
+                                    .target_decay = 3,
+                                    .regularization = 300,
+                                    .items_max = 10000};
+}
+
+static enum mq_status
+check_weights(float exponent, int32_t window, struct mq_error *err)
+{
+    if (!(exponent >= 0 && exponent <= EXPONENT_MAX))
+        return mq_fail(err, MQ_E_RANGE, "SLIT: exponent is %g (0 to %g)", (double)exponent,
+                       (double)EXPONENT_MAX);
+    if (window < 1 || window > MQ_SLIT_WINDOW_MAX)
+        return mq_fail(err, MQ_E_RANGE, "SLIT: window is %d (1 to %d)", window, MQ_SLIT_WINDOW_MAX);
+    return MQ_OK;
 }
 
 static enum mq_status
 check_options(const struct mq_slit_options *o, int32_t item_count, struct mq_error *err)
 {
-    if (!(o->decay >= DECAY_LEAST && o->decay <= MQ_SLIT_DECAY_MAX))
-        return mq_fail(err, MQ_E_RANGE, "SLIT: decay is %g (%g to %g)", (double)o->decay,
-                       (double)DECAY_LEAST, (double)MQ_SLIT_DECAY_MAX);
-    if (!(o->target_decay >= 0 && o->target_decay <= MQ_SLIT_DECAY_MAX))
+    enum mq_status st = check_weights(o->exponent, o->window, err);
+    if (st != MQ_OK)
+        return st;
+    if (!(o->target_decay >= 0 && o->target_decay <= TARGET_DECAY_MAX))
         return mq_fail(err, MQ_E_RANGE, "SLIT: target decay is %g (0 to %g)",
-                       (double)o->target_decay, (double)MQ_SLIT_DECAY_MAX);
+                       (double)o->target_decay, (double)TARGET_DECAY_MAX);
     if (!(o->regularization > 0) || !isfinite(o->regularization))
         return mq_fail(err, MQ_E_RANGE, "SLIT: regularisation is %g (above 0)",
                        (double)o->regularization);
@@ -42,32 +57,32 @@ check_options(const struct mq_slit_options *o, int32_t item_count, struct mq_err
     return MQ_OK;
 }
 
-/* ρ or γ. */
+/* Weight of a film that is the g-th newest, from 1. */
 static double
-rate_of(float decay)
+weight_of(float exponent, int32_t g)
 {
-    return decay > 0 ? exp(-1.0 / (double)decay) : 0;
-}
-
-int32_t
-mq_slit_history(float decay)
-{
-    return (int32_t)(-log(MQ_SLIT_LEAST_WEIGHT) * (double)decay) + 1;
+    return pow((double)g, -(double)exponent);
 }
 
 /* ---- the sums --------------------------------------------------------------------------- */
 
 struct summing {
     const struct mq_rating_matrix *matrix;
+    int32_t window;
     int32_t *history; /* [ratings] each user's items, oldest first */
     int32_t *place;   /* [ratings] by item as in item_user: the rating's place in that history */
-    double *past;     /* [window] ρ^d */
-    double *tail;     /* [longest history + 1] Σ of ρ^2s over the rows that are left */
-    double *follow;   /* [window] weight of a pair in x yᵀ */
-    int32_t window;
-    float *from; /* [items,items] pairs p < q of x xᵀ, at (earlier, later) */
-    float *to;   /* [items,items] x yᵀ */
+    double *pairs;  /* [window][window+1] of x xᵀ: by distance, and rows behind the later film */
+    double *follow; /* [window] of x yᵀ, by distance - 1 */
+    float *from;    /* [items,items] pairs p < q of x xᵀ, at (earlier, later) */
+    float *to;      /* [items,items] x yᵀ */
 };
+
+/* Σ w(a+d) w(a) over the rows behind the later of two films d apart. */
+static double
+pair_weight(const struct summing *s, int64_t d, int64_t rows)
+{
+    return s->pairs[d * (s->window + 1) + MQ_MIN(rows, s->window - d)];
+}
 
 /* All pairs that begin with an item: they fall into its own rows alone. */
 static enum mq_status
@@ -85,11 +100,12 @@ sum_rows(void *context, int64_t begin, int64_t end, int worker, struct mq_error 
             int32_t user = m->item_user[i], p = s->place[i];
             const int32_t *history = s->history + m->user_offset[user];
             int64_t n = m->user_offset[user + 1] - m->user_offset[user];
-            own += s->tail[n - 1 - p];
+            own += pair_weight(s, 0, n - 1 - p);
             int64_t last = MQ_MIN(n - 1, (int64_t)p + s->window);
             for (int64_t q = p + 1; q <= last; q++) {
-                from[history[q]] += (float)(s->past[q - p - 1] * s->tail[n - 1 - q]);
                 to[history[q]] += (float)s->follow[q - p - 1];
+                if (q < p + s->window)
+                    from[history[q]] += (float)pair_weight(s, q - p, n - 1 - q);
             }
         }
         from[item] += (float)own;
@@ -125,8 +141,6 @@ order_histories(struct summing *s, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)m->count, sizeof(*s->place), &s->place, err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)longest + 1, sizeof(*s->tail), &s->tail, err);
-    if (st == MQ_OK)
         st = mq_alloc_array((size_t)m->item_count + 1, sizeof(*next), &next, err);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)longest, sizeof(*place_of), &place_of, err);
@@ -149,25 +163,23 @@ order_histories(struct summing *s, struct mq_error *err)
 static enum mq_status
 weigh_pairs(struct summing *s, const struct mq_slit_options *options, struct mq_error *err)
 {
-    double past = rate_of(options->decay), future = rate_of(options->target_decay);
-    int64_t longest = 0;
-    const struct mq_rating_matrix *m = s->matrix;
-    for (int32_t user = 0; user < m->user_count; user++)
-        longest = MQ_MAX(longest, m->user_offset[user + 1] - m->user_offset[user]);
-    s->window = mq_slit_history(MQ_MAX(options->decay, options->target_decay));
-    enum mq_status st = mq_alloc_array((size_t)s->window, sizeof(*s->past), &s->past, err);
+    int32_t window = options->window, width = window + 1;
+    double rate = options->target_decay > 0 ? exp(-1.0 / (double)options->target_decay) : 0;
+    s->window = window;
+    enum mq_status st =
+        mq_alloc_array((size_t)window, (size_t)width * sizeof(*s->pairs), &s->pairs, err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)s->window, sizeof(*s->follow), &s->follow, err);
+        st = mq_alloc_array((size_t)window, sizeof(*s->follow), &s->follow, err);
     if (st != MQ_OK)
         return st;
-    for (int32_t d = 1; d <= s->window; d++) {
-        double a = pow(past, d), b = pow(future, d);
-        s->past[d - 1] = a >= MQ_SLIT_LEAST_WEIGHT ? a : 0;
-        s->follow[d - 1] =
-            fabs(past - future) > 1e-9 ? (a - b) / (past - future) : d * pow(past, d - 1);
-    }
-    for (int64_t rows = 1; rows <= longest; rows++)
-        s->tail[rows] = s->tail[rows - 1] + pow(past, 2.0 * (double)(rows - 1));
+    for (int32_t d = 0; d < window; d++)
+        for (int32_t rows = 1; rows <= window - d; rows++)
+            s->pairs[d * width + rows] =
+                s->pairs[d * width + rows - 1] +
+                weight_of(options->exponent, rows + d) * weight_of(options->exponent, rows);
+    /* Σ w(k) γ^(d-k), k = 1 … d: the row just before the later film adds w(d), the others fade. */
+    for (int32_t d = 1; d <= window; d++)
+        s->follow[d - 1] = (d > 1 ? s->follow[d - 2] * rate : 0) + weight_of(options->exponent, d);
     return MQ_OK;
 }
 
@@ -195,16 +207,17 @@ sum_up(struct summing *s, const struct mq_slit_options *options, struct mq_pool 
 /* ---- the model -------------------------------------------------------------------------- */
 
 enum mq_status
-mq_slit_from_weights(float *weights, int32_t item_count, float decay, struct mq_slit **ret_model,
-                     struct mq_error *err)
+mq_slit_from_weights(float *weights, int32_t item_count, float exponent, int32_t window,
+                     struct mq_slit **ret_model, struct mq_error *err)
 {
-    if (!(decay >= DECAY_LEAST && decay <= MQ_SLIT_DECAY_MAX))
-        return mq_fail(err, MQ_E_RANGE, "SLIT: decay is %g (%g to %g)", (double)decay,
-                       (double)DECAY_LEAST, (double)MQ_SLIT_DECAY_MAX);
+    enum mq_status st = check_weights(exponent, window, err);
+    if (st != MQ_OK)
+        return st;
     struct mq_slit *model = calloc(1, sizeof(*model));
     if (model == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a SLIT model");
-    *model = (struct mq_slit){.item_count = item_count, .decay = decay, .weights = weights};
+    *model = (struct mq_slit){
+        .item_count = item_count, .exponent = exponent, .window = window, .weights = weights};
     *ret_model = model;
     return MQ_OK;
 }
@@ -221,9 +234,8 @@ mq_slit_train(const struct mq_rating_matrix *matrix, const struct mq_slit_option
         st = sum_up(&s, options, pool, err);
     mq_free(s.history);
     mq_free(s.place);
-    mq_free(s.past);
+    mq_free(s.pairs);
     mq_free(s.follow);
-    mq_free(s.tail);
     if (st == MQ_OK)
         st = mq_spd_inverse(s.from, items, pool, err);
     if (st == MQ_OK)
@@ -231,7 +243,8 @@ mq_slit_train(const struct mq_rating_matrix *matrix, const struct mq_slit_option
     if (st == MQ_OK) {
         mq_sgemm_parallel(pool, false, false, items, items, items, 1.0f, s.from, items, s.to, items,
                           0.0f, weights, items);
-        st = mq_slit_from_weights(weights, matrix->item_count, options->decay, ret_model, err);
+        st = mq_slit_from_weights(weights, matrix->item_count, options->exponent, options->window,
+                                  ret_model, err);
     }
     mq_free(s.from);
     mq_free(s.to);
@@ -254,10 +267,9 @@ mq_slit_scores(const struct mq_slit *model, const int32_t *items, int64_t count,
 {
     const struct mq_kernels *k = mq_kernels();
     size_t n = (size_t)model->item_count;
-    int64_t first = MQ_MAX(count - mq_slit_history(model->decay), (int64_t)0);
-    float weight = 1, rate = (float)rate_of(model->decay);
     for (size_t i = 0; i < n; i++)
         ret_scores[i] = 0;
-    for (int64_t h = count - 1; h >= first; h--, weight *= rate)
-        k->axpy(weight, model->weights + (size_t)items[h] * n, ret_scores, n);
+    for (int32_t g = 1; g <= MQ_MIN(count, (int64_t)model->window); g++)
+        k->axpy((float)weight_of(model->exponent, g), model->weights + (size_t)items[count - g] * n,
+                ret_scores, n);
 }

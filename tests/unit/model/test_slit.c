@@ -63,7 +63,6 @@ static void
 by_rows(const struct mq_rating_matrix *m, const struct mq_slit_options *o, double a[ITEMS][ITEMS],
         double c[ITEMS][ITEMS])
 {
-    double past = exp(-1.0 / (double)o->decay);
     double future = o->target_decay > 0 ? exp(-1.0 / (double)o->target_decay) : 0;
     memset(a, 0, sizeof(double[ITEMS][ITEMS]));
     memset(c, 0, sizeof(double[ITEMS][ITEMS]));
@@ -72,16 +71,15 @@ by_rows(const struct mq_rating_matrix *m, const struct mq_slit_options *o, doubl
         int n = (int)(m->user_offset[u + 1] - m->user_offset[u]);
         mq_rating_matrix_history(m, u, history);
         for (int t = 1; t < n; t++) {
-            double x[ITEMS] = {0}, y[ITEMS] = {0};
-            for (int p = 0; p < t; p++)
-                x[history[p]] = pow(past, t - 1 - p);
-            for (int s = t; s < n; s++)
-                y[history[s]] = s == t ? 1 : pow(future, s - t);
+            double x[ITEMS] = {0};
+            for (int p = MQ_MAX(t - o->window, 0); p < t; p++)
+                x[history[p]] = pow(t - p, -(double)o->exponent);
             for (int i = 0; i < ITEMS; i++)
-                for (int j = 0; j < ITEMS; j++) {
+                for (int j = 0; j < ITEMS; j++)
                     a[i][j] += x[i] * x[j];
-                    c[i][j] += x[i] * y[j];
-                }
+            for (int p = MQ_MAX(t - o->window, 0); p < t; p++)
+                for (int s = t; s < n && s - p <= o->window; s++)
+                    c[history[p]][history[s]] += x[history[p]] * (s == t ? 1 : pow(future, s - t));
         }
     }
     for (int i = 0; i < ITEMS; i++)
@@ -92,26 +90,28 @@ static void
 equals_the_rows(void **state)
 {
     (void)state;
-    static const float decays[][2] = {{10, 3}, {5, 0}, {4, 4}, {0.5f, 20}, {100, 1}};
+    static const struct {
+        float exponent, target_decay;
+        int32_t window;
+    } cases[] = {{0.7f, 3, 40}, {1, 0, 5}, {0, 4, 3}, {2, 20, 12}, {0.5f, 1, 1}};
     struct mq_rating_matrix *m = make_matrix(3);
-    for (size_t k = 0; k < MQ_COUNT(decays); k++) {
+    for (size_t k = 0; k < MQ_COUNT(cases); k++) {
         struct mq_slit_options o = mq_slit_options_default();
         static double a[ITEMS][ITEMS], c[ITEMS][ITEMS];
         struct mq_slit *model;
         struct mq_error err = {0};
-        o.decay = decays[k][0];
-        o.target_decay = decays[k][1];
+        o.exponent = cases[k].exponent;
+        o.target_decay = cases[k].target_decay;
+        o.window = cases[k].window;
         o.regularization = 2;
         check_ok(mq_slit_train(m, &o, NULL, &model, &err));
         by_rows(m, &o, a, c);
         solve(a, c);
         for (int i = 0; i < ITEMS; i++)
             for (int j = 0; j < ITEMS; j++)
-                /* Weights below 1e-3 are left out; float32 does the rest. */
-                if (fabs((double)model->weights[i * ITEMS + j] - c[i][j]) > 2e-3)
-                    fail_msg("decay %g, %g: weight %d,%d is %g, not %g", (double)o.decay,
-                             (double)o.target_decay, i, j, (double)model->weights[i * ITEMS + j],
-                             c[i][j]);
+                if (fabs((double)model->weights[i * ITEMS + j] - c[i][j]) > 1e-5)
+                    fail_msg("case %zu: weight %d,%d is %g, not %g", k, i, j,
+                             (double)model->weights[i * ITEMS + j], c[i][j]);
         mq_slit_free(model);
     }
     mq_rating_matrix_free(m);
@@ -135,7 +135,8 @@ knows_what_follows(void **state)
     struct mq_pool *pool;
     struct mq_error err = {0};
     const struct mq_rating_list list = {VIEWERS * 3, user, item, NULL, time};
-    const struct mq_slit_options o = {.decay = 1, .regularization = 1, .items_max = 10};
+    const struct mq_slit_options o = {
+        .exponent = 1, .window = 5, .regularization = 1, .items_max = 10};
     check_ok(mq_rating_matrix_build(&list, VIEWERS, 4, NULL, NULL, &m, &err));
     check_ok(mq_pool_new(3, &pool, &err));
     check_ok(mq_slit_train(m, &o, NULL, &model, &err));
@@ -167,9 +168,12 @@ refuses(void **state)
     check_fails(MQ_E_RANGE, mq_slit_train(m, &o, NULL, &model, &err));
     check_contains(err.message, "SLIT of 12 items");
     o = mq_slit_options_default();
-    o.decay = 0;
+    o.window = 0;
     check_fails(MQ_E_RANGE, mq_slit_train(m, &o, NULL, &model, &err));
-    check_contains(err.message, "decay is 0 (0.1 to 100)");
+    check_contains(err.message, "window is 0 (1 to 1000)");
+    o = mq_slit_options_default();
+    o.exponent = NAN;
+    check_fails(MQ_E_RANGE, mq_slit_train(m, &o, NULL, &model, &err));
     o = mq_slit_options_default();
     o.target_decay = -1;
     check_fails(MQ_E_RANGE, mq_slit_train(m, &o, NULL, &model, &err));
