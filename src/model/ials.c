@@ -199,6 +199,23 @@ mq_ials_fold_in(const struct mq_ials *model, const int32_t *items, const float *
     return st;
 }
 
+enum mq_status
+mq_ials_fold_in_all(const struct mq_ials *model, const struct mq_rating_matrix *matrix,
+                    const float *confidence, struct mq_pool *pool, float *ret_vectors,
+                    struct mq_error *err)
+{
+    if (matrix->item_count != model->item_count)
+        return mq_fail(err, MQ_E_RANGE, "iALS: a model of %d items for %d", model->item_count,
+                       matrix->item_count);
+    enum mq_status st = check_confidence(confidence, matrix->count, model, err);
+    struct mq_ials_side side = user_side(model);
+    side.row_count = matrix->user_count;
+    side.offset = matrix->user_offset;
+    side.index = matrix->user_item;
+    side.confidence = confidence;
+    return st == MQ_OK ? mq_ials_solve_exactly(&side, ret_vectors, pool, err) : st;
+}
+
 /* ---- objective ---- */
 
 struct objective_work {

@@ -296,6 +296,8 @@ make_preconditioner(const struct mq_ials_side *side, struct mq_pool *pool, float
     for (size_t j = 0; j < f; j++)
         greatest = MQ_MAX(greatest, side->gram[j * f + j]);
     *ret_ridge = MQ_MAX(mq_ials_row_regularization(side, mean), 1e-4f * greatest);
+    if (!(*ret_ridge > 0)) /* nothing on either side */
+        *ret_ridge = 1;
     for (int attempt = 0; attempt < 8; attempt++, *ret_ridge *= 10) {
         memcpy(factor, side->gram, f * f * sizeof(float));
         for (size_t j = 0; j < f; j++)

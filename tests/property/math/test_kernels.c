@@ -235,6 +235,97 @@ check_search(const struct mq_kernels *k, const struct mq_kernels *g)
 }
 
 static void
+check_normal_equations(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    enum { WIDTH = 70, MOST = 300 };
+    size_t width = 1 + mq_rng_below(&rng, WIDTH), count = mq_rng_below(&rng, 2) ? 300 : 11;
+    count = mq_rng_below(&rng, (uint32_t)count);
+    float *table = vector(pool_a, ROWS * width > 2 * MAX ? 2 * MAX : ROWS * width, 1);
+    uint32_t rows_there = (uint32_t)(2 * MAX / width < ROWS ? 2 * MAX / width : ROWS);
+    int32_t rows[MOST];
+    float weights[MOST], shift[MOST], got[WIDTH], want[WIDTH];
+    static float a[WIDTH * WIDTH + 16], b[WIDTH * WIDTH];
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (int32_t)mq_rng_below(&rng, rows_there);
+        weights[i] = (float)mq_rng_normal(&rng);
+        shift[i] = (float)mq_rng_normal(&rng);
+    }
+    float *x = vector(pool_b, width, 1);
+    bool shifted = mq_rng_below(&rng, 2), weighted = mq_rng_below(&rng, 2);
+    for (size_t j = 0; j < width; j++)
+        got[j] = want[j] = (float)j;
+    k->gather_residual(table, width, rows, shifted ? shift : NULL, weighted ? weights : NULL, count,
+                       x, got);
+    g->gather_residual(table, width, rows, shifted ? shift : NULL, weighted ? weights : NULL, count,
+                       x, want);
+    /* Terms are products of three normal values; 6 is beyond any of them. */
+    double terms = (double)count * (1 + (double)width * 36) * 36;
+    near_all("gather_residual", got, want, width, 1e-6, 4 * eps * terms / 36);
+    float *matrix = a + mq_rng_below(&rng, 16);
+    for (size_t j = 0; j < width * width; j++)
+        matrix[j] = b[j] = 0.25f;
+    k->gather_outer(table, width, rows, weighted ? weights : NULL, count, matrix);
+    g->gather_outer(table, width, rows, weighted ? weights : NULL, count, b);
+    for (size_t i = 0; i < width; i++)
+        near_all("gather_outer", matrix + i * width + i, b + i * width + i, width - i, 1e-6,
+                 4 * eps * (double)count * 36);
+}
+
+static void
+check_cholesky(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    enum { N = 70 };
+    size_t n = 1 + mq_rng_below(&rng, N), stride = n + mq_rng_below(&rng, 3);
+    static float a[N * (N + 3) + 16], b[N * (N + 3)];
+    float *u = a + mq_rng_below(&rng, 16), *x = vector(pool_a, 20 * n, 1);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = i; j < n; j++) {
+            double sum = i == j ? 1.0 : 0.0;
+            for (size_t t = 0; t < 20; t++)
+                sum += (double)x[t * n + i] * (double)x[t * n + j] / 20;
+            u[i * stride + j] = b[i * stride + j] = (float)sum;
+            u[j * stride + i] = b[j * stride + i] = i == j ? (float)sum : 7;
+        }
+    assert_true(k->cholesky(u, n, stride) && g->cholesky(b, n, stride));
+    for (size_t i = 0; i < n; i++)
+        near_all("cholesky", u + i * stride + i, b + i * stride + i, n - i, 0,
+                 100 * eps * (double)n);
+    /* Not positive definite, not finite. */
+    u[0] = 1, u[(n - 1) * (stride + 1)] = -1;
+    for (size_t j = 1; j < n; j++)
+        u[j] = 0;
+    assert_false(k->cholesky(u, n, stride));
+    u[0] = NAN;
+    assert_false(k->cholesky(u, n, stride));
+    u[0] = INFINITY;
+    assert_false(k->cholesky(u, n, stride));
+}
+
+static void
+check_dot_panel(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    enum { QUERIES = 15, WIDTH = 40 };
+    size_t count = 1 + mq_rng_below(&rng, QUERIES), width = 1 + mq_rng_below(&rng, WIDTH);
+    float *queries = vector(pool_a, count * width, 1);
+    float *panel = vector(pool_b, width * MQ_DOT_PANEL, 1), above[QUERIES];
+    float got[QUERIES * MQ_DOT_PANEL], want[QUERIES * MQ_DOT_PANEL], alone[MQ_DOT_PANEL];
+    uint32_t hits[QUERIES], hits_g[QUERIES], hits_alone;
+    for (size_t q = 0; q < count; q++)
+        above[q] = mq_rng_below(&rng, 8) == 0 ? -INFINITY : (float)mq_rng_normal(&rng);
+    k->dot_panel(queries, count, width, panel, above, got, hits);
+    g->dot_panel(queries, count, width, panel, above, want, hits_g);
+    near_all("dot_panel", got, want, count * MQ_DOT_PANEL, 0, 4 * eps * (double)width * 36);
+    for (size_t q = 0; q < count; q++) {
+        for (size_t r = 0; r < MQ_DOT_PANEL; r++)
+            assert_int_equal(hits[q] >> r & 1, got[q * MQ_DOT_PANEL + r] > above[q]);
+        /* A score does not depend on the queries beside it. */
+        k->dot_panel(queries + q * width, 1, width, panel, above + q, alone, &hits_alone);
+        assert_memory_equal(alone, got + q * MQ_DOT_PANEL, sizeof(alone));
+        assert_int_equal(hits_alone, hits[q]);
+    }
+}
+
+static void
 check_panels(const struct mq_kernels *k, const struct mq_kernels *g)
 {
     enum { PANELS = 5, PAIRS = 20 };
@@ -278,6 +369,9 @@ test_equal_to_generic(void **state)
         check_adam(k, g);
         check_search(k, g);
         check_panels(k, g);
+        check_normal_equations(k, g);
+        check_cholesky(k, g);
+        check_dot_panel(k, g);
     }
 }
 
