@@ -21,7 +21,7 @@ extern const struct mq_kernels mq_kernels_neon;
     .dot_rows = dot_rows, .dot_rows4 = dot_rows4, .dot_indexed = dot_indexed,                      \
     .square_distance_rows = square_distance_rows,                                                  \
     .square_distance_indexed = square_distance_indexed, .select_above = select_above,              \
-    .scan_panels = scan_panels, .scan_panels4 = scan_panels4,           \
-    .add_byte_rows = add_byte_rows, .count_common = count_common
+    .scan_panels = scan_panels, .scan_panels4 = scan_panels4, .add_byte_rows = add_byte_rows,      \
+    .count_common = count_common
 
 #endif

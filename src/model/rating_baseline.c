@@ -63,7 +63,8 @@ mq_rating_baseline_fit(const struct mq_rating_matrix *matrix,
     struct mq_rating_baseline fit = {.user_count = matrix->user_count,
                                      .item_count = matrix->item_count,
                                      .mean = mq_rating_matrix_mean(matrix),
-                                     .user_shrink = options->user_shrink};
+                                     .user_shrink = options->user_shrink,
+                                     .item_shrink = options->item_shrink};
     enum mq_status st =
         mq_alloc_array((size_t)matrix->user_count, sizeof(*fit.user), &fit.user, err);
     if (st == MQ_OK)

@@ -34,7 +34,7 @@ struct mq_rating_baseline {
     double mean;
     float *user; /**< float32 [user_count]; 0 for a user without ratings */
     float *item; /**< float32 [item_count]; 0 for an item without ratings */
-    float user_shrink;
+    float user_shrink, item_shrink;
 };
 
 /**
