@@ -1,8 +1,8 @@
 /*
- * Neighbours: all lists of items and of users, single queries, predicted ratings and ranked films.
+ * Neighbours: time of all lists of items and of users, of lists in time, and of single queries.
  *
- * bench_neighbours RATINGS [lists|query|ratings|rank] [--threads N] [--runs N], RATINGS as
- * bench/peers/ratings.py writes it. Prints one JSON line a result.
+ * bench_neighbours RATINGS lists|query [--threads N] [--runs N] [--only TEXT], RATINGS as
+ * bench/peers/ratings.py writes it; TEXT is part of what is measured. Prints one JSON line a result.
  */
 #include <getopt.h>
 #include <math.h>
@@ -16,62 +16,8 @@
 #include "base/rng.h"
 #include "emit.h"
 #include "model/neighbours.h"
-
-static struct mq_error err;
-
-static void
-require(enum mq_status st)
-{
-    if (st == MQ_OK)
-        return;
-    fprintf(stderr, "bench_neighbours: %s\n", err.message);
-    exit(1);
-}
-
-struct ratings {
-    int64_t count;
-    int32_t user_count, item_count;
-    int32_t *user, *item;
-    float *rating;
-    uint32_t *place, *folds; /* place: of the line, so that order in time is the file's */
-};
-
-static void
-load(const char *path, struct ratings *r)
-{
-    FILE *file = fopen(path, "r");
-    size_t capacity[5] = {0};
-    long line[4];
-    if (file == NULL) {
-        fprintf(stderr, "bench_neighbours: cannot open '%s'\n", path);
-        exit(1);
-    }
-    while (fscanf(file, "%ld %ld %ld %ld", line, line + 1, line + 2, line + 3) == 4) {
-        size_t need = (size_t)r->count + 1;
-        require(mq_grow(&r->user, &capacity[0], need, sizeof(*r->user), &err));
-        require(mq_grow(&r->item, &capacity[1], need, sizeof(*r->item), &err));
-        require(mq_grow(&r->rating, &capacity[2], need, sizeof(*r->rating), &err));
-        require(mq_grow(&r->place, &capacity[3], need, sizeof(*r->place), &err));
-        require(mq_grow(&r->folds, &capacity[4], need, sizeof(*r->folds), &err));
-        r->user[r->count] = (int32_t)line[0];
-        r->item[r->count] = (int32_t)line[1];
-        r->rating[r->count] = (float)line[2];
-        r->place[r->count] = (uint32_t)r->count;
-        r->folds[r->count++] = (uint32_t)line[3];
-        r->user_count = MQ_MAX(r->user_count, (int32_t)line[0] + 1);
-        r->item_count = MQ_MAX(r->item_count, (int32_t)line[1] + 1);
-    }
-    fclose(file);
-}
-
-static struct mq_rating_matrix *
-matrix_of(const struct ratings *r)
-{
-    struct mq_rating_list list = {r->count, r->user, r->item, r->rating, r->place};
-    struct mq_rating_matrix *matrix;
-    require(mq_rating_matrix_build(&list, r->user_count, r->item_count, NULL, NULL, &matrix, &err));
-    return matrix;
-}
+#include "model/sequence_neighbours.h"
+#include "ratings_file.h"
 
 static const char *const sides[] = {"items", "users"};
 static const char *only = ""; /* part of what is measured */
@@ -90,8 +36,8 @@ time_lists(const struct mq_rating_matrix *matrix, const struct mq_rating_baselin
         struct mq_neighbour_index *index;
         struct mq_neighbours lists;
         double begin = mq_clock_monotonic_s();
-        require(mq_neighbour_index_new(matrix, baseline, options, pool, &index, &err));
-        require(mq_neighbours_of_all(index, pool, &lists, &err));
+        bench_require(mq_neighbour_index_new(matrix, baseline, options, pool, &index, &bench_err));
+        bench_require(mq_neighbours_of_all(index, pool, &lists, &bench_err));
         if (run > 0) /* the first warms the caches */
             bench_time_add(&times, mq_clock_monotonic_s() - begin);
         mq_neighbours_release(&lists);
@@ -101,11 +47,30 @@ time_lists(const struct mq_rating_matrix *matrix, const struct mq_rating_baselin
 }
 
 static void
+time_sequences(const struct mq_rating_matrix *matrix, struct mq_pool *pool, int runs)
+{
+    struct mq_sequence_options options = mq_sequence_options_default();
+    struct bench_times times = {0};
+    char work[128];
+    snprintf(work, sizeof(work), "top-%d of all items, in time", options.k);
+    for (int run = 0; run <= runs && strstr(work, only) != NULL; run++) {
+        struct mq_neighbours lists;
+        double begin = mq_clock_monotonic_s();
+        bench_require(mq_sequence_neighbours(matrix, &options, pool, &lists, &bench_err));
+        if (run > 0)
+            bench_time_add(&times, mq_clock_monotonic_s() - begin);
+        mq_neighbours_release(&lists);
+    }
+    if (times.count > 0)
+        bench_emit(work, mq_pool_threads(pool), &times, 1, "fits", NULL);
+}
+
+static void
 bench_lists(const struct mq_rating_matrix *matrix, struct mq_pool *pool, int runs)
 {
     struct mq_rating_baseline baseline;
     struct mq_rating_baseline_options fit = mq_rating_baseline_options_default();
-    require(mq_rating_baseline_fit(matrix, &fit, pool, &baseline, &err));
+    bench_require(mq_rating_baseline_fit(matrix, &fit, pool, &baseline, &bench_err));
     for (int side = 0; side < 2; side++) {
         struct mq_neighbour_options cosine =
             mq_neighbour_options_cosine((enum mq_neighbour_side)side);
@@ -122,6 +87,7 @@ bench_lists(const struct mq_rating_matrix *matrix, struct mq_pool *pool, int run
         if (side == MQ_NEIGHBOUR_USERS)
             time_lists(matrix, NULL, "cosine, recency", &recent, pool, runs);
     }
+    time_sequences(matrix, pool, runs);
     mq_rating_baseline_release(&baseline);
 }
 
@@ -134,8 +100,8 @@ bench_query(const struct mq_rating_matrix *matrix, int runs)
     struct mq_neighbour_scratch *scratch;
     struct bench_times times = {0};
     options.k = 50;
-    require(mq_neighbour_index_new(matrix, NULL, &options, NULL, &index, &err));
-    require(mq_neighbour_scratch_new(index, &scratch, &err));
+    bench_require(mq_neighbour_index_new(matrix, NULL, &options, NULL, &index, &bench_err));
+    bench_require(mq_neighbour_scratch_new(index, &scratch, &bench_err));
     for (int run = 0; run <= runs; run++) {
         double begin = mq_clock_monotonic_s();
         for (int32_t user = 0; user < matrix->user_count; user++) {
@@ -146,7 +112,7 @@ bench_query(const struct mq_rating_matrix *matrix, int runs)
                                            .rating = matrix->user_rating + first,
                                            .self = user};
             struct mq_neighbour_list list;
-            require(mq_neighbour_query(index, &row, scratch, &list, &err));
+            bench_require(mq_neighbour_query(index, &row, scratch, &list, &bench_err));
         }
         if (run > 0)
             bench_time_add(&times, mq_clock_monotonic_s() - begin);
@@ -174,27 +140,23 @@ main(int argc, char **argv)
             return 2;
     }
     if (optind + 2 != argc) {
-        fprintf(stderr, "use: %s RATINGS lists|query|ratings|rank\n", argv[0]);
+        fprintf(stderr, "use: %s RATINGS lists|query\n", argv[0]);
         return 2;
     }
     const char *what = argv[optind + 1];
     mq_log_configure(MQ_LOG_WARN, false);
     mq_progress_enable(false);
-    struct ratings ratings = {0};
+    struct bench_ratings ratings = {0};
     struct mq_pool *pool = NULL;
-    require(mq_pool_new(threads, &pool, &err));
-    load(argv[optind], &ratings);
-    struct mq_rating_matrix *matrix = matrix_of(&ratings);
+    bench_require(mq_pool_new(threads, &pool, &bench_err));
+    bench_ratings_load(argv[optind], &ratings);
+    struct mq_rating_matrix *matrix = bench_ratings_matrix(&ratings, NULL);
     if (strcmp(what, "lists") == 0)
         bench_lists(matrix, pool, runs);
     else if (strcmp(what, "query") == 0)
         bench_query(matrix, runs);
     mq_rating_matrix_free(matrix);
     mq_pool_free(pool);
-    free(ratings.user);
-    free(ratings.item);
-    free(ratings.rating);
-    free(ratings.place);
-    free(ratings.folds);
+    bench_ratings_release(&ratings);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "model/neighbour_parts.h"
 
 /* Cost of an entry of a row in a tile, in steps through a list: measured, and not critical. */
@@ -231,6 +232,15 @@ compare_ranked(const void *left, const void *right)
     return (a->row > b->row) - (a->row < b->row);
 }
 
+/* The order in which rows are drawn as candidates where not all can be: as good as random, so that
+ * they are of all kinds. The busiest would be of one kind, and make worse neighbours. */
+static int64_t
+drawn(int32_t row)
+{
+    uint64_t state = (uint64_t)row;
+    return (int64_t)(mq_splitmix64(&state) >> 1);
+}
+
 static int64_t
 raters_work(const struct mq_neighbour_index *x, int32_t row)
 {
@@ -272,7 +282,7 @@ choose_columns(struct mq_neighbour_index *x, int32_t head_tiles, struct mq_error
     if (st != MQ_OK)
         return st;
     for (int32_t row = 0; row < x->row_count; row++)
-        ranked[row] = (struct ranked){x->offset[row + 1] - x->offset[row], row};
+        ranked[row] = (struct ranked){x->offset[row + 1] > x->offset[row] ? drawn(row) : -1, row};
     if (x->column_count < x->row_count)
         qsort(ranked, rows, sizeof(*ranked), compare_ranked);
     for (int32_t at = 0; at < x->column_count; at++)

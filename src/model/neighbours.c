@@ -24,8 +24,13 @@
 struct mq_neighbour_options
 mq_neighbour_options_cosine(enum mq_neighbour_side side)
 {
-    return (struct mq_neighbour_options){
-        .side = side, .binary = true, .shared_min = 1, .k = 100, .candidates_max = 1 << 16};
+    return (struct mq_neighbour_options){.side = side,
+                                         .binary = true,
+                                         .shared_min = 1,
+                                         .k = 100,
+                                         .candidates_max = side == MQ_NEIGHBOUR_USERS
+                                                               ? 1 << 16
+                                                               : MQ_NEIGHBOUR_CANDIDATES_MAX};
 }
 
 struct mq_neighbour_options
@@ -43,8 +48,8 @@ mq_neighbour_options_rating(enum mq_neighbour_side side)
     struct mq_neighbour_options options = mq_neighbour_options_cosine(side);
     options.binary = false;
     options.centre = MQ_CENTRE_BASELINE;
-    options.shrink = 15;
-    options.k = 500;
+    options.shrink = 20;
+    options.k = 1000;
     return options;
 }
 
@@ -53,7 +58,7 @@ mq_neighbour_options_ranking(enum mq_neighbour_side side)
 {
     struct mq_neighbour_options options = mq_neighbour_options_cosine(side);
     options.recency = side == MQ_NEIGHBOUR_USERS ? 1.0f : 0.0f;
-    options.k = side == MQ_NEIGHBOUR_USERS ? 50 : 100;
+    options.k = 50;
     return options;
 }
 

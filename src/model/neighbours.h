@@ -28,7 +28,7 @@
  * any number of threads, but not on another instruction set.
  *
  * Scale. Every row is compared with at most `candidates_max` rows: all of them where there are no
- * more, else those with the most ratings, of equals the lower code. So time is
+ * more, else as many of those with ratings, drawn once by a hash of their codes. So time is
  * O(ratings · candidates_max / 64) at worst, and nothing is quadratic in users.
  * Memory of the index: 6 bytes a rating of whole steps, 12 otherwise (16 with recency). Of all
  * lists: 12 bytes · rows · k, and up to 32 MiB a thread while they are made.
@@ -84,16 +84,17 @@ struct mq_neighbour_options {
     int32_t candidates_max; /**< 1…MQ_NEIGHBOUR_CANDIDATES_MAX */
 };
 
-/** Cosine over all ratings, as choices; k 100. */
+/** Cosine over all ratings, as choices; k 100. Candidates: 65,536 users, all items. */
 struct mq_neighbour_options mq_neighbour_options_cosine(enum mq_neighbour_side side);
 
 /** Seed 001's form: cosine over what both rated, threshold 0, no shrinkage; k 100. */
 struct mq_neighbour_options mq_neighbour_options_literal(enum mq_neighbour_side side);
 
-/** Best found for predicting ratings (docs/decisions/neighbours.md). */
+/** Best found for predicting ratings (docs/decisions/neighbours.md); lists of 1,000, since only those
+ * of them that rated an item count. */
 struct mq_neighbour_options mq_neighbour_options_rating(enum mq_neighbour_side side);
 
-/** Best found for lists of films (docs/decisions/neighbours.md). */
+/** Best found for lists of films (docs/decisions/neighbours.md): see model/neighbour_ranking.h. */
 struct mq_neighbour_options mq_neighbour_options_ranking(enum mq_neighbour_side side);
 
 /** Lists of all rows. Zero-initialise; then mq_neighbours_release. */
