@@ -172,6 +172,22 @@ struct mq_kernels {
     void (*scan_panels4)(const uint8_t *panels, size_t panel_count, size_t pairs,
                          const int32_t *weights, const int16_t *start, const int16_t *above,
                          uint32_t *ret_hits);
+
+    /* --- sparse products: columns that stand dense as bytes, and bit sets. Exact in every table.
+     * --- */
+    /**
+     * Add up some rows of a table of bytes:
+     *   sums[j] += weight * Σ_i column j of row rows[i]
+     *
+     * @param table uint8 [*][MQ_BYTE_COLUMNS], column j of a row at byte mq_byte_column(j), each
+     *              value up to `most`
+     * @param most 1…255: the smaller, the faster
+     * @param sums int32 [MQ_BYTE_COLUMNS]; the caller makes sure that none leaves its range
+     */
+    void (*add_byte_rows)(const uint8_t *table, const int32_t *rows, size_t count, int32_t most,
+                          int32_t weight, int32_t *sums);
+    /** Bits set in both of a and b, each [words] */
+    int64_t (*count_common)(const uint64_t *a, const uint64_t *b, size_t words);
 };
 
 /** Rows of a panel of dot_panel. */
@@ -179,6 +195,17 @@ struct mq_kernels {
 
 /** Rows of a byte panel. */
 #define MQ_PANEL_ROWS 32
+
+/** Columns of a table that add_byte_rows sums. */
+#define MQ_BYTE_COLUMNS 128
+
+/** Where a column stands in a row: byte k of each four is summed apart, so that no sum must be
+ * moved to its place. */
+static inline size_t
+mq_byte_column(size_t column)
+{
+    return 4 * (column % (MQ_BYTE_COLUMNS / 4)) + column / (MQ_BYTE_COLUMNS / 4);
+}
 
 /** A pair of byte weights as scan_panels takes it. */
 static inline int32_t

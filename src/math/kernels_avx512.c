@@ -76,5 +76,6 @@ typedef __m512i vp;
 #define vs_bits(acc, above) (uint32_t) _mm512_cmpgt_epi16_mask((acc)[0], _mm512_set1_epi16(above))
 
 #include "math/kernels_vector.h"
+#include "math/kernels_sparse.h"
 
 const struct mq_kernels mq_kernels_avx512 = {MQ_KERNEL_TABLE(MQ_KERNEL_AVX512)};

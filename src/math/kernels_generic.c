@@ -340,4 +340,25 @@ dot_panel(const float *queries, size_t count, size_t width, const float *panel, 
     }
 }
 
+static void
+add_byte_rows(const uint8_t *table, const int32_t *rows, size_t count, int32_t most, int32_t weight,
+              int32_t *sums)
+{
+    (void)most;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row = table + (size_t)rows[i] * MQ_BYTE_COLUMNS;
+        for (size_t j = 0; j < MQ_BYTE_COLUMNS; j++)
+            sums[j] += weight * row[mq_byte_column(j)];
+    }
+}
+
+static int64_t
+count_common(const uint64_t *a, const uint64_t *b, size_t words)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < words; i++)
+        count += __builtin_popcountll(a[i] & b[i]);
+    return count;
+}
+
 const struct mq_kernels mq_kernels_generic = {MQ_KERNEL_TABLE(MQ_KERNEL_GENERIC)};

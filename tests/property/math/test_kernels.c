@@ -352,6 +352,49 @@ check_panels(const struct mq_kernels *k, const struct mq_kernels *g)
 }
 
 static void
+check_byte_rows(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    enum { TABLE = 40, COUNT = 70000 };
+    static uint8_t storage[TABLE * MQ_BYTE_COLUMNS + 64];
+    static int32_t rows[COUNT];
+    int32_t got[MQ_BYTE_COLUMNS], want[MQ_BYTE_COLUMNS];
+    int32_t most = 1 + (int32_t)mq_rng_below(&rng, mq_rng_below(&rng, 2) ? 5 : 255);
+    /* Now and then so many that 16 bits overflow. */
+    size_t count = mq_rng_below(&rng, mq_rng_below(&rng, 40) == 0 ? COUNT : 600);
+    uint8_t *table = storage + mq_rng_below(&rng, 64);
+    for (size_t i = 0; i < (size_t)TABLE * MQ_BYTE_COLUMNS; i++)
+        table[i] = (uint8_t)(mq_rng_below(&rng, 4) ? (uint32_t)most
+                                                   : mq_rng_below(&rng, (uint32_t)most + 1));
+    for (size_t i = 0; i < count; i++)
+        rows[i] = (int32_t)mq_rng_below(&rng, TABLE);
+    for (size_t j = 0; j < MQ_BYTE_COLUMNS; j++)
+        got[j] = want[j] = (int32_t)mq_rng_below(&rng, 1000);
+    k->add_byte_rows(table, rows, count, most, 15, got);
+    g->add_byte_rows(table, rows, count, most, 15, want);
+    assert_memory_equal(got, want, sizeof(got));
+    /* A column's place is its own. */
+    uint8_t seen[MQ_BYTE_COLUMNS] = {0};
+    for (size_t j = 0; j < MQ_BYTE_COLUMNS; j++)
+        seen[mq_byte_column(j)]++;
+    for (size_t j = 0; j < MQ_BYTE_COLUMNS; j++)
+        assert_int_equal(seen[j], 1);
+}
+
+static void
+check_bit_sets(const struct mq_kernels *k, const struct mq_kernels *g)
+{
+    uint64_t a[50], b[50];
+    size_t words = mq_rng_below(&rng, MQ_BYTE_COLUMNS) % 51;
+    for (size_t i = 0; i < words; i++) {
+        a[i] = mq_rng_next(&rng);
+        b[i] = mq_rng_next(&rng);
+    }
+    assert_int_equal(k->count_common(a, b, words), g->count_common(a, b, words));
+    assert_int_equal(k->count_common(a, a, words) + k->count_common(b, b, words),
+                     g->count_common(a, a, words) + g->count_common(b, b, words));
+}
+
+static void
 test_equal_to_generic(void **state)
 {
     const struct mq_kernels *k = *state;
@@ -372,6 +415,8 @@ test_equal_to_generic(void **state)
         check_normal_equations(k, g);
         check_cholesky(k, g);
         check_dot_panel(k, g);
+        check_byte_rows(k, g);
+        check_bit_sets(k, g);
     }
 }
 

@@ -1,0 +1,91 @@
+#include "model/hybrid.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static const char *const names[MQ_METHOD_COUNT + 1] = {
+    "item-based", "user-based", "content", "mf", "ease", "sequence", "deep", "popular", "hybrid"};
+
+const char *
+mq_method_name(enum mq_method method)
+{
+    return names[method];
+}
+
+int
+mq_method_find(const char *name, size_t size)
+{
+    for (int m = 0; m <= MQ_METHOD_COUNT; m++)
+        if (strlen(names[m]) == size && memcmp(names[m], name, size) == 0)
+            return m;
+    return -1;
+}
+
+enum mq_status
+mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err)
+{
+    struct mq_neighbour_options ranking = mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS);
+    struct mq_neighbour_options rating = mq_neighbour_options_rating(MQ_NEIGHBOUR_USERS);
+    enum mq_status st = MQ_OK;
+    if (h->users.ids != NULL) {
+        ranking.k = h->users.k;
+        st = mq_neighbour_index_new(h->ratings, NULL, &ranking, pool, &h->user_index, err);
+    }
+    if (st == MQ_OK && h->rating_users.ids != NULL) {
+        rating.k = h->rating_users.k;
+        st = mq_neighbour_index_new(h->ratings, &h->baseline, &rating, pool, &h->rating_user_index,
+                                    err);
+    }
+    return st;
+}
+
+void
+mq_hybrid_free(struct mq_hybrid *h)
+{
+    if (h == NULL)
+        return;
+    mq_neighbour_index_free(h->user_index);
+    mq_neighbour_index_free(h->rating_user_index);
+    mq_neighbours_release(&h->items);
+    mq_neighbours_release(&h->users);
+    mq_neighbours_release(&h->content);
+    mq_neighbours_release(&h->rating_items);
+    mq_neighbours_release(&h->rating_users);
+    mq_ials_free(h->ials);
+    mq_ease_free(h->ease);
+    mq_slit_free(h->slit);
+    mq_user_tower_free(h->tower);
+    mq_rating_baseline_release(&h->baseline);
+    mq_biased_mf_free(h->factors);
+    mq_free(h->popularity);
+    mq_free(h->average);
+    mq_rating_matrix_free(h->ratings);
+    free(h);
+}
+
+bool
+mq_hybrid_has(const struct mq_hybrid *h, enum mq_method method)
+{
+    switch (method) {
+    case MQ_METHOD_ITEM_BASED:
+        return h->items.ids != NULL;
+    case MQ_METHOD_USER_BASED:
+        return h->users.ids != NULL;
+    case MQ_METHOD_CONTENT:
+        return h->content.ids != NULL;
+    case MQ_METHOD_MF:
+        return h->ials != NULL;
+    case MQ_METHOD_EASE:
+        return h->ease != NULL;
+    case MQ_METHOD_SEQUENCE:
+        return h->slit != NULL;
+    case MQ_METHOD_DEEP:
+        return h->tower != NULL;
+    case MQ_METHOD_POPULAR:
+    case MQ_METHOD_HYBRID:
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,109 @@
+/**
+ * The hybrid recommender: what users rated, and the models that were made of it, on one axis of
+ * users and one of films. A film's code is the same in every part.
+ *
+ * Films are all programmes of the catalogue it was made with, in its order, then films that were
+ * rated and have left it: so new films are there, though only the content channel knows them.
+ *
+ * Its parts answer two questions. Which films next (ranking): one score a film by each method,
+ * blended with weights that were learned on held-out choices (rec/hybrid_blend.h). What rating
+ * would this user give (prediction): baseline, neighbours and factors, blended likewise.
+ *
+ * Immutable once made. Threads: reentrant reads.
+ */
+#ifndef MQ_MODEL_HYBRID_H
+#define MQ_MODEL_HYBRID_H
+
+#include <stdint.h>
+
+#include "data/rating_matrix.h"
+#include "marquee/status.h"
+#include "model/biased_mf.h"
+#include "model/ease.h"
+#include "model/ials.h"
+#include "model/neighbours.h"
+#include "model/rating_baseline.h"
+#include "model/slit.h"
+#include "model/youtubednn.h"
+
+/** A way to score films for a user; the order is that of `blend`. */
+enum mq_method {
+    MQ_METHOD_ITEM_BASED = 0, /**< films like those the user rated, by who rated them */
+    MQ_METHOD_USER_BASED,     /**< films of users who rated alike */
+    MQ_METHOD_CONTENT,        /**< films like those the user rated, by what is written about them */
+    MQ_METHOD_MF,             /**< implicit matrix factorisation (iALS) */
+    MQ_METHOD_EASE,           /**< linear autoencoder; catalogues of bounded size */
+    MQ_METHOD_SEQUENCE,       /**< what follows what (SLIT); catalogues of bounded size */
+    MQ_METHOD_DEEP,           /**< YoutubeDNN */
+    MQ_METHOD_POPULAR,        /**< what many rate now */
+    MQ_METHOD_COUNT,
+    MQ_METHOD_HYBRID = MQ_METHOD_COUNT, /**< all of them, blended */
+};
+
+/** "item-based", …, "popular", "hybrid". */
+const char *mq_method_name(enum mq_method method);
+
+/** Method of a name, MQ_METHOD_HYBRID included; -1: none. */
+int mq_method_find(const char *name, size_t size);
+
+/** Names of all, "item-based|…|hybrid": for choices. */
+#define MQ_METHOD_CHOICES "item-based|user-based|content|mf|ease|sequence|deep|popular|hybrid"
+
+/** Predictors of a rating, in the order of rating_weight. */
+enum mq_rating_predictor {
+    MQ_PREDICTOR_BASELINE = 0,
+    MQ_PREDICTOR_ITEM_BASED,
+    MQ_PREDICTOR_USER_BASED,
+    MQ_PREDICTOR_FACTORS,
+    MQ_PREDICTOR_COUNT
+};
+
+/** Longest version, NUL included: "20261126T020000Z-1a2b3c4d". */
+#define MQ_HYBRID_VERSION_SIZE 32
+
+struct mq_hybrid {
+    char version[MQ_HYBRID_VERSION_SIZE]; /**< "" before it is saved */
+    int64_t made_s;                       /**< epoch seconds of the run that made it */
+    struct mq_rating_matrix *ratings;     /**< with ids of users and films; owned */
+
+    float *popularity; /**< float32 [items] ratings, those of today counting 1, halved by age */
+    float *average;    /**< float32 [items] mean rating, shrunk to the mean of all */
+    float rating_low, rating_high; /**< scale of the ratings, as configured */
+
+    /* Ranking; what a model lacks is empty or NULL, and its blend 0. */
+    struct mq_neighbours items;   /**< of films, by choices */
+    struct mq_neighbours users;   /**< of users, by choices */
+    struct mq_neighbours content; /**< of films, by content */
+    struct mq_ials *ials;
+    struct mq_ease *ease;
+    struct mq_slit *slit;
+    struct mq_user_tower *tower;
+    float blend[MQ_METHOD_COUNT]; /**< weights of standardised scores */
+
+    /* Prediction. */
+    struct mq_rating_baseline baseline;
+    struct mq_neighbours rating_items; /**< of films, by ratings */
+    struct mq_neighbours rating_users; /**< of users, by ratings */
+    struct mq_biased_mf *factors;
+    float rating_weight[MQ_PREDICTOR_COUNT]; /**< of predictions; they need not sum to 1 */
+    float rating_bias;
+
+    /* For users who are not in the matrix, or rated since: made at the end, not kept in files. */
+    struct mq_neighbour_index *user_index;        /**< of `users` */
+    struct mq_neighbour_index *rating_user_index; /**< of `rating_users` */
+};
+
+/**
+ * Make what is not kept in files, once all else is there.
+ * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
+ */
+enum mq_status mq_hybrid_finish(struct mq_hybrid *hybrid, struct mq_pool *pool,
+                                struct mq_error *err);
+
+/** NULL allowed. Nobody may be reading. */
+void mq_hybrid_free(struct mq_hybrid *hybrid);
+
+/** Whether a method has what it scores with. */
+bool mq_hybrid_has(const struct mq_hybrid *hybrid, enum mq_method method);
+
+#endif

@@ -1,0 +1,61 @@
+/**
+ * A hybrid model as files of a store, under <region>/model/hybrid/<version>/:
+ *
+ *   model.json               what it is: form, version, sizes, blends, and of each file its size
+ * and SHA-256; written last, so that a model that has it is whole users.json, items.json   ids by
+ * code ratings.safetensors      what users rated, popularity and averages of films
+ *   neighbours.safetensors   lists of films and users
+ *   factors.safetensors      iALS and rating factors
+ *   ease.safetensors, slit.safetensors, tower.h5    where the model has them
+ *
+ * Any program reads them (docs/formats/hybrid-model.md, docs/howto/open-model-in-python.md). Files
+ * are never changed; a model that is not whole is none.
+ *
+ * Threads: reentrant.
+ */
+#ifndef MQ_MODEL_HYBRID_FILES_H
+#define MQ_MODEL_HYBRID_FILES_H
+
+#include "format/json.h"
+#include "model/hybrid.h"
+#include "store/object_store.h"
+
+/** Form of the files; a reader refuses newer ones. */
+#define MQ_HYBRID_FORM 1
+#define MQ_HYBRID_PREFIX "model/hybrid/"
+
+/** Key "<region>/model/hybrid/<version>/<file>". */
+enum mq_status mq_hybrid_key(const char *region, const char *version, const char *file,
+                             char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err);
+
+/** Whether a text may be a version: 1…31 of letters, digits, '.', '-' and '_', no '.' first. */
+bool mq_hybrid_version_is_valid(const char *version);
+
+/**
+ * Write all files; sets the model's version: the instant made_s and eight digits of the content.
+ * Writing the same model again writes the same bytes.
+ * @param facts members to add to model.json (how it was made); borrowed, NULL: none
+ */
+enum mq_status mq_hybrid_save(struct mq_object_store *store, const char *region,
+                              struct mq_hybrid *hybrid, json_t *facts, struct mq_error *err);
+
+/** model.json. @param ret_model owned (json_decref)
+ * @return MQ_OK | MQ_E_NOT_FOUND (no such model) | MQ_E_FORMAT | MQ_E_UNSUPPORTED (newer form) */
+enum mq_status mq_hybrid_describe(struct mq_object_store *store, const char *region,
+                                  const char *version, json_t **ret_model, struct mq_error *err);
+
+/**
+ * Read a model, checking every file's size and digest, and every code and number in it.
+ * @param pool for what is made at the end; may be NULL
+ * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_FORMAT (which file, and what) | MQ_E_UNSUPPORTED |
+ *         MQ_E_NOMEM
+ */
+enum mq_status mq_hybrid_load(struct mq_object_store *store, const char *region,
+                              const char *version, struct mq_pool *pool,
+                              struct mq_hybrid **ret_hybrid, struct mq_error *err);
+
+/** Delete all files of a model, model.json first. */
+enum mq_status mq_hybrid_delete(struct mq_object_store *store, const char *region,
+                                const char *version, struct mq_error *err);
+
+#endif
