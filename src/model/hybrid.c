@@ -51,6 +51,7 @@ mq_hybrid_free(struct mq_hybrid *h)
     mq_neighbours_release(&h->items);
     mq_neighbours_release(&h->users);
     mq_neighbours_release(&h->content);
+    mq_neighbours_release(&h->following);
     mq_neighbours_release(&h->rating_items);
     mq_neighbours_release(&h->rating_users);
     mq_ials_free(h->ials);
@@ -80,7 +81,7 @@ mq_hybrid_has(const struct mq_hybrid *h, enum mq_method method)
     case MQ_METHOD_EASE:
         return h->ease != NULL;
     case MQ_METHOD_SEQUENCE:
-        return h->slit != NULL;
+        return h->slit != NULL || h->following.ids != NULL;
     case MQ_METHOD_DEEP:
         return h->tower != NULL;
     case MQ_METHOD_POPULAR:

@@ -33,7 +33,8 @@ enum mq_method {
     MQ_METHOD_CONTENT,        /**< films like those the user rated, by what is written about them */
     MQ_METHOD_MF,             /**< implicit matrix factorisation (iALS) */
     MQ_METHOD_EASE,           /**< linear autoencoder; catalogues of bounded size */
-    MQ_METHOD_SEQUENCE,       /**< what follows what (SLIT); catalogues of bounded size */
+    MQ_METHOD_SEQUENCE,       /**< what follows what: SLIT, or neighbours in time where the
+                                   catalogue is too large for it */
     MQ_METHOD_DEEP,           /**< YoutubeDNN */
     MQ_METHOD_POPULAR,        /**< what many rate now */
     MQ_METHOD_COUNT,
@@ -71,9 +72,10 @@ struct mq_hybrid {
     float rating_low, rating_high; /**< scale of the ratings, as configured */
 
     /* Ranking; what a model lacks is empty or NULL, and its blend 0. */
-    struct mq_neighbours items;   /**< of films, by choices */
-    struct mq_neighbours users;   /**< of users, by choices */
-    struct mq_neighbours content; /**< of films, by content */
+    struct mq_neighbours items;     /**< of films, by choices */
+    struct mq_neighbours users;     /**< of users, by choices */
+    struct mq_neighbours content;   /**< of films, by content */
+    struct mq_neighbours following; /**< of films, in time; where there is no slit */
     struct mq_ials *ials;
     struct mq_ease *ease;
     struct mq_slit *slit;

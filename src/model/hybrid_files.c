@@ -101,15 +101,17 @@ read_ratings(struct mq_hybrid *h, struct mq_reader *reader, const json_t *model,
 
 /* ---- neighbours ---- */
 
+#define LISTS 6
+
 struct list_of {
     const char *name;
     struct mq_neighbours *lists;
     int32_t rows, codes;
 };
 
-/* The five lists of a model. @return how many */
+/* The lists of a model. @return how many */
 static int
-lists_of(struct mq_hybrid *h, struct list_of lists[5])
+lists_of(struct mq_hybrid *h, struct list_of lists[LISTS])
 {
     int32_t users = h->ratings->user_count, items = h->ratings->item_count;
     lists[0] = (struct list_of){"items", &h->items, items, items};
@@ -117,7 +119,8 @@ lists_of(struct mq_hybrid *h, struct list_of lists[5])
     lists[2] = (struct list_of){"content", &h->content, items, items};
     lists[3] = (struct list_of){"rating_items", &h->rating_items, items, items};
     lists[4] = (struct list_of){"rating_users", &h->rating_users, users, users};
-    return 5;
+    lists[5] = (struct list_of){"following", &h->following, items, items};
+    return LISTS;
 }
 
 static void
@@ -135,7 +138,7 @@ write_neighbours(const struct mq_hybrid *h, struct mq_writer *writer, struct mq_
 {
     struct mq_bound_tensors t = {0};
     struct mq_hybrid view = *h;
-    struct list_of lists[5];
+    struct list_of lists[LISTS];
     int count = lists_of(&view, lists);
     for (int i = 0; i < count; i++)
         if (lists[i].lists->ids != NULL)
@@ -180,8 +183,8 @@ read_neighbours(struct mq_hybrid *h, struct mq_reader *reader, const json_t *mod
                 struct mq_error *err)
 {
     struct mq_bound_tensors t = {0};
-    struct list_of lists[5];
-    int count = lists_of(h, lists), first[5];
+    struct list_of lists[LISTS];
+    int count = lists_of(h, lists), first[LISTS];
     for (int i = 0; i < count; i++) {
         first[i] = t.count;
         if (model_has(model, lists[i].name))
@@ -637,6 +640,7 @@ list_parts(const struct mq_hybrid *h)
     } all[] = {{"items", h->items.ids != NULL},
                {"users", h->users.ids != NULL},
                {"content", h->content.ids != NULL},
+               {"following", h->following.ids != NULL},
                {"rating_items", h->rating_items.ids != NULL},
                {"rating_users", h->rating_users.ids != NULL},
                {"ials", h->ials != NULL},
