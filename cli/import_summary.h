@@ -3,10 +3,15 @@
 #define MQ_CLI_IMPORT_SUMMARY_H
 
 #include "cli/command.h"
-#include "data/input_stage.h"
+#include "data/event_sink.h"
 
-/** Print a summary as text or JSON. @param seconds the work took */
+/**
+ * Print a summary as text or JSON.
+ * @param events  what became of the events of an import --as events; else NULL
+ * @param seconds the work took
+ */
 enum mq_status mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary,
-                                   double seconds, struct mq_error *err);
+                                   const struct mq_event_sink_figures *events, double seconds,
+                                   struct mq_error *err);
 
 #endif

@@ -47,8 +47,9 @@ run(struct mq_cli *cli, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_simulate(&options, store, mq_cli_region(cli), pool, &summary, err);
     mq_run_lock_release(lock);
-    return st == MQ_OK ? mq_cli_print_import(cli, &summary, mq_clock_monotonic_s() - began, err)
-                       : st;
+    return st == MQ_OK
+               ? mq_cli_print_import(cli, &summary, NULL, mq_clock_monotonic_s() - began, err)
+               : st;
 }
 
 const struct mq_command mq_command_simulate = {
