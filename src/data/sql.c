@@ -22,6 +22,7 @@ struct mq_sql {
     duckdb_database database;
     duckdb_connection connection;
     char *scratch; /* own folder below options.scratch */
+    int threads;   /* 0: the engine's default */
     char *parquet; /* the objects viewed, for messages: "a' or 'b" */
     int64_t spooled;
 };
@@ -43,7 +44,9 @@ static const char macros[] =
     "  then n // 1000 else n end;"
     "create macro mq_epoch_s(t) as coalesce(mq_epoch_integer(try_cast(t as bigint)),"
     "  cast(floor(epoch(try_cast(t as timestamptz))) as bigint));"
-    "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);";
+    "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);"
+    "create macro mq_bucket(t, n) as cast(hash(t) % cast(n as ubigint) as bigint);"
+    "create macro mq_list_by(v, p) as list(v order by p);";
 
 struct mq_sql_options
 mq_sql_options_from(const struct mq_config *config, const char *scratch)
@@ -228,6 +231,7 @@ mq_sql_open(const struct mq_sql_options *options, struct mq_sql **ret_sql, struc
     struct mq_sql *sql = calloc(1, sizeof(*sql));
     if (sql == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot start the SQL engine");
+    sql->threads = options->threads;
     sql->scratch =
         mq_strfmt("%s/sql-%ld-%u", options->scratch, (long)getpid(), atomic_fetch_add(&serial, 1));
     enum mq_status st = sql->scratch == NULL
@@ -406,6 +410,12 @@ mq_sql_view(struct mq_sql *sql, const char *view, const char *file,
     return run_around(sql, before, file, params, param_count, "", NULL, err);
 }
 
+static const char *const forms[] = {
+    [MQ_SQL_PARQUET] = " (format parquet, compression snappy)",
+    [MQ_SQL_CSV] = " (format csv, header true, delimiter ',', quote '\"', escape '\"')",
+    [MQ_SQL_PARQUET_ZSTD] = " (format parquet, compression zstd)",
+};
+
 enum mq_status
 mq_sql_copy_to_file(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
                     int param_count, const char *path, enum mq_sql_format format, int64_t *ret_rows,
@@ -416,12 +426,7 @@ mq_sql_copy_to_file(struct mq_sql *sql, const char *file, const struct mq_sql_pa
     if (st == MQ_OK)
         st = mq_sql_append_literal(&after, path, err);
     if (st == MQ_OK)
-        st = mq_buffer_append_text(&after,
-                                   format == MQ_SQL_PARQUET
-                                       ? " (format parquet, compression snappy)"
-                                       : " (format csv, header true, delimiter ',', quote '\"', "
-                                         "escape '\"')",
-                                   err);
+        st = mq_buffer_append_text(&after, forms[format], err);
     if (st == MQ_OK)
         st = run_around(sql, "copy (\n", file, params, param_count, after.data, ret_rows, err);
     mq_buffer_release(&after);
@@ -454,6 +459,80 @@ mq_sql_copy_to_object(struct mq_sql *sql, const char *file, const struct mq_sql_
     unlink(path);
     if (st == MQ_OK && ret_rows != NULL)
         *ret_rows = rows;
+    return st;
+}
+
+enum mq_status
+mq_sql_partition(struct mq_sql *sql, const char *relation, const char *column, const char *folder,
+                 struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_buffer_printf(&text, err, "copy (from %s) to ", relation);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&text, folder, err);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(&text, err,
+                              " (format parquet, compression snappy, partition_by (%s))", column);
+    if (st == MQ_OK)
+        st = run_text(sql, relation, text.data, NULL, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+/* Rows go to partitions in their order only while one thread sends them, and to one file a
+ * partition only while nothing is flushed on the way. */
+enum mq_status
+mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
+                     int param_count, const char *column, const char *folder, struct mq_error *err)
+{
+    struct mq_buffer after = {0};
+    enum mq_status st = mq_buffer_append_text(&after, "\n) to ", err);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&after, folder, err);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(&after, err, " (format parquet, compression zstd, partition_by (%s))",
+                              column);
+    if (st == MQ_OK)
+        st = run_text(sql, file,
+                      "set threads = 1; set partitioned_write_flush_threshold = 1000000000000; "
+                      "set partitioned_write_max_open_files = 100000",
+                      NULL, err);
+    if (st != MQ_OK) {
+        mq_buffer_release(&after);
+        return st;
+    }
+    st = run_around(sql, "copy (\n", file, params, param_count, after.data, NULL, err);
+    mq_buffer_release(&after);
+    char reset[64] = "reset threads";
+    if (sql->threads > 0)
+        snprintf(reset, sizeof(reset), "set threads = %d", sql->threads);
+    enum mq_status ended = run_text(sql, file, reset, NULL, st == MQ_OK ? err : NULL);
+    if (st == MQ_OK)
+        st = ended;
+    return st == MQ_OK ? run_text(sql, file,
+                                  "reset partitioned_write_flush_threshold; "
+                                  "reset partitioned_write_max_open_files",
+                                  NULL, err)
+                       : st;
+}
+
+enum mq_status
+mq_sql_view_of_folder(struct mq_sql *sql, const char *view, const char *folder,
+                      struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    mq_autofree char *pattern = mq_strfmt("%s/**/*.parquet", folder);
+    if (pattern == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    enum mq_status st = mq_buffer_printf(
+        &text, err, "create or replace temp view %s as select * from read_parquet(", view);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&text, pattern, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&text, ", hive_partitioning = false)", err);
+    if (st == MQ_OK)
+        st = run_text(sql, view, text.data, NULL, err);
+    mq_buffer_release(&text);
     return st;
 }
 
@@ -532,7 +611,8 @@ mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, str
 static void
 note_parquet(struct mq_sql *sql, const char *name)
 {
-    if (sql->parquet != NULL && strstr(sql->parquet, name) != NULL)
+    if (sql->parquet != NULL &&
+        (strlen(sql->parquet) > QUOTED_MESSAGE_MAX || strstr(sql->parquet, name) != NULL))
         return;
     char *longer =
         sql->parquet != NULL ? mq_strfmt("%s' or '%s", sql->parquet, name) : mq_strdup(name);
@@ -540,6 +620,25 @@ note_parquet(struct mq_sql *sql, const char *name)
         free(sql->parquet);
         sql->parquet = longer;
     }
+}
+
+/* Asking the engine takes half a millisecond a file; of very many, only both ends are looked at, and
+ * what is between shows when it is read. */
+#define ASKED_MAX 16
+
+static enum mq_status
+check_ends(const char *path, const char *name, struct mq_error *err)
+{
+    char ends[8] = "";
+    FILE *file = fopen(path, "rb");
+    bool whole = file != NULL && fread(ends, 1, 4, file) == 4 && fseek(file, -4, SEEK_END) == 0 &&
+                 ftell(file) >= 8 && fread(ends + 4, 1, 4, file) == 4 &&
+                 memcmp(ends, "PAR1PAR1", 8) == 0;
+    if (file != NULL)
+        fclose(file);
+    return whole ? MQ_OK
+                 : mq_fail(err, MQ_E_FORMAT,
+                           "cannot read Parquet '%.600s': it is truncated, or no Parquet", name);
 }
 
 enum mq_status
@@ -555,7 +654,8 @@ mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_st
         if (st == MQ_OK) {
             char name[MQ_OBJECT_KEY_MAX + 256];
             snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), keys[i]);
-            st = mq_sql_check_parquet(sql, path, name, err);
+            st = key_count > ASKED_MAX ? check_ends(path, name, err)
+                                       : mq_sql_check_parquet(sql, path, name, err);
             if (st == MQ_OK)
                 note_parquet(sql, name);
         }
@@ -688,7 +788,7 @@ mq_sql_text_is_valid(const char *text, size_t size)
 /* ---- results ---------------------------------------------------------------------------- */
 
 static char
-type_letter(duckdb_type type)
+plain_letter(duckdb_type type)
 {
     switch (type) {
     case DUCKDB_TYPE_BOOLEAN:
@@ -709,6 +809,20 @@ type_letter(duckdb_type type)
     default:
         return '?';
     }
+}
+
+static char
+type_letter(duckdb_result *result, idx_t column)
+{
+    duckdb_type type = duckdb_column_type(result, column);
+    if (type != DUCKDB_TYPE_LIST)
+        return plain_letter(type);
+    duckdb_logical_type list = duckdb_column_logical_type(result, column);
+    duckdb_logical_type element = duckdb_list_type_child_type(list);
+    char letter = plain_letter(duckdb_get_type_id(element));
+    duckdb_destroy_logical_type(&element);
+    duckdb_destroy_logical_type(&list);
+    return letter == 'd' ? 'D' : letter == 't' ? 'T' : '?';
 }
 
 static enum mq_status
@@ -742,11 +856,11 @@ query(struct mq_sql *sql, const char *name, const char *text, const char *types,
         result->column_count = (int)duckdb_column_count(&result->result);
         bool same = (int)strlen(types) == result->column_count;
         for (int i = 0; same && i < result->column_count; i++)
-            same = type_letter(duckdb_column_type(&result->result, (idx_t)i)) == types[i];
+            same = type_letter(&result->result, (idx_t)i) == types[i];
         if (!same) {
             char found[64] = "";
             for (int i = 0; i < result->column_count && i < (int)sizeof(found) - 1; i++)
-                found[i] = type_letter(duckdb_column_type(&result->result, (idx_t)i));
+                found[i] = type_letter(&result->result, (idx_t)i);
             st = mq_fail(err, MQ_E_INTERNAL, "SQL %s: columns are of types '%s', expected '%s'",
                          name, found, types);
         }
@@ -838,6 +952,13 @@ const void *
 mq_sql_column(const struct mq_sql_result *result, int column)
 {
     return duckdb_vector_get_data(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column));
+}
+
+const void *
+mq_sql_elements(const struct mq_sql_result *result, int column)
+{
+    return duckdb_vector_get_data(
+        duckdb_list_vector_get_child(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column)));
 }
 
 const uint64_t *
