@@ -1,7 +1,7 @@
 /*
- * First pass: ids become codes, and the ratings of each are counted. Second pass: each rating goes
- * to its place (rating_matrix.h's builder). Within a day rows come user by user, so that a user's
- * code is looked up once for a run of rows.
+ * First pass: ids become codes, and the ratings of each user are counted. Second pass: each rating
+ * goes to its place (rating_matrix.h's builder). Within a day rows come user by user, so that a
+ * user's code is looked up once for a run of rows.
  */
 #include "data/rating_load.h"
 
@@ -18,28 +18,12 @@ struct loading {
     struct mq_sql *sql;
     const struct mq_rating_load_options *options;
     struct mq_strmap users, items;
-    int64_t *by_user, *by_item; /* ratings of each code; grown with the maps */
-    size_t user_capacity, item_capacity;
+    int64_t *by_user; /* ratings of each user; grown with the map */
+    size_t user_capacity;
     int32_t last_user;                 /* code of the last row's user; -1: none */
     struct mq_rating_builder *builder; /* second pass */
     struct mq_progress progress;
 };
-
-static enum mq_status
-count_one(struct mq_strmap *map, int64_t **counts, size_t *capacity, const struct mq_sql_string *id,
-          int32_t *ret_code, struct mq_error *err)
-{
-    int32_t known = map->count;
-    enum mq_status st = mq_strmap_add(map, mq_sql_string_bytes(id), id->size, ret_code, err);
-    if (st == MQ_OK && map->count > known) {
-        st = mq_grow(counts, capacity, (size_t)map->count, sizeof(**counts), err);
-        if (st == MQ_OK)
-            (*counts)[*ret_code] = 0;
-    }
-    if (st == MQ_OK)
-        (*counts)[*ret_code]++;
-    return st;
-}
 
 static bool
 is_last_user(const struct loading *l, const struct mq_sql_string *id)
@@ -52,14 +36,20 @@ static enum mq_status
 count_row(struct loading *l, const struct mq_sql_string *user, const struct mq_sql_string *item,
           struct mq_error *err)
 {
-    int32_t code;
+    int32_t known = l->users.count, code;
     enum mq_status st = MQ_OK;
-    if (is_last_user(l, user))
-        l->by_user[l->last_user]++;
-    else
-        st = count_one(&l->users, &l->by_user, &l->user_capacity, user, &l->last_user, err);
-    return st == MQ_OK ? count_one(&l->items, &l->by_item, &l->item_capacity, item, &code, err)
-                       : st;
+    if (!is_last_user(l, user))
+        st = mq_strmap_add(&l->users, mq_sql_string_bytes(user), user->size, &l->last_user, err);
+    if (st == MQ_OK && l->users.count > known) {
+        st = mq_grow(&l->by_user, &l->user_capacity, (size_t)l->users.count, sizeof(*l->by_user),
+                     err);
+        if (st == MQ_OK)
+            l->by_user[l->last_user] = 0;
+    }
+    if (st != MQ_OK)
+        return st;
+    l->by_user[l->last_user]++;
+    return mq_strmap_add(&l->items, mq_sql_string_bytes(item), item->size, &code, err);
 }
 
 static enum mq_status
@@ -126,8 +116,7 @@ load(struct loading *l, int64_t row_count, struct mq_rating_matrix **ret_matrix,
         mq_error_hint(err, "see what was taken with: marquee runs show");
     }
     if (st == MQ_OK)
-        st = mq_rating_builder_new(l->users.count, l->items.count, l->by_user, l->by_item,
-                                   &l->builder, err);
+        st = mq_rating_builder_new(l->users.count, l->items.count, l->by_user, &l->builder, err);
     if (st == MQ_OK)
         st = pass(l, err);
     mq_progress_end(&l->progress);
@@ -167,6 +156,5 @@ mq_rating_load(struct mq_sql *sql, struct mq_object_store *store, const char *re
     mq_strmap_release(&l.users);
     mq_strmap_release(&l.items);
     free(l.by_user);
-    free(l.by_item);
     return st;
 }

@@ -2,12 +2,12 @@
  * silver/ratings as a matrix of ratings: what every user said of every film, last, up to a day.
  *
  * Users and films get codes in order of first appearance: day by day, within a day by user and
- * film. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
+ * time. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
  * of a kind the later one.
  *
- * Memory: 24 bytes a rating at the peak, 20 afterwards (data/rating_matrix.h), the ids, and what
- * the engine reads at a time; nothing else grows with the ratings. Two passes over the parts.
- * Threads: one call, one thread; the engine uses more.
+ * Memory: 24 bytes a rating, those of the matrix (data/rating_matrix.h), the ids, and what the
+ * engine reads at a time; nothing else grows with the ratings. Two passes over the parts. Threads:
+ * one call, one thread; the engine uses more.
  */
 #ifndef MQ_DATA_RATING_LOAD_H
 #define MQ_DATA_RATING_LOAD_H

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "data/rating_matrix_parts.h"
 
 static enum mq_status
 check_list(const struct mq_rating_list *list, int32_t user_count, int32_t item_count,
@@ -70,8 +71,8 @@ sort_list(const struct mq_rating_list *list, int32_t user_count, int32_t item_co
     return MQ_OK;
 }
 
-static enum mq_status
-allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
+enum mq_status
+mq_rating_matrix_allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
 {
     enum mq_status st =
         mq_alloc_array((size_t)m->user_count + 1, sizeof(*m->user_offset), &m->user_offset, err);
@@ -89,9 +90,8 @@ allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
     return st;
 }
 
-/* The item side from the user side. */
-static enum mq_status
-transpose(struct mq_rating_matrix *m, struct mq_error *err)
+enum mq_status
+mq_rating_matrix_transpose(struct mq_rating_matrix *m, struct mq_error *err)
 {
     mq_autofree int64_t *next = NULL;
     enum mq_status st =
@@ -182,8 +182,9 @@ fill_users(struct mq_rating_matrix *m, const struct mq_rating_list *list, int64_
     m->count = kept;
 }
 
-static void
-take_ids(struct mq_rating_matrix *m, struct mq_strmap *users, struct mq_strmap *items)
+void
+mq_rating_matrix_take_ids(struct mq_rating_matrix *m, struct mq_strmap *users,
+                          struct mq_strmap *items)
 {
     if (users != NULL) {
         m->users = *users;
@@ -213,208 +214,18 @@ mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, in
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a rating matrix");
     m->user_count = user_count;
     m->item_count = item_count;
-    st = allocate(m, list->count, err);
+    st = mq_rating_matrix_allocate(m, list->count, err);
     if (st == MQ_OK) {
         fill_users(m, list, order);
         st = fill_sequences(m, order, err);
     }
     if (st == MQ_OK)
-        st = transpose(m, err);
+        st = mq_rating_matrix_transpose(m, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(m);
         return st;
     }
-    take_ids(m, users, items);
-    *ret_matrix = m;
-    return MQ_OK;
-}
-
-/* ---- building in two passes ------------------------------------------------------------- */
-
-/* Ratings by item, in the order they came; by user they are put when all are there, which leaves
- * each user's items ascending and repeated ones side by side, in their order. */
-struct mq_rating_builder {
-    int32_t user_count, item_count;
-    int64_t count;
-    int64_t *user_offset; /* [user_count+1] */
-    int64_t *item_offset; /* [item_count+1] */
-    int64_t *next;        /* [item_count] */
-    int32_t *user;        /* [count] by item */
-    float *rating;
-    uint32_t *time_s;
-};
-
-static void
-empty_builder(struct mq_rating_builder *b)
-{
-    void *const blocks[] = {b->user_offset, b->item_offset, b->next, b->user, b->rating, b->time_s};
-    for (size_t i = 0; i < MQ_COUNT(blocks); i++)
-        mq_free(blocks[i]);
-    *b = (struct mq_rating_builder){0};
-}
-
-void
-mq_rating_builder_free(struct mq_rating_builder *builder)
-{
-    if (builder == NULL)
-        return;
-    empty_builder(builder);
-    free(builder);
-}
-
-static enum mq_status
-begin_builder(struct mq_rating_builder *b, const int64_t *by_user, const int64_t *by_item,
-              struct mq_error *err)
-{
-    enum mq_status st =
-        mq_alloc_array((size_t)b->user_count + 1, sizeof(*b->user_offset), &b->user_offset, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)b->item_count + 1, sizeof(*b->item_offset), &b->item_offset,
-                            err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)b->item_count, sizeof(*b->next), &b->next, err);
-    if (st != MQ_OK)
-        return st;
-    for (int32_t u = 0; u < b->user_count; u++)
-        b->user_offset[u + 1] = b->user_offset[u] + by_user[u];
-    for (int32_t i = 0; i < b->item_count; i++) {
-        b->item_offset[i + 1] = b->item_offset[i] + by_item[i];
-        b->next[i] = b->item_offset[i];
-    }
-    b->count = b->item_offset[b->item_count];
-    if (b->count < 0 || b->count > MQ_RATINGS_MAX || b->count != b->user_offset[b->user_count])
-        return mq_fail(err, MQ_E_RANGE,
-                       "counts of %" PRId64 " ratings by user and %" PRId64
-                       " by item (equal, and 0 "
-                       "to %" PRId64 ")",
-                       b->user_offset[b->user_count], b->count, MQ_RATINGS_MAX);
-    st = mq_alloc_array_raw((size_t)b->count, sizeof(*b->user), &b->user, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array_raw((size_t)b->count, sizeof(*b->rating), &b->rating, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array_raw((size_t)b->count, sizeof(*b->time_s), &b->time_s, err);
-    return st;
-}
-
-enum mq_status
-mq_rating_builder_new(int32_t user_count, int32_t item_count, const int64_t *by_user,
-                      const int64_t *by_item, struct mq_rating_builder **ret_builder,
-                      struct mq_error *err)
-{
-    struct mq_rating_builder *b = calloc(1, sizeof(*b));
-    if (b == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a rating matrix");
-    b->user_count = user_count;
-    b->item_count = item_count;
-    enum mq_status st = begin_builder(b, by_user, by_item, err);
-    if (st != MQ_OK) {
-        mq_rating_builder_free(b);
-        return st;
-    }
-    *ret_builder = b;
-    return MQ_OK;
-}
-
-enum mq_status
-mq_rating_builder_add(struct mq_rating_builder *b, int32_t user, int32_t item, float rating,
-                      uint32_t time_s, struct mq_error *err)
-{
-    if (user < 0 || user >= b->user_count || item < 0 || item >= b->item_count || isinf(rating))
-        return mq_fail(err, MQ_E_RANGE,
-                       "rating %g of item %d (0 to %d) by user %d (0 to %d), in a matrix",
-                       (double)rating, item, b->item_count - 1, user, b->user_count - 1);
-    int64_t place = b->next[item]++;
-    if (place >= b->item_offset[item + 1])
-        return mq_fail(err, MQ_E_RANGE, "item %d has more ratings than were counted", item);
-    b->user[place] = user;
-    b->rating[place] = rating;
-    b->time_s[place] = time_s;
-    return MQ_OK;
-}
-
-/* Put by user. @return MQ_E_RANGE: other counts than were said */
-static enum mq_status
-put_by_user(const struct mq_rating_builder *b, struct mq_rating_matrix *m, struct mq_error *err)
-{
-    mq_autofree int64_t *next = NULL;
-    enum mq_status st = mq_alloc_array((size_t)b->user_count + 1, sizeof(*next), &next, err);
-    if (st != MQ_OK)
-        return st;
-    for (int32_t u = 0; u < b->user_count; u++)
-        next[u] = b->user_offset[u];
-    for (int32_t item = 0; item < b->item_count; item++) {
-        if (b->next[item] != b->item_offset[item + 1])
-            return mq_fail(err, MQ_E_RANGE, "item %d has fewer ratings than were counted", item);
-        for (int64_t i = b->item_offset[item]; i < b->item_offset[item + 1]; i++) {
-            int64_t place = next[b->user[i]]++;
-            if (place >= b->user_offset[b->user[i] + 1])
-                return mq_fail(err, MQ_E_RANGE, "user %d has more ratings than were counted",
-                               b->user[i]);
-            m->user_item[place] = item;
-            m->user_rating[place] = b->rating[i];
-            m->user_time[place] = b->time_s[i];
-        }
-    }
-    return MQ_OK;
-}
-
-/* Of repeated ratings of an item keep one, and close the gaps. */
-static void
-keep_latest(const struct mq_rating_builder *b, struct mq_rating_matrix *m, float choice_rating)
-{
-    int64_t kept = 0;
-    for (int32_t user = 0; user < b->user_count; user++) {
-        int64_t begin = kept;
-        for (int64_t i = b->user_offset[user]; i < b->user_offset[user + 1]; i++) {
-            int32_t item = m->user_item[i];
-            float rating = m->user_rating[i];
-            uint32_t time_s = m->user_time[i];
-            bool again = kept > begin && m->user_item[kept - 1] == item;
-            bool was_choice = again && isnan(m->user_rating[kept - 1]);
-            bool wins = !again || (was_choice && !isnan(rating)) ||
-                        (was_choice == (bool)isnan(rating) && time_s >= m->user_time[kept - 1]);
-            if (!wins)
-                continue;
-            kept += !again;
-            m->user_item[kept - 1] = item;
-            m->user_rating[kept - 1] = rating;
-            m->user_time[kept - 1] = time_s;
-        }
-        m->user_offset[user + 1] = kept;
-    }
-    for (int64_t i = 0; i < kept; i++)
-        if (isnan(m->user_rating[i]))
-            m->user_rating[i] = choice_rating;
-    m->count = kept;
-}
-
-enum mq_status
-mq_rating_builder_finish(struct mq_rating_builder *b, float choice_rating, struct mq_strmap *users,
-                         struct mq_strmap *items, struct mq_rating_matrix **ret_matrix,
-                         struct mq_error *err)
-{
-    struct mq_rating_matrix *m = calloc(1, sizeof(*m));
-    enum mq_status st = MQ_OK;
-    if (m == NULL)
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a rating matrix");
-    if (st == MQ_OK) {
-        m->user_count = b->user_count;
-        m->item_count = b->item_count;
-        st = allocate(m, b->count, err);
-    }
-    if (st == MQ_OK)
-        st = put_by_user(b, m, err);
-    if (st == MQ_OK) {
-        keep_latest(b, m, choice_rating);
-        empty_builder(b); /* its memory is the item side's */
-        st = transpose(m, err);
-    }
-    empty_builder(b);
-    if (st != MQ_OK) {
-        mq_rating_matrix_free(m);
-        return st;
-    }
-    take_ids(m, users, items);
+    mq_rating_matrix_take_ids(m, users, items);
     *ret_matrix = m;
     return MQ_OK;
 }
@@ -449,7 +260,7 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
     int64_t kept = 0;
     for (int64_t i = 0; i < matrix->count; i++)
         kept += keep[i] != 0;
-    enum mq_status st = allocate(m, kept, err);
+    enum mq_status st = mq_rating_matrix_allocate(m, kept, err);
     mq_autofree int32_t *place = NULL; /* of each rating among those kept of its user */
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)matrix->count, sizeof(*place), &place, err);
@@ -472,7 +283,7 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
         m->user_offset[user + 1] = m->count;
     }
     if (st == MQ_OK)
-        st = transpose(m, err);
+        st = mq_rating_matrix_transpose(m, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(m);
         return st;

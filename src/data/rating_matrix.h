@@ -66,15 +66,13 @@ enum mq_status mq_rating_matrix_build(const struct mq_rating_list *list, int32_t
 struct mq_rating_builder;
 
 /**
- * Begin, once it is known how many ratings each user and item has, repeated ones included.
- * @param by_user int64 [user_count]  @param by_item int64 [item_count]; of the same sum; borrowed
- *                during the call
+ * Begin, once it is known how many ratings each user has, repeated ones included.
+ * @param by_user int64 [user_count], borrowed during the call
  * @return MQ_OK | MQ_E_RANGE | MQ_E_NOMEM
- * Memory: 12 bytes a rating; 24 while it is finished, 20 afterwards.
+ * Memory: 16 bytes a rating until it is finished, the matrix's 24 afterwards; nothing beside.
  */
 enum mq_status mq_rating_builder_new(int32_t user_count, int32_t item_count, const int64_t *by_user,
-                                     const int64_t *by_item, struct mq_rating_builder **ret_builder,
-                                     struct mq_error *err);
+                                     struct mq_rating_builder **ret_builder, struct mq_error *err);
 /** NULL allowed. */
 void mq_rating_builder_free(struct mq_rating_builder *builder);
 
@@ -87,7 +85,7 @@ enum mq_status mq_rating_builder_add(struct mq_rating_builder *builder, int32_t 
                                      float rating, uint32_t time_s, struct mq_error *err);
 
 /**
- * Make the matrix: of each user and item the latest, of equal times the one that came last. The
+ * Make the matrix, as mq_rating_matrix_build does of the same ratings in the same order. The
  * builder is empty afterwards, also on failure.
  * @param choice_rating finite; rating of those added with NAN
  * @param users,items taken (left empty) on success; NULL: codes alone

@@ -1,8 +1,8 @@
 /**
  * Taking days of bronze into silver/ratings: each day's ratings and choices, of a user, a film and
  * a kind of event the last one, by the event's own day. A day whose bronze changed is made anew.
- * Rows are sorted by user, film and kind, so the same events give the same bytes; an object that
- * would not change is not put.
+ * Rows are sorted by user and time, of equal times as they came, so the same events give the same
+ * bytes; an object that would not change is not put.
  *
  * Days are taken in groups of some 64 MiB of bronze as stored, and what was taken is noted after
  * each, so that a run that died goes on. Memory: a group's events, which spill; the events of one

@@ -2,4 +2,4 @@
 -- (silver_ratings.sql).
 select user_id, movie_id, event_type, rating, watch_seconds, duration_seconds, time_ms
 from silver_rating
-order by user_id, movie_id, event_type
+order by user_id, time_ms, seq

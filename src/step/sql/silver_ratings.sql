@@ -8,7 +8,8 @@ select
   rating,
   watch_s as watch_seconds,
   length_s as duration_seconds,
-  time_ms
+  time_ms,
+  seq
 from (
   select
     *,
