@@ -302,8 +302,11 @@ refuse(struct work *work, const struct mq_day_check *check, int64_t failed_days,
             check->date, mq_rule_name((enum mq_rule)rule), check->results[rule].text,
             sample[0] != '\0' ? "; so " : "", sample, more,
             mq_object_store_uri(work->context->store), key);
-    mq_error_hint(err, "nothing was taken; to take the day as it is, set %s",
-                  mq_rule_option((enum mq_rule)rule));
+    if (check->lines == 0)
+        mq_error_hint(err, "see which days have events with: marquee bronze list");
+    else
+        mq_error_hint(err, "nothing was taken; to take the day as it is, set %s",
+                      mq_rule_option((enum mq_rule)rule));
     return MQ_E_INPUT;
 }
 
