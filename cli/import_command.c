@@ -73,15 +73,7 @@ open_events(struct mq_cli *cli, struct mq_object_store *store, struct mq_pool *p
         if (st == MQ_OK)
             st = mq_event_log_need_topic(cli->config, events->log, err);
     }
-    const struct mq_event_sink_options options = {
-        .store = store,
-        .region = mq_cli_region(cli),
-        .rules = mq_event_rules_from(cli->config, mq_clock_now_ms()),
-        .level = (int)mq_config_int(cli->config, "consume.compression"),
-        .pool = pool,
-        .log = events->log,
-        .topic = mq_config_text(cli->config, "events.topic")};
-    return st == MQ_OK ? mq_event_sink_new(&options, &events->sink, err) : st;
+    return st == MQ_OK ? mq_cli_event_sink(cli, store, pool, events->log, &events->sink, err) : st;
 }
 
 static enum mq_status

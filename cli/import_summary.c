@@ -6,11 +6,26 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+enum mq_status
+mq_cli_event_sink(const struct mq_cli *cli, struct mq_object_store *store, struct mq_pool *pool,
+                  struct mq_event_log *log, struct mq_event_sink **ret_sink, struct mq_error *err)
+{
+    const struct mq_event_sink_options options = {
+        .store = store,
+        .region = mq_cli_region(cli),
+        .rules = mq_event_rules_from(cli->config, mq_clock_now_ms()),
+        .level = (int)mq_config_int(cli->config, "consume.compression"),
+        .pool = pool,
+        .log = log,
+        .topic = mq_config_text(cli->config, "events.topic")};
+    return mq_event_sink_new(&options, ret_sink, err);
+}
+
 static json_t *
-events_json(const struct mq_event_sink_figures *events, bool through_log)
+events_json(const struct mq_event_sink_figures *events)
 {
     return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}", "topic", events->topic,
-                     "through_log", (int)through_log, "events", (json_int_t)events->events,
+                     "through_log", (int)events->through_log, "events", (json_int_t)events->events,
                      "rejected", (json_int_t)events->rejected, "batches_written",
                      (json_int_t)events->batches, "batches_there_already",
                      (json_int_t)events->adopted, "objects_written", (json_int_t)events->objects,
@@ -20,7 +35,7 @@ events_json(const struct mq_event_sink_figures *events, bool through_log)
 static void
 print_events(struct mq_cli *cli, const struct mq_event_sink_figures *events)
 {
-    if (mq_cli_given(cli, "--through-log")) {
+    if (events->through_log) {
         fprintf(cli->out, "%" PRId64 " events sent to topic %s\n", events->events, events->topic);
         return;
     }
@@ -58,8 +73,7 @@ mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary,
             (json_int_t)summary->days, "files", (json_int_t)summary->files, "bytes",
             (json_int_t)summary->bytes, "first_day", first, "last_day", last, "seconds", seconds);
         if (events != NULL)
-            json_object_set_new(document, "events",
-                                events_json(events, mq_cli_given(cli, "--through-log")));
+            json_object_set_new(document, "events", events_json(events));
         return mq_cli_print_json(cli, document, err);
     }
     fprintf(cli->out, "%" PRId64 " programmes, %" PRId64 " users with a profile", summary->items,
@@ -80,7 +94,7 @@ mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary,
     if (events == NULL)
         fprintf(cli->out, "next: marquee run --change-type CONTENT%s && marquee run%s\n", flags,
                 flags);
-    else if (mq_cli_given(cli, "--through-log"))
+    else if (events->through_log)
         fprintf(cli->out,
                 "next: marquee consume --until-end%s && marquee run --change-type RATING%s\n",
                 flags, flags);

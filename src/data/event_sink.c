@@ -48,6 +48,7 @@ mq_event_sink_new(const struct mq_event_sink_options *options, struct mq_event_s
     if (sink == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event sink");
     sink->options = *options;
+    sink->figures.through_log = options->log != NULL;
     sink->figures.first_s = INT64_MAX;
     sink->figures.last_s = INT64_MIN;
     sink->layer = (struct mq_bronze_layer){.store = options->store,

@@ -38,6 +38,7 @@ struct mq_event_sink_options {
 /** What became of the events. */
 struct mq_event_sink_figures {
     char topic[MQ_TOPIC_NAME_MAX + 1];
+    bool through_log;
     int64_t events;                   /**< given */
     int64_t first_s, last_s;          /**< their times; first > last when there are none */
     int64_t rejected;                 /**< of them in bronze/rejected */

@@ -189,8 +189,9 @@ enum mq_status mq_sql_append_literal(struct mq_buffer *buffer, const char *text,
 
 /**
  * Append rows to a table: per row its values in column order, then mq_sql_append_end. The append
- * functions keep the first failure, mq_sql_appender_free reports it. Some 10 million values a
- * second.
+ * functions keep the first failure, mq_sql_appender_free reports it. Values are of the column's
+ * type (BIGINT, DOUBLE, VARCHAR): then some 50 million a second; a table with columns of other
+ * types takes a tenth of that.
  */
 enum mq_status mq_sql_appender_new(struct mq_sql *sql, const char *table,
                                    struct mq_sql_appender **ret_appender, struct mq_error *err);
