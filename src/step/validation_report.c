@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "format/html_page.h"
 #include "format/json.h"
+#include "format/number_text.h"
 
 #define SCHEMA 1
 
@@ -107,7 +108,8 @@ write_json(const struct mq_step_context *context, const struct mq_day_check *che
     struct mq_buffer text;
     mq_buffer_init(&text, (size_t)1 << 30);
     /* Of years of history, nobody reads the lines one by one. */
-    enum mq_status st = complete ? mq_json_dump(root, count > MQ_VALIDATION_DAYS_SHOWN ? MQ_JSON_COMPACT : MQ_JSON_INDENTED, &text, err)
+    enum mq_json_form form = count > MQ_VALIDATION_DAYS_SHOWN ? MQ_JSON_COMPACT : MQ_JSON_INDENTED;
+    enum mq_status st = complete ? mq_json_dump(root, form, &text, err)
                                  : mq_fail(err, MQ_E_NOMEM, "cannot allocate the report");
     if (st == MQ_OK)
         st = mq_buffer_append_char(&text, '\n', err);
@@ -166,9 +168,9 @@ put_rules(struct mq_html_page *page, const struct mq_day_check *check)
         const struct mq_rule_result *result = &check->results[r];
         mq_html_cell(page, MQ_HTML_PLAIN, mq_rule_name((enum mq_rule)r));
         mq_html_cell(page, tone_of(result->verdict), mq_rule_verdict_name(result->verdict));
-        bool whole = r == MQ_RULE_EVENTS;
-        mq_html_cell_number(page, MQ_HTML_PLAIN, result->figure, whole ? 0 : 4);
-        mq_html_cell_number(page, MQ_HTML_PLAIN, result->limit, whole ? 0 : 4);
+        int decimals = r == MQ_RULE_EVENTS ? 0 : r == MQ_RULE_FRESHNESS ? 1 : 4;
+        mq_html_cell_number(page, MQ_HTML_PLAIN, result->figure, decimals);
+        mq_html_cell_number(page, MQ_HTML_PLAIN, result->limit, decimals);
         mq_html_cell(page, MQ_HTML_PLAIN, result->text);
     }
 }
@@ -283,7 +285,7 @@ static enum mq_status
 write_html(const struct mq_step_context *context, const struct mq_day_check *checks, size_t count,
            size_t known, int64_t failed, struct mq_error *err)
 {
-    char key[MQ_OBJECT_KEY_MAX], title[96], summary[240], number_text[4][32];
+    char key[MQ_OBJECT_KEY_MAX], title[96], summary[240], number_text[4][MQ_REAL_TEXT_SIZE];
     struct mq_writer *out = NULL;
     mq_autofree struct mq_html_page *page = calloc(1, sizeof(*page));
     int64_t events = 0, refused = 0;
@@ -303,10 +305,9 @@ write_html(const struct mq_step_context *context, const struct mq_day_check *che
         snprintf(summary, sizeof(summary), "%s",
                  count > 0 ? "Every rule that could be judged held."
                            : "There was no new day to look at.");
-    snprintf(number_text[0], sizeof(number_text[0]), "%zu", count);
-    snprintf(number_text[1], sizeof(number_text[1]), "%" PRId64, events);
-    snprintf(number_text[2], sizeof(number_text[2]), "%" PRId64, refused);
-    snprintf(number_text[3], sizeof(number_text[3]), "%zu", known);
+    const int64_t counts[] = {(int64_t)count, events, refused, (int64_t)known};
+    for (size_t i = 0; i < MQ_COUNT(counts); i++)
+        mq_count_text(counts[i], number_text[i]);
     const struct mq_html_figure figures[] = {
         {"days looked at", number_text[0], NULL, MQ_HTML_PLAIN},
         {"events", number_text[1], NULL, MQ_HTML_PLAIN},
