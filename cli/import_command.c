@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/filesystem.h"
@@ -9,6 +10,7 @@
 #include "data/interactions_csv.h"
 #include "data/movielens.h"
 #include "flow/run_lock.h"
+#include "store/event_log_settings.h"
 
 /* The store and its lock, so that no run reads while an import writes. */
 static enum mq_status
@@ -21,6 +23,98 @@ open_target(struct mq_cli *cli, const char *what, struct mq_object_store **ret_s
     return st == MQ_OK ? mq_run_lock_take(*ret_store, mq_cli_region(cli), what, ret_lock, err) : st;
 }
 
+/* ---- as events -------------------------------------------------------------------------- */
+
+/* Where events of an import --as events go. Zero-initialise; then release_events. */
+struct events {
+    struct mq_event_log *log;
+    struct mq_event_sink *sink; /* NULL: the import is as logs */
+};
+
+static void
+release_events(struct events *events)
+{
+    mq_event_sink_free(events->sink);
+    mq_event_log_free(events->log);
+}
+
+/* Before anything is opened. */
+static enum mq_status
+check_flags(const struct mq_cli *cli, struct mq_error *err)
+{
+    static const char *const of_logs[] = {"--play-at-least", "--gzip"};
+    static const char *const of_events[] = {"--through-log", "--events", "--topic"};
+    if (strcmp(mq_cli_text(cli, "--as"), "events") == 0) {
+        for (size_t i = 0; i < MQ_COUNT(of_logs); i++)
+            if (mq_cli_given(cli, of_logs[i]))
+                return mq_cli_usage(cli, err, "%s is about logs, and --as events writes none",
+                                    of_logs[i]);
+        for (size_t i = 1; i < MQ_COUNT(of_events); i++)
+            if (mq_cli_given(cli, of_events[i]) && !mq_cli_given(cli, of_events[0]))
+                return mq_cli_usage(cli, err, "%s needs --through-log", of_events[i]);
+        return MQ_OK;
+    }
+    for (size_t i = 0; i < MQ_COUNT(of_events); i++)
+        if (mq_cli_given(cli, of_events[i]))
+            return mq_cli_usage(cli, err, "%s needs --as events", of_events[i]);
+    return MQ_OK;
+}
+
+/* Opens what --as and --through-log ask for. */
+static enum mq_status
+open_events(struct mq_cli *cli, struct mq_object_store *store, struct mq_pool *pool,
+            struct events *events, struct mq_error *err)
+{
+    if (strcmp(mq_cli_text(cli, "--as"), "events") != 0)
+        return MQ_OK;
+    enum mq_status st = MQ_OK;
+    if (mq_cli_given(cli, "--through-log")) {
+        st = mq_event_log_open_configured(cli->config, &events->log, err);
+        if (st == MQ_OK)
+            st = mq_event_log_need_topic(cli->config, events->log, err);
+    }
+    return st == MQ_OK ? mq_cli_event_sink(cli, store, pool, events->log, &events->sink, err) : st;
+}
+
+static enum mq_status
+print(struct mq_cli *cli, const struct mq_input_summary *summary, const struct events *events,
+      double began, struct mq_error *err)
+{
+    return mq_cli_print_import(cli, summary,
+                               events->sink != NULL ? mq_event_sink_figures(events->sink) : NULL,
+                               mq_clock_monotonic_s() - began, err);
+}
+
+/* Rows of both commands' tables of flags. */
+#define EVENT_FLAGS                                                                                \
+    {.name = "--as",                                                                               \
+     .type = MQ_FLAG_TEXT,                                                                         \
+     .placeholder = "FORM",                                                                        \
+     .choices = "logs|events",                                                                     \
+     .default_text = "logs",                                                                       \
+     .help = "what becomes of the interactions: daily logs, or events in the bronze layer"},       \
+        {.name = "--through-log",                                                                  \
+         .help = "send the events to the event log, for marquee consume to write"},                \
+        {.name = "--events",                                                                       \
+         .type = MQ_FLAG_TEXT,                                                                     \
+         .placeholder = "URI",                                                                     \
+         .option = "events.log",                                                                   \
+         .help = "with --through-log, the event log: lmdb:FOLDER or kafka:HOST:PORT"},             \
+    {                                                                                              \
+        .name = "--topic", .type = MQ_FLAG_TEXT, .placeholder = "NAME", .option = "events.topic",  \
+        .help = "with --through-log, the topic to send to"                                         \
+    }
+
+#define EVENT_HELP                                                                                 \
+    "With --as events, the interactions become user events in bronze/user-events/, as if they "    \
+    "had "                                                                                         \
+    "been sent and consumed, and logs that are there stay. The same source imported again "        \
+    "changes "                                                                                     \
+    "nothing. Events that the rules of events refuse are kept in bronze/rejected/; too many of "   \
+    "them (data.max_bad_share) refuse the import."
+
+/* ---- movielens -------------------------------------------------------------------------- */
+
 static enum mq_status
 run_movielens(struct mq_cli *cli, struct mq_error *err)
 {
@@ -28,16 +122,19 @@ run_movielens(struct mq_cli *cli, struct mq_error *err)
     struct mq_pool *pool;
     struct mq_run_lock *lock = NULL;
     struct mq_input_summary summary;
+    struct events events = {0};
     double began = mq_clock_monotonic_s();
-    const struct mq_movielens_options options = {.play_at_least =
-                                                     mq_cli_real(cli, "--play-at-least"),
-                                                 .replace = mq_cli_given(cli, "--replace"),
-                                                 .gzip_level = mq_cli_given(cli, "--gzip") ? 1 : 0};
+    struct mq_movielens_options options = {.play_at_least = mq_cli_real(cli, "--play-at-least"),
+                                           .replace = mq_cli_given(cli, "--replace"),
+                                           .gzip_level = mq_cli_given(cli, "--gzip") ? 1 : 0,
+                                           .max_bad_share =
+                                               mq_config_real(cli->config, "data.max_bad_share")};
     int given = mq_cli_positional_count(cli), metadata_count = 0;
     const char *const *metadata = mq_cli_values(cli, "--metadata", &metadata_count);
     mq_autofree const char **paths = NULL;
-    enum mq_status st =
-        mq_alloc_array((size_t)(given + metadata_count), sizeof(*paths), &paths, err);
+    enum mq_status st = check_flags(cli, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)(given + metadata_count), sizeof(*paths), &paths, err);
     if (st != MQ_OK)
         return st;
     for (int i = 0; i < given; i++)
@@ -46,11 +143,16 @@ run_movielens(struct mq_cli *cli, struct mq_error *err)
         paths[given + i] = metadata[i];
     st = open_target(cli, "import movielens", &store, &pool, &lock, err);
     if (st == MQ_OK)
+        st = open_events(cli, store, pool, &events, err);
+    options.events = events.sink;
+    if (st == MQ_OK)
         st = mq_movielens_import(paths, given + metadata_count, &options, store, mq_cli_region(cli),
                                  pool, &summary, err);
     mq_run_lock_release(lock);
-    return st == MQ_OK ? mq_cli_print_import(cli, &summary, mq_clock_monotonic_s() - began, err)
-                       : st;
+    if (st == MQ_OK)
+        st = print(cli, &summary, &events, began, err);
+    release_events(&events);
+    return st;
 }
 
 const struct mq_command mq_command_import_movielens = {
@@ -62,7 +164,7 @@ const struct mq_command mq_command_import_movielens = {
         "or folder, and writes catalogue, users and daily logs in the store's input layout. Every "
         "rating is a play and an exposure at an unknown position; the rating is kept.\n\n"
         "The import is whole or not at all, and replaces what an earlier import left. Input that "
-        "no import put there is kept unless --replace is given.",
+        "no import put there is kept unless --replace is given.\n\n" EVENT_HELP,
     .positionals = (const struct mq_positional[]){{"PATH", false, true, "zip file or folder"}, {0}},
     .flags =
         (const struct mq_flag[]){
@@ -79,18 +181,23 @@ const struct mq_command mq_command_import_movielens = {
              .help = "lower ratings are exposures only"},
             {.name = "--gzip", .help = "compress the logs"},
             {.name = "--replace", .help = "remove input that no import put there"},
+            EVENT_FLAGS,
             {0}},
     .examples =
         (const struct mq_example[]){
             {"marquee import movielens ml-1m.zip --metadata hetrec2011-metadata.zip",
              "a million ratings of 3,883 films"},
+            {"marquee import movielens ml-1m.zip --as events",
+             "the same ratings as events, for the RATING workflow"},
             {0}},
     .run = run_movielens,
 };
 
+/* ---- csv -------------------------------------------------------------------------------- */
+
 static enum mq_status
-import_csv(struct mq_cli *cli, const char *scratch, struct mq_input_summary *ret_summary,
-           struct mq_error *err)
+import_csv(struct mq_cli *cli, const char *scratch, struct events *events,
+           struct mq_input_summary *ret_summary, struct mq_error *err)
 {
     struct mq_object_store *store;
     struct mq_pool *pool;
@@ -117,6 +224,9 @@ import_csv(struct mq_cli *cli, const char *scratch, struct mq_input_summary *ret
     if (st == MQ_OK)
         st = open_target(cli, "import csv", &store, &pool, &lock, err);
     if (st == MQ_OK)
+        st = open_events(cli, store, pool, events, err);
+    options.events = events->sink;
+    if (st == MQ_OK)
         st = mq_interactions_import(&options, sql, store, mq_cli_region(cli), pool, ret_summary,
                                     &bad, err);
     if (st == MQ_OK && bad > 0)
@@ -131,14 +241,19 @@ run_csv(struct mq_cli *cli, struct mq_error *err)
 {
     mq_autofree char *scratch = NULL;
     struct mq_input_summary summary;
+    struct events events = {0};
     double began = mq_clock_monotonic_s();
-    enum mq_status st = mq_fs_scratch(&scratch, err);
+    enum mq_status st = check_flags(cli, err);
+    if (st == MQ_OK)
+        st = mq_fs_scratch(&scratch, err);
     if (st != MQ_OK)
         return st;
-    st = import_csv(cli, scratch, &summary, err);
+    st = import_csv(cli, scratch, &events, &summary, err);
     (void)!mq_fs_remove(scratch, NULL);
-    return st == MQ_OK ? mq_cli_print_import(cli, &summary, mq_clock_monotonic_s() - began, err)
-                       : st;
+    if (st == MQ_OK)
+        st = print(cli, &summary, &events, began, err);
+    release_events(&events);
+    return st;
 }
 
 const struct mq_command mq_command_import_csv = {
@@ -153,7 +268,10 @@ const struct mq_command mq_command_import_csv = {
         "file's own names.\n\n"
         "A column event tells plays from exposures. Without one, every row is a play and an "
         "exposure at an unknown position. Without --items the catalogue is the ids that occur.\n\n"
-        "The import is whole or not at all, and replaces what an earlier import left.",
+        "The import is whole or not at all, and replaces what an earlier import "
+        "left.\n\n" EVENT_HELP
+        " Each row is one event, of the kind that the column event names (rating, play, exposure, "
+        "click, search, add-to-list); without that column a rating, or a play where it has none.",
     .positionals = (const struct mq_positional[]){{"FILE", false, true, "interactions"}, {0}},
     .flags =
         (const struct mq_flag[]){
@@ -179,6 +297,7 @@ const struct mq_command mq_command_import_csv = {
              .help = "lower ratings are exposures only"},
             {.name = "--gzip", .help = "compress the logs"},
             {.name = "--replace", .help = "remove input that no import put there"},
+            EVENT_FLAGS,
             {0}},
     .examples =
         (const struct mq_example[]){

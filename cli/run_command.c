@@ -28,6 +28,7 @@ run(struct mq_cli *cli, struct mq_error *err)
     struct mq_run_request request = {.change_type = mq_cli_text(cli, "--change-type"),
                                      .from = mq_cli_text(cli, "--from"),
                                      .only = mq_cli_text(cli, "--only"),
+                                     .date = mq_cli_text(cli, "--date"),
                                      .force = mq_cli_given(cli, "--force"),
                                      .dry_run = mq_cli_given(cli, "--dry-run"),
                                      .jobs = (int)mq_cli_int(cli, "--jobs")};
@@ -49,7 +50,9 @@ const struct mq_command mq_command_run = {
         "missing; otherwise it is skipped. Whatever a step needs and nobody made yet is made "
         "first, so the first run on a fresh store makes everything.\n\n"
         "ACTION (also BATCH) takes new clicks to new lists. CONTENT (also ITEM) takes in new "
-        "programmes and trains all models. MODEL trains on all clicks. USER takes in new users.\n\n"
+        "programmes and trains all models. MODEL trains on all clicks. USER takes in new users. "
+        "RATING takes the events of the bronze layer, checks them, and makes silver tables and "
+        "features of users and films: those of the days not yet taken, or of --date.\n\n"
         "Steps publish whole files or none. A run that was stopped or killed is taken up by the "
         "same command and leaves the same bytes as an undisturbed one. Every run leaves a "
         "manifest: marquee runs. One run at a time may work on a region of a store.",
@@ -58,7 +61,7 @@ const struct mq_command mq_command_run = {
             {.name = "--change-type",
              .type = MQ_FLAG_TEXT,
              .placeholder = "TYPE",
-             .choices = "ACTION|BATCH|CONTENT|ITEM|MODEL|USER",
+             .choices = "ACTION|BATCH|CONTENT|ITEM|MODEL|USER|RATING",
              .default_text = "ACTION",
              .help = "what changed, which picks the workflow"},
             {.name = "--from",
@@ -69,6 +72,11 @@ const struct mq_command mq_command_run = {
              .type = MQ_FLAG_TEXT,
              .placeholder = "STEP",
              .help = "this step alone, and what it lacks"},
+            {.name = "--date",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "DAY",
+             .help = "RATING: take the events of this day, as in 2026-03-01; default: all days not "
+                     "yet taken"},
             {.name = "--force", .help = "run the workflow's steps even if up to date"},
             {.name = "--dry-run", .help = "say what would run and why, and change nothing"},
             {.name = "--jobs",
@@ -87,6 +95,7 @@ const struct mq_command mq_command_run = {
         (const struct mq_example[]){
             {"marquee run", "what each night asks for: new clicks, new lists"},
             {"marquee run --change-type CONTENT", "after new programmes came in"},
+            {"marquee run --change-type RATING --date 2026-03-01", "the events of one day"},
             {"marquee run --dry-run", "what would run, and why"},
             {"marquee run --only recall-batch --set recall.merge_cnt=200",
              "one step, other setting"},

@@ -29,6 +29,7 @@ run(struct mq_cli *cli, struct mq_error *err)
     struct mq_pool *pool;
     struct mq_run_lock *lock = NULL;
     struct mq_input_summary summary;
+    struct mq_event_sink *sink = NULL;
     double began = mq_clock_monotonic_s();
     struct mq_simulate_options options = {.users = mq_cli_int(cli, "--users"),
                                           .items = mq_cli_int(cli, "--items"),
@@ -38,17 +39,26 @@ run(struct mq_cli *cli, struct mq_error *err)
                                           .gzip_level = mq_cli_given(cli, "--gzip") ? 1 : 0,
                                           .replace = mq_cli_given(cli, "--replace")};
     enum mq_status st = parse_until(cli, &options.until_s, err);
+    if (st == MQ_OK && mq_cli_given(cli, "--gzip") &&
+        strcmp(mq_cli_text(cli, "--as"), "ratings") == 0)
+        st = mq_cli_usage(cli, err, "--gzip is about logs, and --as ratings writes none");
     if (st == MQ_OK)
         st = mq_cli_store(cli, &store, err);
     if (st == MQ_OK)
         st = mq_cli_pool(cli, &pool, err);
     if (st == MQ_OK)
         st = mq_run_lock_take(store, mq_cli_region(cli), "simulate", &lock, err);
+    if (st == MQ_OK && strcmp(mq_cli_text(cli, "--as"), "ratings") == 0)
+        st = mq_cli_event_sink(cli, store, pool, NULL, &sink, err);
+    options.ratings = sink;
     if (st == MQ_OK)
         st = mq_simulate(&options, store, mq_cli_region(cli), pool, &summary, err);
     mq_run_lock_release(lock);
-    return st == MQ_OK ? mq_cli_print_import(cli, &summary, mq_clock_monotonic_s() - began, err)
-                       : st;
+    if (st == MQ_OK)
+        st = mq_cli_print_import(cli, &summary, sink != NULL ? mq_event_sink_figures(sink) : NULL,
+                                 mq_clock_monotonic_s() - began, err);
+    mq_event_sink_free(sink);
+    return st;
 }
 
 const struct mq_command mq_command_simulate = {
@@ -59,7 +69,9 @@ const struct mq_command mq_command_simulate = {
         "Makes a catalogue of films and series and a stream of exposures and plays from a model of "
         "tastes, with position bias, fading popularity and new arrivals: for trying Marquee "
         "without "
-        "data, and for tests that need to know the truth. The same flags give the same bytes.",
+        "data, and for tests that need to know the truth. The same flags give the same bytes.\n\n"
+        "With --as ratings, who plays rates, and the ratings lie as events in bronze/user-events/, "
+        "for the RATING workflow.",
     .flags = (const struct mq_flag[]){{.name = "--users",
                                        .type = MQ_FLAG_INT,
                                        .placeholder = "N",
@@ -80,7 +92,7 @@ const struct mq_command mq_command_simulate = {
                                        .default_text = "300000",
                                        .min = 1,
                                        .max = 100000000000.0,
-                                       .help = "exposures and plays together, about"},
+                                       .help = "exposures and plays together, or ratings, about"},
                                       {.name = "--days",
                                        .type = MQ_FLAG_INT,
                                        .placeholder = "N",
@@ -92,6 +104,12 @@ const struct mq_command mq_command_simulate = {
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "DATE",
                                        .help = "the day after the last; today when not given"},
+                                      {.name = "--as",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FORM",
+                                       .choices = "logs|ratings",
+                                       .default_text = "logs",
+                                       .help = "daily logs, or ratings as events in bronze"},
                                       {.name = "--gzip", .help = "compress the logs"},
                                       {.name = "--replace",
                                        .help = "remove input that no import put there"},
@@ -100,6 +118,8 @@ const struct mq_command mq_command_simulate = {
         (const struct mq_example[]){
             {"marquee simulate --users 5000 --items 800 --events 1000000 --days 60",
              "a small operator's two months"},
+            {"marquee simulate --as ratings --users 6000 --items 4000 --events 1000000",
+             "a million ratings as events"},
             {0}},
     .run = run,
 };

@@ -4,6 +4,7 @@ static enum mq_status
 run(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_run_request request = {.only = mq_cli_positional(cli, 0),
+                                     .date = mq_cli_text(cli, "--date"),
                                      .no_pull = true,
                                      .force = true,
                                      .dry_run = mq_cli_given(cli, "--dry-run")};
@@ -20,7 +21,12 @@ const struct mq_command mq_command_step = {
                                        {0}},
     .flags =
         (const struct mq_flag[]){
-            {.name = "--dry-run", .help = "say whether it is up to date, and change nothing"}, {0}},
+            {.name = "--date",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "DAY",
+             .help = "the day whose events it takes, for steps of the RATING workflow"},
+            {.name = "--dry-run", .help = "say whether it is up to date, and change nothing"},
+            {0}},
     .examples =
         (const struct mq_example[]){{"marquee step inverted-list", "make the inverted lists anew"},
                                     {0}},

@@ -67,6 +67,14 @@ maker(enum mq_artifact artifact)
     case MQ_ARTIFACT_ACTION_PARQUET:
     case MQ_ARTIFACT_ACTION_REJECTS:
         return "action-preprocessing";
+    case MQ_ARTIFACT_VALIDATION:
+        return "validate-data";
+    case MQ_ARTIFACT_SILVER_DAYS:
+    case MQ_ARTIFACT_SILVER_RATINGS:
+    case MQ_ARTIFACT_USER_FEATURES:
+    case MQ_ARTIFACT_MOVIE_FEATURES:
+    case MQ_ARTIFACT_FEATURE_WRITES:
+        return "extract-features";
     case MQ_ARTIFACT_PROPERTY_DICT:
     case MQ_ARTIFACT_LIST_CATEGORY:
     case MQ_ARTIFACT_LIST_DIRECTOR:
@@ -111,12 +119,13 @@ mq_artifact_step(enum mq_artifact artifact)
     return maker(artifact);
 }
 
-/* What a person runs to get an artifact that is missing or of no use. */
-static void
-hint_maker(enum mq_artifact artifact, struct mq_error *err)
+void
+mq_artifact_hint_maker(enum mq_artifact artifact, const char *step, struct mq_error *err)
 {
-    const char *step = maker(artifact);
-    if (step != NULL)
+    if (artifact == MQ_ARTIFACT_BRONZE_EVENTS)
+        mq_error_hint(err, "`marquee consume` writes it, and so do `marquee import movielens PATH "
+                           "--as events` and `marquee import csv FILE --as events`");
+    else if (step != NULL)
         mq_error_hint(err,
                       "%s makes it: `marquee step %s`, or let `marquee run` make all that is "
                       "missing",
@@ -150,7 +159,7 @@ mq_artifact_hint_damaged(enum mq_artifact artifact, struct mq_error *err)
             mq_error_hint(err, "%s makes it anew: `marquee step %s`", maker(artifact),
                           maker(artifact));
         else
-            hint_maker(artifact, err);
+            mq_artifact_hint_maker(artifact, maker(artifact), err);
     }
 }
 
@@ -209,7 +218,7 @@ mq_artifact_missing(struct mq_object_store *store, const char *region, enum mq_a
     st = mq_fail(err, MQ_E_NOT_FOUND, "%s is missing: '%s/%s' (%s)",
                  mq_artifact_info(artifact)->name, mq_object_store_uri(store), key,
                  table[artifact].info.help);
-    hint_maker(artifact, err);
+    mq_artifact_hint_maker(artifact, maker(artifact), err);
     return st;
 }
 

@@ -94,6 +94,10 @@ enum mq_status mq_artifact_reader(struct mq_object_store *store, const char *reg
 /** The step that makes it ("recall-batch"); NULL for input. Static. */
 const char *mq_artifact_step(enum mq_artifact artifact);
 
+/** Set the hint for an artifact that is missing: the step that makes it, or how input gets there.
+ * @param step its maker; NULL: it is input */
+void mq_artifact_hint_maker(enum mq_artifact artifact, const char *step, struct mq_error *err);
+
 /** Set the hint for an artifact whose bytes are of no use: how to have it made anew. */
 void mq_artifact_hint_damaged(enum mq_artifact artifact, struct mq_error *err);
 

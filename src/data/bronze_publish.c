@@ -1,10 +1,14 @@
 #include "data/bronze_publish.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/arena.h"
+#include "base/filesystem.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/action_projection.h"
@@ -14,6 +18,8 @@
 /* An event of the rejected topic keeps clear of what brokers take at most by default. */
 #define REJECTED_LINE_MAX ((size_t)900 << 10)
 #define REJECTED_AT_ONCE 500
+/* So many objects of a batch are put at once, where the layer allows it. */
+#define TOGETHER_FROM 8
 
 enum stage { STAGE_JUDGE = 0, STAGE_RECORD, STAGE_OBJECTS, STAGE_LOGS, STAGE_REJECTED, STAGE_DONE };
 
@@ -222,29 +228,158 @@ is_merged(struct mq_bronze_publication *p, const struct mq_bronze_object *object
 }
 
 static enum mq_status
+pack(const struct mq_bronze_publication *p, const struct mq_bronze_text *text,
+     struct mq_buffer *packed, struct mq_error *err)
+{
+    mq_buffer_init(packed, 2 * MQ_BRONZE_BATCH_LIMIT);
+    return mq_gzip_pack(text->text, text->size, p->layer->level, packed, err);
+}
+
+static enum mq_status
+put_packed(struct mq_bronze_publication *p, const struct mq_bronze_text *text, const char *key,
+           int64_t *ret_size, struct mq_error *err)
+{
+    struct mq_buffer packed;
+    enum mq_status st = pack(p, text, &packed, err);
+    if (st == MQ_OK)
+        st = mq_object_put(p->layer->store, key, packed.data, packed.size, MQ_PUT_ALWAYS, NULL,
+                           NULL, err);
+    *ret_size = (int64_t)packed.size;
+    mq_buffer_release(&packed);
+    return st;
+}
+
+/* A compaction may have merged an object while we wrote it again. */
+static enum mq_status
+drop_if_merged(struct mq_bronze_publication *p, const struct mq_bronze_text *text, const char *key,
+               struct mq_error *err)
+{
+    bool merged = false;
+    const char *keys[] = {key};
+    enum mq_status st = is_merged(p, &text->object, key, &merged, err);
+    return st == MQ_OK && merged ? mq_object_delete(p->layer->store, keys, 1, err) : st;
+}
+
+static enum mq_status
 put_object(struct mq_bronze_publication *p, const struct mq_bronze_text *text, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
     bool merged = false;
+    int64_t size = 0;
     enum mq_status st = mq_bronze_object_key(p->layer->region, &p->record, &text->object, key, err);
     if (st == MQ_OK)
         st = is_merged(p, &text->object, key, &merged, err);
     if (st != MQ_OK || merged)
         return st;
-    struct mq_buffer packed;
-    mq_buffer_init(&packed, 2 * MQ_BRONZE_BATCH_LIMIT);
-    st = mq_gzip_pack(text->text, text->size, p->layer->level, &packed, err);
+    st = put_packed(p, text, key, &size, err);
     if (st == MQ_OK)
-        st = mq_object_put(p->layer->store, key, packed.data, packed.size, MQ_PUT_ALWAYS, NULL,
-                           NULL, err);
+        p->bytes_packed += size;
+    return st == MQ_OK ? drop_if_merged(p, text, key, err) : st;
+}
+
+/* ---- many objects at once --------------------------------------------------------------- */
+
+/* The objects of a batch that are to be put: those that no compaction has merged. */
+struct together {
+    struct mq_bronze_publication *p;
+    const struct mq_bronze_text **texts; /* [count] */
+    const char **keys, **paths;          /* [count], in the arena */
+    int64_t *sizes;
+    size_t count;
+    struct mq_arena names;
+};
+
+static enum mq_status
+choose(struct together *t, struct mq_error *err)
+{
+    struct mq_bronze_publication *p = t->p;
+    size_t n = p->verdict.text_count;
+    t->texts = mq_arena_array(&t->names, n, sizeof(*t->texts));
+    t->keys = mq_arena_array(&t->names, n, sizeof(*t->keys));
+    t->paths = mq_arena_array(&t->names, n, sizeof(*t->paths));
+    t->sizes = mq_arena_array(&t->names, n, sizeof(*t->sizes));
+    if (t->texts == NULL || t->keys == NULL || t->paths == NULL || t->sizes == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate the names of %zu objects", n);
+    for (size_t i = 0; i < n; i++) {
+        const struct mq_bronze_text *text = &p->verdict.texts[i];
+        char key[MQ_OBJECT_KEY_MAX];
+        bool merged = false;
+        enum mq_status st =
+            mq_bronze_object_key(p->layer->region, &p->record, &text->object, key, err);
+        if (st == MQ_OK)
+            st = is_merged(p, &text->object, key, &merged, err);
+        if (st != MQ_OK)
+            return st;
+        if (merged)
+            continue;
+        t->texts[t->count] = text;
+        t->keys[t->count] = mq_arena_copy(&t->names, key, strlen(key));
+        t->paths[t->count] = mq_arena_format(&t->names, "%s/object-%zu", p->layer->scratch, i);
+        if (t->keys[t->count] == NULL || t->paths[t->count] == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate a key");
+        t->count++;
+    }
+    return MQ_OK;
+}
+
+static enum mq_status
+put_range(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
+{
+    (void)worker;
+    struct together *t = context;
+    enum mq_status st = MQ_OK;
+    for (int64_t i = begin; st == MQ_OK && i < end; i++)
+        st = put_packed(t->p, t->texts[i], t->keys[i], &t->sizes[i], err);
+    return st;
+}
+
+static enum mq_status
+write_file(const char *path, const struct mq_buffer *bytes, struct mq_error *err)
+{
+    FILE *file = fopen(path, "wb");
+    if (file == NULL)
+        return mq_fail_errno(err, errno, "cannot create '%s'", path);
+    bool whole = fwrite(bytes->data, 1, bytes->size, file) == bytes->size;
+    whole = fclose(file) == 0 && whole;
+    return whole ? MQ_OK : mq_fail_errno(err, errno, "cannot write '%s'", path);
+}
+
+static enum mq_status
+put_by_files(struct together *t, struct mq_error *err)
+{
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; st == MQ_OK && i < t->count; i++) {
+        struct mq_buffer packed;
+        st = pack(t->p, t->texts[i], &packed, err);
+        if (st == MQ_OK)
+            st = write_file(t->paths[i], &packed, err);
+        t->sizes[i] = (int64_t)packed.size;
+        mq_buffer_release(&packed);
+    }
     if (st == MQ_OK)
-        p->bytes_packed += (int64_t)packed.size;
-    mq_buffer_release(&packed);
-    /* A compaction may have merged it while we wrote it again. */
-    const char *keys[] = {key};
+        st = mq_object_put_files(t->p->layer->store, t->keys, t->paths, t->count, err);
+    for (size_t i = 0; i < t->count; i++)
+        unlink(t->paths[i]); /* where it was not moved */
+    return st;
+}
+
+static enum mq_status
+put_together(struct mq_bronze_publication *p, struct mq_error *err)
+{
+    struct together t = {.p = p};
+    char local[MQ_PATH_MAX];
+    bool is_folder =
+        mq_object_store_local_path(p->layer->store, p->layer->region, local, sizeof(local));
+    enum mq_status st = choose(&t, err);
     if (st == MQ_OK)
-        st = is_merged(p, &text->object, key, &merged, err);
-    return st == MQ_OK && merged ? mq_object_delete(p->layer->store, keys, 1, err) : st;
+        st = is_folder ? put_by_files(&t, err)
+                       : mq_pool_for(p->layer->pool, (int64_t)t.count, 1, put_range, &t, err);
+    for (size_t i = 0; st == MQ_OK && i < t.count; i++) {
+        p->bytes_packed += t.sizes[i];
+        st = drop_if_merged(p, t.texts[i], t.keys[i], err);
+    }
+    mq_arena_release(&t.names);
+    return st;
 }
 
 static enum mq_status
@@ -339,6 +474,11 @@ mq_bronze_publication_run(struct mq_bronze_publication *p, struct mq_error *err)
             if (p->next == p->verdict.text_count) {
                 p->stage = STAGE_LOGS;
                 p->next = 0;
+            } else if (p->layer->scratch != NULL && p->next == 0 &&
+                       p->verdict.text_count >= TOGETHER_FROM) {
+                st = put_together(p, err);
+                if (st == MQ_OK)
+                    p->next = p->verdict.text_count;
             } else if ((st = put_object(p, &p->verdict.texts[p->next], err)) == MQ_OK) {
                 p->next++;
             }

@@ -12,6 +12,7 @@
 #ifndef MQ_DATA_BRONZE_PUBLISH_H
 #define MQ_DATA_BRONZE_PUBLISH_H
 
+#include "base/pool.h"
 #include "data/bronze_batch.h"
 
 /** Where to and how; shared by all publications, immutable. All borrowed. */
@@ -23,6 +24,11 @@ struct mq_bronze_layer {
     struct mq_event_rules rules; /**< now_ms is set for each batch */
     int level;                   /**< of compression, 1…12 */
     bool project_actions;        /**< write exposure and play logs too */
+    /** For batches of many days, which are many small objects. On a directory, objects are made
+     * durable together by way of `scratch`, a folder; elsewhere the pool puts them side by side.
+     * NULL, NULL: one by one. */
+    const char *scratch;
+    struct mq_pool *pool;
 };
 
 /** Time for one write to the rejected topic. */

@@ -45,6 +45,7 @@ struct mq_input_stage {
     struct mq_object_store *store;
     char *region, *source, *folder;
     struct mq_input_options options;
+    bool owns_logs; /* afterwards, the action logs are an import's */
     struct mq_input_summary summary;
     struct file logs[2], basic, users, expand;
     struct mq_xlsx_writer *sheet;
@@ -128,9 +129,10 @@ region_key(const char *region, const char *path, char ret_key[MQ_OBJECT_KEY_MAX]
     return MQ_OK;
 }
 
-/* The import record's state, "" where there is none. */
+/* The import record's state, "" where there is none, and whether the action logs are an import's.
+ */
 static enum mq_status
-read_state(struct mq_object_store *store, const char *region, char ret_state[32],
+read_state(struct mq_object_store *store, const char *region, char ret_state[32], bool *ret_logs,
            struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
@@ -140,6 +142,7 @@ read_state(struct mq_object_store *store, const char *region, char ret_state[32]
     if (st != MQ_OK)
         return st;
     ret_state[0] = '\0';
+    *ret_logs = false;
     st = mq_object_reader(store, key, &reader, &local);
     if (st == MQ_E_NOT_FOUND)
         return MQ_OK;
@@ -157,6 +160,8 @@ read_state(struct mq_object_store *store, const char *region, char ret_state[32]
         return st;
     }
     snprintf(ret_state, 32, "%s", state);
+    /* Records without the member are of imports that always wrote logs. */
+    *ret_logs = !json_is_false(json_object_get(record, "logs"));
     return MQ_OK;
 }
 
@@ -164,7 +169,8 @@ enum mq_status
 mq_input_check(struct mq_object_store *store, const char *region, struct mq_error *err)
 {
     char state[32];
-    enum mq_status st = read_state(store, region, state, err);
+    bool logs;
+    enum mq_status st = read_state(store, region, state, &logs, err);
     if (st == MQ_OK && strcmp(state, "writing") == 0) {
         st = mq_fail(err, MQ_E_INPUT,
                      "the input of region %s in '%s' is incomplete: an import was interrupted",
@@ -180,11 +186,11 @@ write_record(struct mq_input_stage *stage, const char *state, struct mq_error *e
     char key[MQ_OBJECT_KEY_MAX], now[MQ_INSTANT_SIZE];
     const struct mq_input_summary *s = &stage->summary;
     mq_instant_format(mq_clock_now_s(), now);
-    mq_autojson json_t *record =
-        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "schema", 1, "state", state,
-                  "source", stage->source, "at", now, "items", (json_int_t)s->items, "users",
-                  (json_int_t)s->users, "plays", (json_int_t)s->plays, "exposures",
-                  (json_int_t)s->exposures, "days", (json_int_t)s->days);
+    mq_autojson json_t *record = json_pack(
+        "{s:i, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "schema", 1, "state", state, "source",
+        stage->source, "at", now, "logs", (int)stage->owns_logs, "items", (json_int_t)s->items,
+        "users", (json_int_t)s->users, "plays", (json_int_t)s->plays, "exposures",
+        (json_int_t)s->exposures, "days", (json_int_t)s->days);
     if (record == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the import record");
     struct mq_buffer text = {0};
@@ -199,18 +205,23 @@ write_record(struct mq_input_stage *stage, const char *state, struct mq_error *e
     return st;
 }
 
-/* Places of the store that an import owns. */
-static const enum mq_artifact input_places[] = {MQ_ARTIFACT_ACTION_LOGS, MQ_ARTIFACT_PROFILE_MAP,
-                                                MQ_ARTIFACT_ITEM_BASIC, MQ_ARTIFACT_ITEM_EXPAND};
+/* Places of the store that an import owns; the logs last. */
+static const enum mq_artifact input_places[] = {MQ_ARTIFACT_PROFILE_MAP, MQ_ARTIFACT_ITEM_BASIC,
+                                                MQ_ARTIFACT_ITEM_EXPAND, MQ_ARTIFACT_ACTION_LOGS};
+#define PLACES_WITHOUT_LOGS (MQ_COUNT(input_places) - 1)
 
+/* @param ret_logs whether the action logs that are there are an import's */
 static enum mq_status
-check_owner(struct mq_object_store *store, const char *region, struct mq_error *err)
+check_owner(struct mq_object_store *store, const char *region,
+            const struct mq_input_options *options, bool *ret_logs, struct mq_error *err)
 {
     char state[32];
-    enum mq_status st = read_state(store, region, state, err);
-    if (st != MQ_OK || state[0] != '\0')
+    enum mq_status st = read_state(store, region, state, ret_logs, err);
+    if (st != MQ_OK || options->replace)
         return st;
-    for (size_t i = 0; i < MQ_COUNT(input_places); i++) {
+    size_t begin = state[0] == '\0' ? 0 : PLACES_WITHOUT_LOGS;
+    size_t end = options->keep_logs || *ret_logs ? PLACES_WITHOUT_LOGS : MQ_COUNT(input_places);
+    for (size_t i = begin; i < end; i++) {
         bool exists;
         st = mq_artifact_exists(store, region, input_places[i], MQ_PROGRAM_MOVIE, &exists, err);
         if (st != MQ_OK)
@@ -265,7 +276,8 @@ mq_input_begin(struct mq_object_store *store, const char *region,
                const struct mq_input_options *options, struct mq_input_stage **ret_stage,
                struct mq_error *err)
 {
-    enum mq_status st = options->replace ? MQ_OK : check_owner(store, region, err);
+    bool logs;
+    enum mq_status st = check_owner(store, region, options, &logs, err);
     if (st != MQ_OK)
         return st;
     struct mq_input_stage *stage = calloc(1, sizeof(*stage));
@@ -274,6 +286,7 @@ mq_input_begin(struct mq_object_store *store, const char *region,
     stage->store = store;
     stage->options = *options;
     stage->options.source = NULL;
+    stage->owns_logs = logs || !options->keep_logs;
     stage->region = mq_strdup(region);
     stage->source = mq_strdup(options->source);
     stage->day = INT64_MIN;
@@ -775,7 +788,8 @@ remove_old(struct publishing *publishing, struct mq_error *err)
 {
     struct mq_input_stage *stage = publishing->stage;
     enum mq_status st = MQ_OK;
-    for (size_t i = 0; i < MQ_COUNT(input_places) && st == MQ_OK; i++) {
+    size_t places = stage->options.keep_logs ? PLACES_WITHOUT_LOGS : MQ_COUNT(input_places);
+    for (size_t i = 0; i < places && st == MQ_OK; i++) {
         char key[MQ_OBJECT_KEY_MAX];
         st = mq_artifact_key(stage->region, input_places[i], MQ_PROGRAM_MOVIE, key, err);
         if (st == MQ_OK)
@@ -814,6 +828,8 @@ mq_input_publish(struct mq_input_stage *stage, struct mq_pool *pool,
         st = remove_old(&publishing, err);
     mq_arena_release(&publishing.names);
     free(publishing.old);
+    if (st == MQ_OK && stage->options.meanwhile != NULL)
+        st = stage->options.meanwhile(stage->options.context, err);
     if (st == MQ_OK)
         st = write_record(stage, "complete", err);
     if (st == MQ_OK && ret_summary != NULL)

@@ -34,6 +34,11 @@ struct mq_input_options {
     unsigned play_columns;     /**< MQ_LOG_… flags of play logs */
     int gzip_level;            /**< logs as .csv.gz at this level; 0: plain */
     bool replace;              /**< replace input that no import of Marquee's put there */
+    bool keep_logs; /**< catalogue and users alone: action logs that are there stay as they are */
+    /** Called once the files are in place, while the input still counts as incomplete: for what
+     * belongs to the import and lies elsewhere. NULL: nothing. */
+    enum mq_status (*meanwhile)(void *context, struct mq_error *err);
+    void *context;
 };
 
 /** A text of some bytes; NULL bytes: missing. */

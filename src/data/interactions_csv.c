@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/sha256.h"
 #include "data/import_check.h"
 #include "data/local_table.h"
 
@@ -218,6 +219,23 @@ stage_row(const struct mq_input_action *action, int32_t event, double play_at_le
     return st == MQ_OK && is_play ? mq_input_add_action(stage, MQ_ACTION_PLAY, action, err) : st;
 }
 
+/* Columns 0 to 8 of interaction_rows.sql and interaction_events.sql. */
+static struct mq_input_action
+action_at(const struct mq_sql_result *result, int64_t r)
+{
+    return (struct mq_input_action){
+        .user = text_at(result, 0, r),
+        .item = text_at(result, 1, r),
+        .time_s = ((const int64_t *)mq_sql_column(result, 2))[r],
+        .watch_s = real_at(result, 3, r, -1),
+        .length_s = real_at(result, 4, r, -1),
+        .rating = real_at(result, 5, r, -1),
+        .position = ((const int32_t *)mq_sql_column(result, 6))[r],
+        .source = text_at(result, 7, r),
+        .trace = text_at(result, 8, r),
+    };
+}
+
 static enum mq_status
 stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *stage,
               struct mq_error *err)
@@ -234,17 +252,7 @@ stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *s
     mq_progress_begin(&progress, "interactions", "rows", 0);
     while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
         for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
-            const struct mq_input_action action = {
-                .user = text_at(result, 0, r),
-                .item = text_at(result, 1, r),
-                .time_s = ((const int64_t *)mq_sql_column(result, 2))[r],
-                .watch_s = real_at(result, 3, r, -1),
-                .length_s = real_at(result, 4, r, -1),
-                .rating = real_at(result, 5, r, -1),
-                .position = ((const int32_t *)mq_sql_column(result, 6))[r],
-                .source = text_at(result, 7, r),
-                .trace = text_at(result, 8, r),
-            };
+            const struct mq_input_action action = action_at(result, r);
             st = stage_row(&action, ((const int32_t *)mq_sql_column(result, 9))[r], play_at_least,
                            stage, err);
         }
@@ -256,6 +264,129 @@ stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *s
     mq_sql_close(result);
     return st;
 }
+
+/* ---- as events -------------------------------------------------------------------------- */
+
+struct sending {
+    const struct mq_interactions_options *options;
+    struct mq_sql *sql;
+};
+
+/* All that decides the events and their order: the files' bytes, and which column is which. */
+static enum mq_status
+digest_files(const struct mq_interactions_options *options, char ret_hex[MQ_SHA256_HEX_SIZE],
+             struct mq_error *err)
+{
+    struct mq_sha256 *digest = NULL;
+    const char *columns = options->columns != NULL ? options->columns : "";
+    enum mq_status st = mq_sha256_new(&digest, err);
+    if (st == MQ_OK)
+        st = mq_sha256_add(digest, columns, strlen(columns) + 1, err);
+    for (int i = 0; st == MQ_OK && i < options->path_count; i++) {
+        struct mq_reader *reader = NULL;
+        char hex[MQ_SHA256_HEX_SIZE];
+        st = mq_reader_from_file(options->paths[i], &reader, err);
+        if (st == MQ_OK)
+            st = mq_sha256_of_reader(reader, hex, NULL, err);
+        mq_reader_close(reader);
+        if (st == MQ_OK)
+            st = mq_sha256_add(digest, hex, sizeof(hex), err);
+    }
+    if (st == MQ_OK)
+        st = mq_sha256_hex(digest, ret_hex, err);
+    mq_sha256_free(digest);
+    return st;
+}
+
+/* Would the rules refuse them? Said before anything is written. */
+static enum mq_status
+screen_events(struct mq_sql *sql, const struct mq_interactions_options *options,
+              struct mq_error *err)
+{
+    const struct mq_event_rules *rules = mq_event_sink_rules(options->events);
+    struct mq_event_screen screen = {0};
+    struct mq_sql_result *result;
+    int64_t rows;
+    enum mq_status st = mq_sql_query(
+        sql, "interaction_screen.sql",
+        mq_sql_params(mq_sql_int("time_min", (rules->now_ms - rules->age_max_ms) / 1000),
+                      mq_sql_int("time_max", (rules->now_ms + rules->ahead_max_ms) / 1000),
+                      mq_sql_real("rating_min", rules->rating_min),
+                      mq_sql_real("rating_max", rules->rating_max)),
+        "lllllllldd", &result, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_sql_next(result, &rows, err);
+    if (st == MQ_OK && rows > 0) {
+        int64_t *const counts[] = {&screen.total,     &screen.too_old,  &screen.in_future,
+                                   &screen.off_scale, &screen.long_ids, &screen.unrated,
+                                   &screen.oldest_s,  &screen.newest_s};
+        for (size_t i = 0; i < MQ_COUNT(counts); i++)
+            *counts[i] = *(const int64_t *)mq_sql_column(result, (int)i);
+        screen.lowest = *(const double *)mq_sql_column(result, MQ_COUNT(counts));
+        screen.highest = *(const double *)mq_sql_column(result, MQ_COUNT(counts) + 1);
+    }
+    mq_sql_close(result);
+    return st == MQ_OK
+               ? mq_event_screen_judge(&screen, rules, options->max_bad_share, "interactions", err)
+               : st;
+}
+
+static enum mq_event_kind
+kind_named(struct mq_text name)
+{
+    for (int kind = 0; kind < MQ_EVENT_KINDS; kind++) {
+        const char *known = mq_event_kind_name((enum mq_event_kind)kind);
+        if (strlen(known) == name.size && memcmp(known, name.bytes, name.size) == 0)
+            return (enum mq_event_kind)kind;
+    }
+    return MQ_EVENT_RATING;
+}
+
+static enum mq_status
+send_rows(struct mq_sql *sql, struct mq_event_sink *sink, struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    struct mq_progress progress;
+    int64_t rows;
+    enum mq_status st = mq_sql_query(sql, "interaction_events.sql", mq_sql_no_params,
+                                     "ttldddit"
+                                     "tt",
+                                     &result, err);
+    if (st != MQ_OK)
+        return st;
+    mq_progress_begin(&progress, "events", "rows", 0);
+    while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
+        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
+            const struct mq_input_action action = action_at(result, r);
+            st = mq_event_sink_add(sink, kind_named(text_at(result, 9, r)), &action, err);
+        }
+        if (st != MQ_OK)
+            break;
+        mq_progress_add(&progress, rows);
+    }
+    mq_progress_end(&progress);
+    mq_sql_close(result);
+    return st;
+}
+
+static enum mq_status
+send_events(void *context, struct mq_error *err)
+{
+    const struct sending *sending = context;
+    char digest[MQ_SHA256_HEX_SIZE];
+    enum mq_status st = digest_files(sending->options, digest, err);
+    const char *path = sending->options->paths[0];
+    const char *slash = strrchr(path, '/');
+    if (st == MQ_OK)
+        st = mq_event_sink_begin(sending->options->events, slash != NULL ? slash + 1 : path, digest,
+                                 err);
+    if (st == MQ_OK)
+        st = send_rows(sending->sql, sending->options->events, err);
+    return st == MQ_OK ? mq_event_sink_finish(sending->options->events, err) : st;
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
 
 /* Columns that some row has a value for. */
 static enum mq_status
@@ -290,12 +421,20 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
                        struct mq_error *err)
 {
     struct mq_input_stage *stage = NULL;
-    struct mq_input_options input = {
-        .source = "csv", .gzip_level = options->gzip_level, .replace = options->replace};
+    struct sending sending = {options, sql};
+    const bool as_events = options->events != NULL;
+    struct mq_input_options input = {.source = "csv",
+                                     .gzip_level = options->gzip_level,
+                                     .replace = options->replace,
+                                     .keep_logs = as_events,
+                                     .meanwhile = as_events ? send_events : NULL,
+                                     .context = &sending};
     const struct mq_import_table tables[] = {
         {"interaction", "rows",
-         "user_id is not null and item_id is not null and time_s between 0 and 4294967295 and "
-         "(event is not null or not has_event)",
+         as_events ? "user_id is not null and item_id is not null and "
+                     "time_s between 0 and 4294967295 and kind is not null"
+                   : "user_id is not null and item_id is not null and "
+                     "time_s between 0 and 4294967295 and (event is not null or not has_event)",
          options->paths, options->path_count, false, interaction_columns,
          MQ_COUNT(interaction_columns), options->columns},
         {"listed_item", "item lines", "program_id is not null", options->item_paths,
@@ -311,6 +450,8 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
         if (st == MQ_OK)
             st = mq_import_check(sql, t, options->max_bad_share, &scans, &bad, err);
     }
+    if (st == MQ_OK && as_events)
+        st = screen_events(sql, options, err);
     if (st == MQ_OK)
         st = used_columns(sql, &input.play_columns, err);
     if (st == MQ_OK) {
@@ -321,7 +462,7 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
         st = stage_items(sql, options->item_path_count > 0, stage, err);
     if (st == MQ_OK)
         st = stage_users(sql, stage, err);
-    if (st == MQ_OK)
+    if (st == MQ_OK && !as_events)
         st = stage_actions(sql, options->play_at_least, stage, err);
     if (st == MQ_OK)
         st = mq_input_publish(stage, pool, ret_summary, err);

@@ -10,12 +10,16 @@
  * "impression", "show", "0", …). Without it every row is a play, and an exposure at an unknown
  * position, unless its rating is below play_at_least, which makes it an exposure only.
  *
+ * As events (data/event_sink.h), a row is one event of the kind that its column "event" names:
+ * rating, play, exposure, click, search, add-to-list; without that column a rating, or a play where
+ * it has none.
+ *
  * Threads: one import, one thread (the engine and the pool use more).
  */
 #ifndef MQ_DATA_INTERACTIONS_CSV_H
 #define MQ_DATA_INTERACTIONS_CSV_H
 
-#include "data/input_stage.h"
+#include "data/event_sink.h"
 #include "data/sql.h"
 
 struct mq_interactions_options {
@@ -30,6 +34,8 @@ struct mq_interactions_options {
     double max_bad_share; /**< of rows without user, item or time, and broken lines */
     bool replace;         /**< see struct mq_input_options */
     int gzip_level;       /**< see struct mq_input_options */
+    /** Interactions go there instead of to logs, which are left as they are; NULL: logs. */
+    struct mq_event_sink *events;
 };
 
 /**
@@ -37,7 +43,8 @@ struct mq_interactions_options {
  * @param sql  an engine with scratch room for the interactions
  * @param ret_bad_rows rows left out; may be NULL  @param ret_summary may be NULL
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_INPUT (a column is not found; too many bad rows; nothing
- *         to import) | MQ_E_USAGE (columns) | MQ_E_FORMAT | errors of mq_input_begin and publish
+ *         to import) | MQ_E_USAGE (columns) | MQ_E_FORMAT | errors of mq_input_begin and publish,
+ * and of the sink
  */
 enum mq_status mq_interactions_import(const struct mq_interactions_options *options,
                                       struct mq_sql *sql, struct mq_object_store *store,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
+#include "base/sha256.h"
 #include "data/movielens_files.h"
 #include "format/number_text.h"
 
@@ -100,6 +101,20 @@ stage_films(const struct mq_movielens_set *set, struct mq_input_stage *stage, st
     return st;
 }
 
+static struct mq_input_action
+action_of(const struct mq_movielens_set *set, int64_t r)
+{
+    return (struct mq_input_action){
+        .user = {set->users.keys[set->user[r]], set->users.sizes[set->user[r]]},
+        .item = {set->films.keys[set->film[r]], set->films.sizes[set->film[r]]},
+        .time_s = set->time_s[r],
+        .watch_s = -1,
+        .length_s = -1,
+        .rating = set->rating[r],
+        .position = -1,
+    };
+}
+
 static enum mq_status
 stage_actions(const struct mq_movielens_set *set, double play_at_least,
               struct mq_input_stage *stage, struct mq_error *err)
@@ -112,15 +127,7 @@ stage_actions(const struct mq_movielens_set *set, double play_at_least,
     mq_progress_begin(&progress, "ratings", "rows", set->count);
     for (int64_t i = 0; i < set->count && st == MQ_OK; i++) {
         int64_t r = order[i];
-        const struct mq_input_action action = {
-            .user = {set->users.keys[set->user[r]], set->users.sizes[set->user[r]]},
-            .item = {set->films.keys[set->film[r]], set->films.sizes[set->film[r]]},
-            .time_s = set->time_s[r],
-            .watch_s = -1,
-            .length_s = -1,
-            .rating = set->rating[r],
-            .position = -1,
-        };
+        const struct mq_input_action action = action_of(set, r);
         st = mq_input_add_action(stage, MQ_ACTION_EXPOSURE, &action, err);
         if (st == MQ_OK && set->rating[r] >= play_at_least)
             st = mq_input_add_action(stage, MQ_ACTION_PLAY, &action, err);
@@ -131,6 +138,81 @@ stage_actions(const struct mq_movielens_set *set, double play_at_least,
     return st;
 }
 
+/* ---- as events -------------------------------------------------------------------------- */
+
+struct sending {
+    const struct mq_movielens_set *set;
+    struct mq_event_sink *sink;
+};
+
+/* All that decides the events and their order. */
+static enum mq_status
+digest_ratings(const struct mq_movielens_set *set, char ret_hex[MQ_SHA256_HEX_SIZE],
+               struct mq_error *err)
+{
+    struct mq_sha256 *digest = NULL;
+    const size_t n = (size_t)set->count;
+    enum mq_status st = mq_sha256_new(&digest, err);
+    if (st == MQ_OK)
+        st = mq_sha256_add(digest, set->user, n * sizeof(*set->user), err);
+    if (st == MQ_OK)
+        st = mq_sha256_add(digest, set->film, n * sizeof(*set->film), err);
+    if (st == MQ_OK)
+        st = mq_sha256_add(digest, set->rating, n * sizeof(*set->rating), err);
+    if (st == MQ_OK)
+        st = mq_sha256_add(digest, set->time_s, n * sizeof(*set->time_s), err);
+    const struct mq_strmap *const ids[] = {&set->users, &set->films};
+    for (size_t m = 0; m < MQ_COUNT(ids); m++)
+        for (int32_t i = 0; st == MQ_OK && i < ids[m]->count; i++)
+            st = mq_sha256_add(digest, ids[m]->keys[i], ids[m]->sizes[i] + 1, err);
+    if (st == MQ_OK)
+        st = mq_sha256_hex(digest, ret_hex, err);
+    mq_sha256_free(digest);
+    return st;
+}
+
+/* Would the rules refuse them? Said before anything is written. */
+static enum mq_status
+screen_ratings(const struct mq_movielens_set *set, const struct mq_movielens_options *options,
+               struct mq_error *err)
+{
+    const struct mq_event_rules *rules = mq_event_sink_rules(options->events);
+    struct mq_event_screen screen = {0};
+    for (int64_t r = 0; r < set->count; r++) {
+        const struct mq_input_action action = action_of(set, r);
+        mq_event_screen_take(&screen, rules, MQ_EVENT_RATING, &action);
+    }
+    return mq_event_screen_judge(&screen, rules, options->max_bad_share, "ratings", err);
+}
+
+static enum mq_status
+send_ratings(void *context, struct mq_error *err)
+{
+    const struct sending *sending = context;
+    const struct mq_movielens_set *set = sending->set;
+    mq_autofree int64_t *order = NULL;
+    char digest[MQ_SHA256_HEX_SIZE];
+    struct mq_progress progress;
+    enum mq_status st = digest_ratings(set, digest, err);
+    if (st == MQ_OK)
+        st = mq_event_sink_begin(sending->sink, set->name, digest, err);
+    if (st == MQ_OK)
+        st = order_by_time(set, &order, err);
+    if (st != MQ_OK)
+        return st;
+    mq_progress_begin(&progress, "events", "rows", set->count);
+    for (int64_t i = 0; i < set->count && st == MQ_OK; i++) {
+        const struct mq_input_action action = action_of(set, order[i]);
+        st = mq_event_sink_add(sending->sink, MQ_EVENT_RATING, &action, err);
+        if (i % 4096 == 4095)
+            mq_progress_add(&progress, 4096);
+    }
+    mq_progress_end(&progress);
+    return st == MQ_OK ? mq_event_sink_finish(sending->sink, err) : st;
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
 static enum mq_status
 stage_set(const struct mq_movielens_set *set, const struct mq_movielens_options *options,
           struct mq_input_stage *stage, struct mq_error *err)
@@ -138,7 +220,9 @@ stage_set(const struct mq_movielens_set *set, const struct mq_movielens_options 
     enum mq_status st = stage_films(set, stage, err);
     for (int64_t u = 0; u < set->profile_count && st == MQ_OK; u++)
         st = mq_input_add_user(stage, &set->profiles[u], err);
-    return st == MQ_OK ? stage_actions(set, options->play_at_least, stage, err) : st;
+    return st == MQ_OK && options->events == NULL
+               ? stage_actions(set, options->play_at_least, stage, err)
+               : st;
 }
 
 static enum mq_status
@@ -173,16 +257,22 @@ mq_movielens_import(const char *const *paths, int path_count,
         st = mq_movielens_read(&set, paths[i], err);
     if (st == MQ_OK)
         st = check_set(&set, path_count > 0 ? paths[0] : "", err);
+    if (st == MQ_OK && options->events != NULL)
+        st = screen_ratings(&set, options, err);
+    struct sending sending = {&set, options->events};
     if (st == MQ_OK) {
         char source[64];
         snprintf(source, sizeof(source), "movielens %s%s", set.name,
                  set.has_metadata ? " with hetrec" : "");
-        const struct mq_input_options input = {.source = source,
-                                               .play_columns = MQ_LOG_RATING,
-                                               .exposure_columns =
-                                                   options->play_at_least > 0 ? MQ_LOG_RATING : 0,
-                                               .gzip_level = options->gzip_level,
-                                               .replace = options->replace};
+        const struct mq_input_options input = {
+            .source = source,
+            .play_columns = MQ_LOG_RATING,
+            .exposure_columns = options->play_at_least > 0 ? MQ_LOG_RATING : 0,
+            .gzip_level = options->gzip_level,
+            .replace = options->replace,
+            .keep_logs = options->events != NULL,
+            .meanwhile = options->events != NULL ? send_ratings : NULL,
+            .context = &sending};
         mq_log_info("import: %s: %lld ratings, %d users, %d films", source, (long long)set.count,
                     set.users.count, set.listed_count);
         st = mq_input_begin(store, region, &input, &stage, err);

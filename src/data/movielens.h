@@ -7,12 +7,14 @@
  * rating an exposure at an unknown position; the rating is kept. Popularity is the number of
  * ratings, ticket number that of ratings of 4 and more. Texts in Latin-1 become UTF-8.
  *
- * Threads: one import, one thread (the pool publishes).
+ * As events, every rating is a rating, oldest first, and no log is written (data/event_sink.h).
+ *
+ * Memory: all ratings, 40 bytes each at most. Threads: one import, one thread (the pool publishes).
  */
 #ifndef MQ_DATA_MOVIELENS_H
 #define MQ_DATA_MOVIELENS_H
 
-#include "data/input_stage.h"
+#include "data/event_sink.h"
 
 /** Most actors of a film that are taken from HetRec, in its order of billing. */
 #define MQ_HETREC_ACTORS_MAX 5
@@ -21,6 +23,9 @@ struct mq_movielens_options {
     double play_at_least; /**< lower ratings are exposures only; 0: every rating is a play */
     bool replace;         /**< see struct mq_input_options */
     int gzip_level;       /**< see struct mq_input_options */
+    /** Ratings go there instead of to logs, which are left as they are; NULL: logs. */
+    struct mq_event_sink *events;
+    double max_bad_share; /**< of ratings that are no good events */
 };
 
 /**
@@ -30,7 +35,8 @@ struct mq_movielens_options {
  * @param paths      local, [path_count]
  * @param ret_summary may be NULL
  * @return MQ_OK | MQ_E_NOT_FOUND (no such path) | MQ_E_INPUT (no ratings, or two sets, or metadata
- *         that does not fit) | MQ_E_FORMAT (a file and line) | errors of mq_input_begin and publish
+ *         that does not fit, or too many ratings that are no good events) | MQ_E_FORMAT (a file
+ *         and line) | errors of mq_input_begin and publish, and of the sink
  */
 enum mq_status mq_movielens_import(const char *const *paths, int path_count,
                                    const struct mq_movielens_options *options,

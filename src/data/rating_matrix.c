@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "data/rating_matrix_parts.h"
 
 static enum mq_status
 check_list(const struct mq_rating_list *list, int32_t user_count, int32_t item_count,
@@ -70,8 +71,8 @@ sort_list(const struct mq_rating_list *list, int32_t user_count, int32_t item_co
     return MQ_OK;
 }
 
-static enum mq_status
-allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
+enum mq_status
+mq_rating_matrix_allocate(struct mq_rating_matrix *m, int64_t count, struct mq_error *err)
 {
     enum mq_status st =
         mq_alloc_array((size_t)m->user_count + 1, sizeof(*m->user_offset), &m->user_offset, err);
@@ -180,6 +181,20 @@ fill_users(struct mq_rating_matrix *m, const struct mq_rating_list *list, int64_
     m->count = kept;
 }
 
+void
+mq_rating_matrix_take_ids(struct mq_rating_matrix *m, struct mq_strmap *users,
+                          struct mq_strmap *items)
+{
+    if (users != NULL) {
+        m->users = *users;
+        *users = (struct mq_strmap){0};
+    }
+    if (items != NULL) {
+        m->items = *items;
+        *items = (struct mq_strmap){0};
+    }
+}
+
 enum mq_status
 mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, int32_t item_count,
                        struct mq_strmap *users, struct mq_strmap *items,
@@ -198,7 +213,7 @@ mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, in
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a rating matrix");
     m->user_count = user_count;
     m->item_count = item_count;
-    st = allocate(m, list->count, err);
+    st = mq_rating_matrix_allocate(m, list->count, err);
     if (st == MQ_OK) {
         fill_users(m, list, order);
         st = fill_sequences(m, order, err);
@@ -209,14 +224,7 @@ mq_rating_matrix_build(const struct mq_rating_list *list, int32_t user_count, in
         mq_rating_matrix_free(m);
         return st;
     }
-    if (users != NULL) {
-        m->users = *users;
-        *users = (struct mq_strmap){0};
-    }
-    if (items != NULL) {
-        m->items = *items;
-        *items = (struct mq_strmap){0};
-    }
+    mq_rating_matrix_take_ids(m, users, items);
     *ret_matrix = m;
     return MQ_OK;
 }
@@ -251,7 +259,7 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
     int64_t kept = 0;
     for (int64_t i = 0; i < matrix->count; i++)
         kept += keep[i] != 0;
-    enum mq_status st = allocate(m, kept, err);
+    enum mq_status st = mq_rating_matrix_allocate(m, kept, err);
     mq_autofree int32_t *place = NULL; /* of each rating among those kept of its user */
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)matrix->count, sizeof(*place), &place, err);

@@ -62,11 +62,44 @@ enum mq_status mq_rating_matrix_build(const struct mq_rating_list *list, int32_t
                                       struct mq_error *err);
 
 /**
- * Make the item side of a matrix whose user side was read from a file (checked by the reader; arrays
- * of mq_alloc_array, item side NULL).
+ * Make the item side of a matrix whose user side was read from a file (checked by the reader;
+ * arrays of mq_alloc_array, item side NULL).
  * @return MQ_OK | MQ_E_NOMEM
  */
 enum mq_status mq_rating_matrix_transpose(struct mq_rating_matrix *matrix, struct mq_error *err);
+
+/* ---- building in two passes, for more ratings than fit in memory twice ------------------ */
+
+struct mq_rating_builder;
+
+/**
+ * Begin, once it is known how many ratings each user has, repeated ones included.
+ * @param by_user int64 [user_count], borrowed during the call
+ * @return MQ_OK | MQ_E_RANGE | MQ_E_NOMEM
+ * Memory: 16 bytes a rating until it is finished, the matrix's 24 afterwards; nothing beside.
+ */
+enum mq_status mq_rating_builder_new(int32_t user_count, int32_t item_count, const int64_t *by_user,
+                                     struct mq_rating_builder **ret_builder, struct mq_error *err);
+/** NULL allowed. */
+void mq_rating_builder_free(struct mq_rating_builder *builder);
+
+/**
+ * Add one. @param rating NAN: a choice without a rating, which a rating of the same user and item
+ *                 beats whenever it came
+ * @return MQ_OK | MQ_E_RANGE (a code out of range, infinite, or more than were counted)
+ */
+enum mq_status mq_rating_builder_add(struct mq_rating_builder *builder, int32_t user, int32_t item,
+                                     float rating, uint32_t time_s, struct mq_error *err);
+
+/**
+ * Make the matrix, as mq_rating_matrix_build does of the same ratings in the same order. The
+ * builder is empty afterwards, also on failure.
+ * @param choice_rating finite; rating of those added with NAN
+ * @param users,items taken (left empty) on success; NULL: codes alone
+ */
+enum mq_status mq_rating_builder_finish(struct mq_rating_builder *builder, float choice_rating,
+                                        struct mq_strmap *users, struct mq_strmap *items,
+                                        struct mq_rating_matrix **ret_matrix, struct mq_error *err);
 
 /** NULL allowed. */
 void mq_rating_matrix_free(struct mq_rating_matrix *matrix);

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/rng.h"
+#include "base/sha256.h"
 #include "data/simulated_names.h"
 
 const struct mq_simulated_channel mq_simulated_channels[] = {{"portrait_ub", 1.60},
@@ -72,6 +73,7 @@ struct simulation {
     struct alias shelf[GENRE_COUNT + 1];
     float *weight; /* scratch [max(users, items)] */
     int32_t *small, *large;
+    int64_t ratings; /* sent as events */
     struct mq_progress progress;
 };
 
@@ -375,6 +377,23 @@ struct visit {
     char user_id[24];
 };
 
+/* A rating event alone: nobody says where the film was found, or how long it was watched. */
+static enum mq_status
+rate(struct simulation *s, struct mq_rng *rng, const struct mq_input_action *play, double match,
+     struct mq_error *err)
+{
+    double stars = 1.0 + 4.0 * match + 0.7 * mq_rng_normal(rng);
+    const struct mq_input_action rating = {.user = play->user,
+                                           .item = play->item,
+                                           .time_s = play->time_s,
+                                           .watch_s = -1,
+                                           .length_s = -1,
+                                           .rating = fmin(5.0, fmax(0.5, round(2.0 * stars) / 2.0)),
+                                           .position = -1};
+    s->ratings++;
+    return mq_event_sink_add(s->options.ratings, MQ_EVENT_RATING, &rating, err);
+}
+
 static enum mq_status
 show_and_play(struct simulation *s, struct mq_rng *rng, const struct visit *visit, int position,
               int32_t item, bool browsing, const char *shelf, struct mq_error *err)
@@ -405,13 +424,17 @@ show_and_play(struct simulation *s, struct mq_rng *rng, const struct visit *visi
         .source = text_of(browsing ? shelf : "recommend"),
         .trace = text_of(trace),
     };
-    enum mq_status st = mq_input_add_action(s->stage, MQ_ACTION_EXPOSURE, &action, err);
+    enum mq_status st = MQ_OK;
+    if (s->options.ratings == NULL)
+        st = mq_input_add_action(s->stage, MQ_ACTION_EXPOSURE, &action, err);
     double chance = looked_at[position] * (browsing ? 0.9 : channel->quality) * match;
     if (st != MQ_OK || mq_rng_uniform(rng) >= chance)
         return st;
     /* Played within minutes, on the same day. */
     int64_t day_end = (visit->time_s / MQ_DAY_SECONDS + 1) * MQ_DAY_SECONDS - 1;
     action.time_s = MQ_MIN(visit->time_s + 5 + position * 7 + mq_rng_below(rng, 5), day_end);
+    if (s->options.ratings != NULL)
+        return rate(s, rng, &action, match, err);
     double share = fmin(1.0, fmax(0.02, match + 0.35 * mq_rng_normal(rng) + 0.15));
     action.watch_s = floor(share * s->length[item]);
     if (mq_rng_below(rng, RATING_SHARE) == 0)
@@ -449,6 +472,15 @@ visit_once(struct simulation *s, struct mq_rng *rng, const struct visit *visit,
     return MQ_OK;
 }
 
+/* Lines or ratings written so far. */
+static int64_t
+lines_of(const struct simulation *s)
+{
+    struct mq_input_summary summary;
+    mq_input_staged(s->stage, &summary);
+    return summary.plays + summary.exposures + s->ratings;
+}
+
 /* Lines written so far are steered towards the wanted number, day by day. */
 static enum mq_status
 run_days(struct simulation *s, struct mq_error *err)
@@ -473,15 +505,13 @@ run_days(struct simulation *s, struct mq_error *err)
             visit.time_s =
                 begin_s + day * MQ_DAY_SECONDS + (int64_t)(passed * (double)MQ_DAY_SECONDS);
             snprintf(visit.user_id, sizeof(visit.user_id), "u%" PRId64, visit.user + 1);
-            struct mq_input_summary before, after;
-            mq_input_staged(s->stage, &before);
+            int64_t before = lines_of(s);
             enum mq_status st = visit_once(s, &rng, &visit, err);
             if (st == MQ_OK && v % 1024 == 0)
                 st = mq_cancel_check(err);
             if (st != MQ_OK)
                 return st;
-            mq_input_staged(s->stage, &after);
-            int64_t lines = after.plays + after.exposures - before.plays - before.exposures;
+            int64_t lines = lines_of(s) - before;
             written += lines;
             visits++;
             mq_progress_add(&s->progress, lines);
@@ -508,10 +538,34 @@ simulate(struct simulation *s, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     alias_build(s, &s->activity, s->options.users);
+    return MQ_OK;
+}
+
+static enum mq_status
+simulate_days(struct simulation *s, struct mq_error *err)
+{
     mq_progress_begin(&s->progress, "simulating", "lines", s->options.events);
-    st = run_days(s, err);
+    enum mq_status st = run_days(s, err);
     mq_progress_end(&s->progress);
     return st;
+}
+
+/* Ratings go out once catalogue and users are in place. */
+static enum mq_status
+send_ratings(void *context, struct mq_error *err)
+{
+    struct simulation *s = context;
+    const struct mq_simulate_options *o = &s->options;
+    char text[256], digest[MQ_SHA256_HEX_SIZE];
+    int n =
+        snprintf(text, sizeof(text),
+                 "ratings 1 %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64,
+                 o->users, o->items, o->events, o->days, o->until_s, o->seed);
+    mq_sha256_of_bytes(text, (size_t)n, digest);
+    enum mq_status st = mq_event_sink_begin(o->ratings, "simulate", digest, err);
+    if (st == MQ_OK)
+        st = simulate_days(s, err);
+    return st == MQ_OK ? mq_event_sink_finish(o->ratings, err) : st;
 }
 
 static enum mq_status
@@ -550,10 +604,16 @@ mq_simulate(const struct mq_simulate_options *options, struct mq_object_store *s
                                            .exposure_columns = columns,
                                            .play_columns = columns | MQ_LOG_WATCH | MQ_LOG_RATING,
                                            .gzip_level = options->gzip_level,
-                                           .replace = options->replace};
+                                           .replace = options->replace,
+                                           .keep_logs = options->ratings != NULL,
+                                           .meanwhile =
+                                               options->ratings != NULL ? send_ratings : NULL,
+                                           .context = &s};
     st = mq_input_begin(store, region, &input, &s.stage, err);
     if (st == MQ_OK)
         st = simulate(&s, err);
+    if (st == MQ_OK && options->ratings == NULL)
+        st = simulate_days(&s, err);
     if (st == MQ_OK)
         st = mq_input_publish(s.stage, pool, ret_summary, err);
     release(&s);

@@ -15,13 +15,16 @@
  * fades after a programme's release, rises again for a few, and part of the catalogue arrives while
  * the simulation runs. How much is watched grows with the match.
  *
+ * As ratings, what is shown is not written, and whoever plays rates: in half stars, by the match
+ * with some noise.
+ *
  * The same options give the same bytes, on any number of threads. Threads: one simulation, one
  * thread. Cost: about 0.2 µs an action; memory 60 bytes a user and 300 bytes a programme.
  */
 #ifndef MQ_DATA_SIMULATE_H
 #define MQ_DATA_SIMULATE_H
 
-#include "data/input_stage.h"
+#include "data/event_sink.h"
 
 #define MQ_SIMULATE_USERS_MAX 100000000
 #define MQ_SIMULATE_ITEMS_MAX 10000000
@@ -35,6 +38,9 @@ struct mq_simulate_options {
     uint64_t seed;
     int gzip_level; /**< see struct mq_input_options */
     bool replace;   /**< see struct mq_input_options */
+    /** Every play becomes a rating event there, and no log is written; NULL: logs. `events` is then
+     * the number of ratings. */
+    struct mq_event_sink *ratings;
 };
 
 /** A recall channel as traces name it, and how good its picks are; 1: average. */

@@ -1,7 +1,6 @@
 #include "data/sql.h"
 
 #include <ctype.h>
-#include <duckdb.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -12,27 +11,12 @@
 
 #include "base/filesystem.h"
 #include "base/memory.h"
+#include "data/sql_engine.h"
 #include "data/sql_files.h"
 #include "format/csv_reader.h"
 
 /* Longest message of the engine that is quoted. */
 #define QUOTED_MESSAGE_MAX 600
-
-struct mq_sql {
-    duckdb_database database;
-    duckdb_connection connection;
-    char *scratch; /* own folder below options.scratch */
-    char *parquet; /* the objects viewed, for messages: "a' or 'b" */
-    int64_t spooled;
-};
-
-struct mq_sql_result {
-    duckdb_result result;
-    duckdb_data_chunk chunk; /* the rows at hand; fetching flattens every kind of vector */
-    int column_count;
-    char *name; /* of the SQL, for messages */
-    const struct mq_sql *sql;
-};
 
 static const char macros[] =
     "create macro mq_finite(d) as case when isfinite(d) then d end;"
@@ -43,7 +27,9 @@ static const char macros[] =
     "  then n // 1000 else n end;"
     "create macro mq_epoch_s(t) as coalesce(mq_epoch_integer(try_cast(t as bigint)),"
     "  cast(floor(epoch(try_cast(t as timestamptz))) as bigint));"
-    "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);";
+    "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);"
+    "create macro mq_bucket(t, n) as cast(hash(t) % cast(n as ubigint) as bigint);"
+    "create macro mq_list_by(v, p) as list(v order by p);";
 
 struct mq_sql_options
 mq_sql_options_from(const struct mq_config *config, const char *scratch)
@@ -56,8 +42,8 @@ mq_sql_options_from(const struct mq_config *config, const char *scratch)
 /* ---- errors ----------------------------------------------------------------------------- */
 
 /* What failed, as mq_fail says it: the engine's first line; what follows it quotes SQL. */
-static enum mq_status
-fail_engine_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
+enum mq_status
+mq_sql_fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
 {
     enum mq_status code;
     switch (type) {
@@ -100,8 +86,8 @@ fail_engine_at(struct mq_error *err, const char *what, duckdb_error_type type, c
 }
 
 /* @param sql may be NULL */
-static enum mq_status
-fail_engine(const struct mq_sql *sql, struct mq_error *err, const char *name,
+enum mq_status
+mq_sql_fail(const struct mq_sql *sql, struct mq_error *err, const char *name,
             duckdb_error_type type, const char *message)
 {
     /* Of damage to the frame of a page the engine says no file, and what only a reader of its
@@ -113,25 +99,7 @@ fail_engine(const struct mq_sql *sql, struct mq_error *err, const char *name,
                        sql->parquet);
     char what[160];
     snprintf(what, sizeof(what), "SQL %.150s", name);
-    return fail_engine_at(err, what, type, message);
-}
-
-/* Preparing tells its kind of error by the message's beginning alone. */
-static duckdb_error_type
-type_by_message(const char *message)
-{
-    static const struct {
-        const char *begin;
-        duckdb_error_type type;
-    } kinds[] = {{"Invalid Input Error", DUCKDB_ERROR_INVALID_INPUT},
-                 {"Conversion Error", DUCKDB_ERROR_CONVERSION},
-                 {"IO Error", DUCKDB_ERROR_IO},
-                 {"Permission Error", DUCKDB_ERROR_PERMISSION},
-                 {"Out of Memory Error", DUCKDB_ERROR_OUT_OF_MEMORY}};
-    for (size_t i = 0; message != NULL && i < MQ_COUNT(kinds); i++)
-        if (strncmp(message, kinds[i].begin, strlen(kinds[i].begin)) == 0)
-            return kinds[i].type;
-    return DUCKDB_ERROR_PARSER;
+    return mq_sql_fail_at(err, what, type, message);
 }
 
 static enum mq_status
@@ -141,7 +109,7 @@ run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_ch
     duckdb_result result;
     enum mq_status st = MQ_OK;
     if (duckdb_query(sql->connection, text, &result) != DuckDBSuccess)
-        st = fail_engine(sql, err, name, duckdb_result_error_type(&result),
+        st = mq_sql_fail(sql, err, name, duckdb_result_error_type(&result),
                          duckdb_result_error(&result));
     else if (ret_changed != NULL)
         *ret_changed = (int64_t)duckdb_rows_changed(&result);
@@ -228,6 +196,7 @@ mq_sql_open(const struct mq_sql_options *options, struct mq_sql **ret_sql, struc
     struct mq_sql *sql = calloc(1, sizeof(*sql));
     if (sql == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot start the SQL engine");
+    sql->threads = options->threads;
     sql->scratch =
         mq_strfmt("%s/sql-%ld-%u", options->scratch, (long)getpid(), atomic_fetch_add(&serial, 1));
     enum mq_status st = sql->scratch == NULL
@@ -316,9 +285,9 @@ skipped(const char *p)
 
 /* Append an embedded file with its parameters filled in, without comments' `;` tricks: the file is
  * ours. */
-static enum mq_status
-append_file(struct mq_buffer *buffer, const char *name, const struct mq_sql_param *params,
-            int param_count, struct mq_error *err)
+enum mq_status
+mq_sql_append_file(struct mq_buffer *buffer, const char *name, const struct mq_sql_param *params,
+                   int param_count, struct mq_error *err)
 {
     const char *text = find_file(name);
     if (text == NULL)
@@ -356,7 +325,7 @@ run_around(struct mq_sql *sql, const char *before, const char *file,
     struct mq_buffer text = {0};
     enum mq_status st = mq_buffer_append_text(&text, before, err);
     if (st == MQ_OK)
-        st = append_file(&text, file, params, param_count, err);
+        st = mq_sql_append_file(&text, file, params, param_count, err);
     if (st == MQ_OK)
         st = mq_buffer_append_text(&text, after, err);
     if (st == MQ_OK)
@@ -406,6 +375,12 @@ mq_sql_view(struct mq_sql *sql, const char *view, const char *file,
     return run_around(sql, before, file, params, param_count, "", NULL, err);
 }
 
+static const char *const forms[] = {
+    [MQ_SQL_PARQUET] = " (format parquet, compression snappy)",
+    [MQ_SQL_CSV] = " (format csv, header true, delimiter ',', quote '\"', escape '\"')",
+    [MQ_SQL_PARQUET_ZSTD] = " (format parquet, compression zstd)",
+};
+
 enum mq_status
 mq_sql_copy_to_file(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
                     int param_count, const char *path, enum mq_sql_format format, int64_t *ret_rows,
@@ -416,12 +391,7 @@ mq_sql_copy_to_file(struct mq_sql *sql, const char *file, const struct mq_sql_pa
     if (st == MQ_OK)
         st = mq_sql_append_literal(&after, path, err);
     if (st == MQ_OK)
-        st = mq_buffer_append_text(&after,
-                                   format == MQ_SQL_PARQUET
-                                       ? " (format parquet, compression snappy)"
-                                       : " (format csv, header true, delimiter ',', quote '\"', "
-                                         "escape '\"')",
-                                   err);
+        st = mq_buffer_append_text(&after, forms[format], err);
     if (st == MQ_OK)
         st = run_around(sql, "copy (\n", file, params, param_count, after.data, ret_rows, err);
     mq_buffer_release(&after);
@@ -454,6 +424,80 @@ mq_sql_copy_to_object(struct mq_sql *sql, const char *file, const struct mq_sql_
     unlink(path);
     if (st == MQ_OK && ret_rows != NULL)
         *ret_rows = rows;
+    return st;
+}
+
+enum mq_status
+mq_sql_partition(struct mq_sql *sql, const char *relation, const char *column, const char *folder,
+                 struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    enum mq_status st = mq_buffer_printf(&text, err, "copy (from %s) to ", relation);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&text, folder, err);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(&text, err,
+                              " (format parquet, compression snappy, partition_by (%s))", column);
+    if (st == MQ_OK)
+        st = run_text(sql, relation, text.data, NULL, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+/* Rows go to partitions in their order only while one thread sends them, and to one file a
+ * partition only while nothing is flushed on the way. */
+enum mq_status
+mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
+                     int param_count, const char *column, const char *folder, struct mq_error *err)
+{
+    struct mq_buffer after = {0};
+    enum mq_status st = mq_buffer_append_text(&after, "\n) to ", err);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&after, folder, err);
+    if (st == MQ_OK)
+        st = mq_buffer_printf(&after, err, " (format parquet, compression zstd, partition_by (%s))",
+                              column);
+    if (st == MQ_OK)
+        st = run_text(sql, file,
+                      "set threads = 1; set partitioned_write_flush_threshold = 1000000000000; "
+                      "set partitioned_write_max_open_files = 100000",
+                      NULL, err);
+    if (st != MQ_OK) {
+        mq_buffer_release(&after);
+        return st;
+    }
+    st = run_around(sql, "copy (\n", file, params, param_count, after.data, NULL, err);
+    mq_buffer_release(&after);
+    char reset[64] = "reset threads";
+    if (sql->threads > 0)
+        snprintf(reset, sizeof(reset), "set threads = %d", sql->threads);
+    enum mq_status ended = run_text(sql, file, reset, NULL, st == MQ_OK ? err : NULL);
+    if (st == MQ_OK)
+        st = ended;
+    return st == MQ_OK ? run_text(sql, file,
+                                  "reset partitioned_write_flush_threshold; "
+                                  "reset partitioned_write_max_open_files",
+                                  NULL, err)
+                       : st;
+}
+
+enum mq_status
+mq_sql_view_of_folder(struct mq_sql *sql, const char *view, const char *folder,
+                      struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    mq_autofree char *pattern = mq_strfmt("%s/**/*.parquet", folder);
+    if (pattern == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    enum mq_status st = mq_buffer_printf(
+        &text, err, "create or replace temp view %s as select * from read_parquet(", view);
+    if (st == MQ_OK)
+        st = mq_sql_append_literal(&text, pattern, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_text(&text, ", hive_partitioning = false)", err);
+    if (st == MQ_OK)
+        st = run_text(sql, view, text.data, NULL, err);
+    mq_buffer_release(&text);
     return st;
 }
 
@@ -521,7 +565,7 @@ mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, str
             (strstr(message, "No magic bytes") != NULL || strstr(message, "too small") != NULL))
             st = mq_fail(err, MQ_E_FORMAT, "%s: it is truncated, or no Parquet", what);
         else
-            st = fail_engine_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
+            st = mq_sql_fail_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
     }
     duckdb_destroy_result(&result);
     mq_buffer_release(&text);
@@ -532,7 +576,8 @@ mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, str
 static void
 note_parquet(struct mq_sql *sql, const char *name)
 {
-    if (sql->parquet != NULL && strstr(sql->parquet, name) != NULL)
+    if (sql->parquet != NULL &&
+        (strlen(sql->parquet) > QUOTED_MESSAGE_MAX || strstr(sql->parquet, name) != NULL))
         return;
     char *longer =
         sql->parquet != NULL ? mq_strfmt("%s' or '%s", sql->parquet, name) : mq_strdup(name);
@@ -540,6 +585,25 @@ note_parquet(struct mq_sql *sql, const char *name)
         free(sql->parquet);
         sql->parquet = longer;
     }
+}
+
+/* Asking the engine takes half a millisecond a file; of very many, only both ends are looked at,
+ * and what is between shows when it is read. */
+#define ASKED_MAX 16
+
+static enum mq_status
+check_ends(const char *path, const char *name, struct mq_error *err)
+{
+    char ends[8] = "";
+    FILE *file = fopen(path, "rb");
+    bool whole = file != NULL && fread(ends, 1, 4, file) == 4 && fseek(file, -4, SEEK_END) == 0 &&
+                 ftell(file) >= 8 && fread(ends + 4, 1, 4, file) == 4 &&
+                 memcmp(ends, "PAR1PAR1", 8) == 0;
+    if (file != NULL)
+        fclose(file);
+    return whole ? MQ_OK
+                 : mq_fail(err, MQ_E_FORMAT,
+                           "cannot read Parquet '%.600s': it is truncated, or no Parquet", name);
 }
 
 enum mq_status
@@ -555,7 +619,8 @@ mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_st
         if (st == MQ_OK) {
             char name[MQ_OBJECT_KEY_MAX + 256];
             snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), keys[i]);
-            st = mq_sql_check_parquet(sql, path, name, err);
+            st = key_count > ASKED_MAX ? check_ends(path, name, err)
+                                       : mq_sql_check_parquet(sql, path, name, err);
             if (st == MQ_OK)
                 note_parquet(sql, name);
         }
@@ -582,266 +647,4 @@ mq_sql_view_of_artifact(struct mq_sql *sql, const char *view, struct mq_object_s
     if (st == MQ_OK)
         st = mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
     return mq_artifact_damaged(artifact, st, err);
-}
-
-/* ---- adding rows ------------------------------------------------------------------------ */
-
-struct mq_sql_appender {
-    duckdb_appender appender;
-    bool failed;
-    char *table;
-};
-
-enum mq_status
-mq_sql_appender_new(struct mq_sql *sql, const char *table, struct mq_sql_appender **ret_appender,
-                    struct mq_error *err)
-{
-    struct mq_sql_appender *appender = calloc(1, sizeof(*appender));
-    if (appender == NULL || (appender->table = mq_strdup(table)) == NULL) {
-        free(appender);
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate an appender");
-    }
-    if (duckdb_appender_create(sql->connection, NULL, table, &appender->appender) !=
-        DuckDBSuccess) {
-        enum mq_status st = fail_engine(NULL, err, table, DUCKDB_ERROR_INTERNAL,
-                                        duckdb_appender_error(appender->appender));
-        duckdb_appender_destroy(&appender->appender);
-        free(appender->table);
-        free(appender);
-        return st;
-    }
-    *ret_appender = appender;
-    return MQ_OK;
-}
-
-void
-mq_sql_append_int(struct mq_sql_appender *appender, int64_t value)
-{
-    appender->failed |= duckdb_append_int64(appender->appender, value) != DuckDBSuccess;
-}
-
-void
-mq_sql_append_real(struct mq_sql_appender *appender, double value)
-{
-    appender->failed |= duckdb_append_double(appender->appender, value) != DuckDBSuccess;
-}
-
-void
-mq_sql_append_text(struct mq_sql_appender *appender, const char *text, size_t size)
-{
-    appender->failed |=
-        duckdb_append_varchar_length(appender->appender, text, size) != DuckDBSuccess;
-}
-
-void
-mq_sql_append_null(struct mq_sql_appender *appender)
-{
-    appender->failed |= duckdb_append_null(appender->appender) != DuckDBSuccess;
-}
-
-void
-mq_sql_append_end(struct mq_sql_appender *appender)
-{
-    appender->failed |= duckdb_appender_end_row(appender->appender) != DuckDBSuccess;
-}
-
-enum mq_status
-mq_sql_appender_free(struct mq_sql_appender *appender, struct mq_error *err)
-{
-    if (appender == NULL)
-        return MQ_OK;
-    enum mq_status st = MQ_OK;
-    if (appender->failed || duckdb_appender_close(appender->appender) != DuckDBSuccess)
-        st = fail_engine(NULL, err, appender->table, DUCKDB_ERROR_INTERNAL,
-                         duckdb_appender_error(appender->appender));
-    duckdb_appender_destroy(&appender->appender);
-    free(appender->table);
-    free(appender);
-    return st;
-}
-
-bool
-mq_sql_text_is_valid(const char *text, size_t size)
-{
-    const unsigned char *p = (const unsigned char *)text, *end = p + size;
-    while (p < end) {
-        if (*p < 0x80) {
-            if (*p++ == 0)
-                return false;
-            continue;
-        }
-        size_t n = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
-        if (*p < 0xc2 || *p > 0xf4 || (size_t)(end - p) < n)
-            return false;
-        unsigned char low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
-        unsigned char high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-        if (p[1] < low || p[1] > high)
-            return false;
-        for (size_t i = 2; i < n; i++)
-            if ((p[i] & 0xc0) != 0x80)
-                return false;
-        p += n;
-    }
-    return true;
-}
-
-/* ---- results ---------------------------------------------------------------------------- */
-
-static char
-type_letter(duckdb_type type)
-{
-    switch (type) {
-    case DUCKDB_TYPE_BOOLEAN:
-        return 'b';
-    case DUCKDB_TYPE_SMALLINT:
-        return 'h';
-    case DUCKDB_TYPE_INTEGER:
-        return 'i';
-    case DUCKDB_TYPE_BIGINT:
-        return 'l';
-    case DUCKDB_TYPE_FLOAT:
-        return 'f';
-    case DUCKDB_TYPE_DOUBLE:
-        return 'd';
-    case DUCKDB_TYPE_VARCHAR:
-    case DUCKDB_TYPE_BLOB:
-        return 't';
-    default:
-        return '?';
-    }
-}
-
-static enum mq_status
-query(struct mq_sql *sql, const char *name, const char *text, const char *types,
-      struct mq_sql_result **ret_result, struct mq_error *err)
-{
-    duckdb_prepared_statement statement = NULL;
-    duckdb_pending_result pending = NULL;
-    struct mq_sql_result *result = calloc(1, sizeof(*result));
-    char *copy = mq_strdup(name);
-    enum mq_status st = MQ_OK;
-    bool has_result = false;
-    if (result == NULL || copy == NULL) {
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a result");
-    } else if (duckdb_prepare(sql->connection, text, &statement) != DuckDBSuccess) {
-        const char *message = duckdb_prepare_error(statement);
-        st = fail_engine(sql, err, name, type_by_message(message), message);
-    } else if (duckdb_pending_prepared_streaming(statement, &pending) != DuckDBSuccess) {
-        st = fail_engine(sql, err, name, DUCKDB_ERROR_INTERNAL, duckdb_pending_error(pending));
-    } else {
-        has_result = true;
-        if (duckdb_execute_pending(pending, &result->result) != DuckDBSuccess)
-            st = fail_engine(sql, err, name, duckdb_result_error_type(&result->result),
-                             duckdb_result_error(&result->result));
-    }
-    duckdb_destroy_pending(&pending);
-    duckdb_destroy_prepare(&statement);
-    if (st == MQ_OK) {
-        result->name = copy;
-        result->sql = sql;
-        result->column_count = (int)duckdb_column_count(&result->result);
-        bool same = (int)strlen(types) == result->column_count;
-        for (int i = 0; same && i < result->column_count; i++)
-            same = type_letter(duckdb_column_type(&result->result, (idx_t)i)) == types[i];
-        if (!same) {
-            char found[64] = "";
-            for (int i = 0; i < result->column_count && i < (int)sizeof(found) - 1; i++)
-                found[i] = type_letter(duckdb_column_type(&result->result, (idx_t)i));
-            st = mq_fail(err, MQ_E_INTERNAL, "SQL %s: columns are of types '%s', expected '%s'",
-                         name, found, types);
-        }
-    }
-    if (st == MQ_OK) {
-        *ret_result = result;
-        return MQ_OK;
-    }
-    if (has_result)
-        duckdb_destroy_result(&result->result);
-    free(copy);
-    free(result);
-    return st;
-}
-
-enum mq_status
-mq_sql_query(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
-             int param_count, const char *types, struct mq_sql_result **ret_result,
-             struct mq_error *err)
-{
-    struct mq_buffer text = {0};
-    enum mq_status st = append_file(&text, file, params, param_count, err);
-    if (st == MQ_OK)
-        st = query(sql, file, text.data, types, ret_result, err);
-    mq_buffer_release(&text);
-    return st;
-}
-
-enum mq_status
-mq_sql_query_text(struct mq_sql *sql, const char *text, const char *types,
-                  struct mq_sql_result **ret_result, struct mq_error *err)
-{
-    return query(sql, "query", text, types, ret_result, err);
-}
-
-enum mq_status
-mq_sql_scalar(struct mq_sql *sql, const char *text, int64_t *ret_value, struct mq_error *err)
-{
-    struct mq_sql_result *result;
-    enum mq_status st = mq_sql_query_text(sql, text, "l", &result, err);
-    if (st != MQ_OK)
-        return st;
-    int64_t rows;
-    st = mq_sql_next(result, &rows, err);
-    if (st == MQ_OK && (rows < 1 || !mq_sql_is_valid(mq_sql_valid(result, 0), 0)))
-        st = mq_fail(err, MQ_E_INTERNAL, "SQL query gave no value");
-    if (st == MQ_OK)
-        *ret_value = *(const int64_t *)mq_sql_column(result, 0);
-    mq_sql_close(result);
-    return st;
-}
-
-enum mq_status
-mq_sql_next(struct mq_sql_result *result, int64_t *ret_rows, struct mq_error *err)
-{
-    for (;;) {
-        if (result->chunk != NULL)
-            duckdb_destroy_data_chunk(&result->chunk);
-        result->chunk = duckdb_fetch_chunk(result->result);
-        if (result->chunk == NULL) {
-            const char *message = duckdb_result_error(&result->result);
-            if (message != NULL && *message != '\0')
-                return fail_engine(result->sql, err, result->name,
-                                   duckdb_result_error_type(&result->result), message);
-            *ret_rows = 0;
-            return MQ_OK;
-        }
-        idx_t rows = duckdb_data_chunk_get_size(result->chunk);
-        if (rows > 0) {
-            *ret_rows = (int64_t)rows;
-            return MQ_OK;
-        }
-    }
-}
-
-void
-mq_sql_close(struct mq_sql_result *result)
-{
-    if (result == NULL)
-        return;
-    if (result->chunk != NULL)
-        duckdb_destroy_data_chunk(&result->chunk);
-    duckdb_destroy_result(&result->result);
-    free(result->name);
-    free(result);
-}
-
-const void *
-mq_sql_column(const struct mq_sql_result *result, int column)
-{
-    return duckdb_vector_get_data(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column));
-}
-
-const uint64_t *
-mq_sql_valid(const struct mq_sql_result *result, int column)
-{
-    return duckdb_vector_get_validity(duckdb_data_chunk_get_vector(result->chunk, (idx_t)column));
 }

@@ -103,12 +103,15 @@ mq_artifact_state_read(struct mq_object_store *store, const char *region, enum m
     enum mq_status st = mq_artifact_key(region, artifact, type, state.key, err);
     if (st != MQ_OK)
         return st;
-    if (info->codec == MQ_CODEC_FOLDER)
-        st = read_folder(store, &state, err);
+    const struct mq_artifact_state *before =
+        known != NULL ? mq_artifact_states_find(known, artifact, type) : NULL;
+    if (info->codec != MQ_CODEC_FOLDER)
+        st = read_file(store, region, before, digest, &state, err);
+    else if (before != NULL && before->is_fresh && strcmp(before->key, state.key) == 0)
+        state = *before;
     else
-        st = read_file(store, region,
-                       known != NULL ? mq_artifact_states_find(known, artifact, type) : NULL,
-                       digest, &state, err);
+        st = read_folder(store, &state, err);
+    state.is_fresh = true;
     if (st == MQ_OK)
         *ret_state = state;
     return st;

@@ -2,8 +2,10 @@
  * What an artifact in the store holds right now, by content: the base of skipping and manifests.
  *
  * A file's content is its SHA-256; a folder's is that of its listing (key, size and ETag of every
- * object). A digest is taken over from what was known before while the ETag is the same, so asking
- * about an unchanged store reads no artifact. Threads: reentrant.
+ * object), which is taken as a stream: memory does not grow with the objects, and what a run has
+ * seen of a folder is not listed again for its next step. A digest is taken over from what was
+ * known before while the ETag is the same, so asking about an unchanged store reads no artifact.
+ * Threads: reentrant.
  */
 #ifndef MQ_FLOW_ARTIFACT_STATE_H
 #define MQ_FLOW_ARTIFACT_STATE_H
@@ -24,6 +26,7 @@ struct mq_artifact_state {
     char etag[MQ_ETAG_MAX];          /**< "" for a folder */
     char sha256[MQ_SHA256_HEX_SIZE]; /**< "" when it does not exist */
     int schema_version;              /**< as recorded by the run that wrote it, else the table's */
+    bool is_fresh;                   /**< seen in this run: a folder of input is not listed again */
 };
 
 /** States of all inputs or outputs of a step. Zero-initialise. */

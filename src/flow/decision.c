@@ -26,8 +26,8 @@ options_changed(const json_t *before, const json_t *now, struct mq_decision *dec
         }
         if (!json_equal(old, value)) {
             snprintf(decision->reason, sizeof(decision->reason), "%s%s changed from %s to %s",
-                     strcmp(name, MQ_OPTION_DAY) == 0 ? "" : "option ", name,
-                     json_string_value(old), json_string_value(value));
+                     strncmp(name, "the ", 4) == 0 ? "" : "option ", name, json_string_value(old),
+                     json_string_value(value));
             return true;
         }
     }

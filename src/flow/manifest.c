@@ -60,7 +60,8 @@ mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX])
 int64_t
 mq_step_run_rows(const struct mq_step_run *step, const char **ret_name)
 {
-    static const char *const names[] = {"rows", "users", "items", "actions", "samples", "lines"};
+    static const char *const names[] = {"rows",    "users", "items", "actions",
+                                        "samples", "lines", "events"};
     for (size_t n = 0; n < MQ_COUNT(names); n++) {
         for (int i = 0; i < step->report.counter_count; i++) {
             if (strcmp(step->report.counters[i].name, names[n]) != 0)
@@ -160,11 +161,12 @@ mq_run_to_json(const struct mq_run *run)
         json_array_append_new(steps, step_json(&run->steps[i]));
     char now[MQ_INSTANT_SIZE];
     mq_instant_format(run->now_s, now);
-    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:f, s:s, s:s, s:i, s:I, s:{s:i, s:i}, s:s, s:i, "
-                     "s:o}",
+    return json_pack("{s:i, s:s, s:s, s:s, s:o, s:f, s:s, s:s?, s:s, s:i, s:I, s:{s:i, s:i}, s:s, "
+                     "s:i, s:o}",
                      "schema", MQ_RUN_SCHEMA, "id", run->id, "what", run->what, "status",
                      mq_run_status_name(run->status), "started", instant_json(run->started_ms),
-                     "seconds", run->seconds, "instant", now, "resumed", run->resumed, "threads",
+                     "seconds", run->seconds, "instant", now, "date",
+                     run->date[0] != '\0' ? run->date : NULL, "resumed", run->resumed, "threads",
                      run->threads, "seed", (json_int_t)run->seed, "shard", "index",
                      run->shard_index, "count", run->shard_count, "host", host, "process",
                      (int)getpid(), "steps", steps);

@@ -9,6 +9,7 @@
 #ifndef MQ_FLOW_MANIFEST_H
 #define MQ_FLOW_MANIFEST_H
 
+#include "base/clock.h"
 #include "flow/graph.h"
 #include "flow/step_record.h"
 
@@ -55,6 +56,7 @@ struct mq_run {
     int64_t started_ms;
     double seconds;
     int64_t now_s;               /**< the instant all steps see */
+    char date[MQ_DATE_SIZE];     /**< of --date, or "" */
     char resumed[MQ_RUN_ID_MAX]; /**< the dead run whose instant it took over, or "" */
     int threads;
     uint64_t seed;
@@ -72,7 +74,7 @@ void mq_run_id_make(int64_t now_ms, char ret_id[MQ_RUN_ID_MAX]);
 
 /**
  * The figure that says how much a step handled: the first of its counters among rows, users, items,
- * actions, samples, lines; -1 where it has none of them.
+ * actions, samples, lines, events; -1 where it has none of them.
  * @param ret_name static; may be NULL
  */
 int64_t mq_step_run_rows(const struct mq_step_run *step, const char **ret_name);

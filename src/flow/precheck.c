@@ -6,14 +6,7 @@ static void
 hint_producer(const struct mq_step_table *table, enum mq_artifact artifact, struct mq_error *err)
 {
     int producer = mq_step_producer(table, artifact);
-    if (producer >= 0)
-        mq_error_hint(err,
-                      "%s makes it: `marquee step %s`, or let `marquee run` make all that is "
-                      "missing",
-                      table->rows[producer].name, table->rows[producer].name);
-    else
-        mq_error_hint(err, "it is input: put it there, or use `marquee import movielens PATH`, "
-                           "`marquee import csv FILE`, or `marquee simulate`");
+    mq_artifact_hint_maker(artifact, producer >= 0 ? table->rows[producer].name : NULL, err);
 }
 
 /* States of one artifact: whether any kind is there, and whether one of them is empty. */

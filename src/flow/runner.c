@@ -132,7 +132,8 @@ decide(struct runner *runner, struct attempt *attempt, struct mq_decision *decis
     if (st != MQ_OK)
         return st;
     struct mq_artifact_states *known = known_states(runner, attempt->record);
-    attempt->options = mq_step_options(row, runner->config, runner->run->now_s);
+    attempt->options =
+        mq_step_options(row, runner->config, runner->run->now_s, runner->request->date);
     if (known == NULL || attempt->options == NULL) {
         free(known);
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the state of step '%s'", row->name);
@@ -168,6 +169,8 @@ call_step(struct runner *runner, struct mq_step_run *step, struct mq_error *err)
                                       .scratch = scratch,
                                       .seed = runner->run->seed,
                                       .now_s = runner->run->now_s,
+                                      .run_id = runner->run->id,
+                                      .date = runner->request->date,
                                       .shard_index = runner->run->shard_index,
                                       .shard_count = runner->run->shard_count,
                                       .report = &step->report};
@@ -515,7 +518,23 @@ mq_run_request_check(const struct mq_run_request *request, struct mq_error *err)
 {
     int wanted[MQ_STEPS_MAX], count;
     char what[64];
-    return choose_steps(request, wanted, &count, what, err);
+    enum mq_status st = choose_steps(request, wanted, &count, what, err);
+    bool any = false;
+    for (int i = 0; st == MQ_OK && i < count; i++)
+        any = any || (request->table->rows[wanted[i]].flags & MQ_STEP_DATED) != 0;
+    int64_t ignored;
+    if (st != MQ_OK || request->date == NULL)
+        return st;
+    if (strlen(request->date) != MQ_DATE_SIZE - 1 ||
+        mq_instant_parse(request->date, strlen(request->date), &ignored, NULL) != MQ_OK)
+        return mq_fail(err, MQ_E_USAGE, "the date is '%.64s' (allowed: a day as in 2026-03-01)",
+                       request->date);
+    if (!any) {
+        mq_fail(err, MQ_E_USAGE, "no step of '%s' works on the events of one day", what);
+        mq_error_hint(err, "leave out --date, or give --change-type RATING");
+        return MQ_E_USAGE;
+    }
+    return MQ_OK;
 }
 
 /* A shard takes part in the steps that share out the users, and in no other: those belong to a run
@@ -558,7 +577,12 @@ new_run(struct runner *runner, const char *what, struct mq_error *err)
     run->seed = (uint64_t)mq_config_int(runner->config, "run.seed");
     run->shard_index = request->shard_index;
     run->shard_count = MQ_MAX(request->shard_count, 1);
-    snprintf(run->what, sizeof(run->what), "%s", what);
+    if (request->date != NULL) {
+        snprintf(run->what, sizeof(run->what), "%.48s of %s", what, request->date);
+        snprintf(run->date, sizeof(run->date), "%s", request->date);
+    } else {
+        snprintf(run->what, sizeof(run->what), "%s", what);
+    }
     mq_run_id_make(run->started_ms, run->id);
     for (int i = 0; i < run->step_count; i++) {
         const struct mq_planned_step *planned = &runner->plan.steps[i];
@@ -612,6 +636,8 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
     int wanted[MQ_STEPS_MAX], count = 0;
     char what[64];
     enum mq_status st = mq_step_table_check(request->table, err);
+    if (st == MQ_OK)
+        st = mq_run_request_check(request, err);
     if (st == MQ_OK)
         st = choose_steps(request, wanted, &count, what, err);
     if (st != MQ_OK)

@@ -36,6 +36,7 @@ struct mq_run_request {
     const char *change_type;      /**< workflow name or alias; NULL: the default */
     const char *from;             /**< leave out the workflow's steps before this one */
     const char *only;             /**< this step alone (any step of the table) */
+    const char *date;             /**< "YYYY-MM-DD": the day for steps that work on one; NULL */
     bool no_pull;                 /**< do not make missing inputs: refuse (`marquee step`) */
     bool force;                   /**< run the asked-for steps even if up to date */
     bool dry_run;                 /**< decide, tell, write nothing */
@@ -46,7 +47,8 @@ struct mq_run_request {
 };
 
 /**
- * Whether workflow and steps of a request exist; looks at no store.
+ * Whether workflow and steps of a request exist, and a date makes sense for them; looks at no
+ * store.
  * @return MQ_OK | MQ_E_USAGE
  */
 enum mq_status mq_run_request_check(const struct mq_run_request *request, struct mq_error *err);

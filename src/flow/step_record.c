@@ -50,14 +50,17 @@ mq_step_record_release(struct mq_step_record *record)
 }
 
 json_t *
-mq_step_options(const struct mq_step_row *row, const struct mq_config *config, int64_t now_s)
+mq_step_options(const struct mq_step_row *row, const struct mq_config *config, int64_t now_s,
+                const char *date)
 {
     json_t *options = json_object();
     if (options != NULL && (row->flags & MQ_STEP_DAILY) != 0) {
-        char date[MQ_DATE_SIZE];
-        mq_date_format(now_s, date);
-        json_object_set_new(options, MQ_OPTION_DAY, json_string(date));
+        char day[MQ_DATE_SIZE];
+        mq_date_format(now_s, day);
+        json_object_set_new(options, MQ_OPTION_DAY, json_string(day));
     }
+    if (options != NULL && (row->flags & MQ_STEP_DATED) != 0)
+        json_object_set_new(options, MQ_OPTION_DATE, json_string(date != NULL ? date : "all"));
     size_t count;
     const struct mq_option *table = mq_option_table(&count);
     for (size_t i = 0; options != NULL && i < count; i++) {

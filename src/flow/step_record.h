@@ -31,12 +31,17 @@ struct mq_step_record {
 /** Empty record allowed. */
 void mq_step_record_release(struct mq_step_record *record);
 
-/** Name under which mq_step_options keeps the day of a MQ_STEP_DAILY step. */
+/** Names under which mq_step_options keeps the day of a MQ_STEP_DAILY step, and the date of a
+ * MQ_STEP_DATED one ("all": none was named). */
 #define MQ_OPTION_DAY "the day"
+#define MQ_OPTION_DATE "the date"
 
-/** Values of the options that shape a step, and its day. Owned; NULL: no memory. */
+/**
+ * Values of the options that shape a step, and its day.
+ * @param date of --date; NULL: none  @return owned; NULL: no memory
+ */
 json_t *mq_step_options(const struct mq_step_row *row, const struct mq_config *config,
-                        int64_t now_s);
+                        int64_t now_s, const char *date);
 
 /**
  * Read a step's record; `exists` false when there is none.

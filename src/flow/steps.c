@@ -115,6 +115,22 @@ static const struct mq_step_row rows[] = {
      OUT(A(FILTER_RESULT), A(FILTER_CONFIG)),
      .options = "filter heat.new_bonus run.seed", .version = 1,
      .flags = MQ_STEP_SHARDS | MQ_STEP_DAILY},
+    {.name = "validate-data",
+     .help = "check the events of the days not yet taken: form, ranges, volume, drift; a report",
+     .fn = mq_step_validate_data,
+     IN(A(BRONZE_EVENTS), A(ITEM_PARQUET), MAYBE(USER_CSV), STATE(VALIDATION)),
+     OUT(A(VALIDATION)),
+     .options = "validate events.rating_min events.rating_max events.max_ahead_s", .version = 1,
+     .flags = MQ_STEP_DATED},
+    {.name = "extract-features",
+     .help = "silver ratings of each day; features of users and films, to the feature store too",
+     .fn = mq_step_extract_features,
+     IN(A(BRONZE_EVENTS), A(VALIDATION), A(ITEM_PARQUET), CACHE(SILVER_DAYS),
+        CACHE(FEATURE_WRITES)),
+     OUT(A(SILVER_DAYS), A(SILVER_RATINGS), A(USER_FEATURES), A(MOVIE_FEATURES),
+         {MQ_ARTIFACT_FEATURE_WRITES, MQ_MAY_MISS}),
+     .options = "features events.rating_min events.rating_max events.max_ahead_s", .version = 1,
+     .flags = MQ_STEP_DATED},
 };
 
 /* item- and user-preprocessing clean raw input, so a workflow that reads their outputs brings them
@@ -136,6 +152,9 @@ static const struct mq_workflow workflows[] = {
     {.name = "USER",
      .help = "new users: clean and give them a code",
      .steps = STEPS("user-preprocessing", "add-item-user-batch")},
+    {.name = "RATING",
+     .help = "new events: check them, silver tables, features of users and films",
+     .steps = STEPS("validate-data", "extract-features")},
 };
 /* clang-format on */
 

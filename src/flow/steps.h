@@ -35,6 +35,7 @@ struct mq_step_artifact {
                                       outputs brings it up to date first */
 #define MQ_STEP_SHARDS (1u << 1) /**< works on a share of the users when --shard is given */
 #define MQ_STEP_DAILY (1u << 2)  /**< looks at licence windows: runs again on another UTC day */
+#define MQ_STEP_DATED (1u << 3)  /**< works on the day that --date names: runs again for another */
 
 struct mq_step_row {
     const char *name; /**< "recall-batch" */

@@ -21,10 +21,10 @@
 #include "base/progress.h"
 #include "data/action_logs.h"
 #include "data/input_stage.h"
-#include "data/user_profiles.h"
 #include "data/sql.h"
 #include "format/csv_writer.h"
 #include "step/bad_share.h"
+#include "step/known_ids.h"
 #include "step/step.h"
 
 /* Longest id in characters: its UTF-8 stays below MQ_STRMAP_KEY_MAX bytes. */
@@ -36,34 +36,6 @@ struct work {
     struct mq_action_logs logs;
     int64_t staged, bad_lines, duplicates;
 };
-
-/* Tables of the ids that are known. */
-static enum mq_status
-make_known_ids(struct work *work, bool check_users, struct mq_error *err)
-{
-    struct mq_step_context *context = work->context;
-    enum mq_status st = mq_sql_view_of_artifact(work->sql, "item", context->store, context->region,
-                                                MQ_ARTIFACT_ITEM_PARQUET, err);
-    if (st == MQ_OK)
-        st = mq_sql_statement(work->sql,
-                              "create temp table known_item as select item_id as id from item;"
-                              "create temp table known_user (id varchar)",
-                              err);
-    if (st != MQ_OK || !check_users)
-        return st;
-    struct mq_user_profiles *profiles = NULL;
-    struct mq_sql_appender *appender = NULL;
-    st = mq_user_profiles_load(context->store, context->region, &profiles, err);
-    if (st == MQ_OK)
-        st = mq_sql_appender_new(work->sql, "known_user", &appender, err);
-    for (int32_t u = 0; st == MQ_OK && u < profiles->count; u++) {
-        mq_sql_append_text(appender, profiles->ids.keys[u], profiles->ids.sizes[u]);
-        mq_sql_append_end(appender);
-    }
-    enum mq_status ended = mq_sql_appender_free(appender, st == MQ_OK ? err : NULL);
-    mq_user_profiles_free(profiles);
-    return st != MQ_OK ? st : ended;
-}
 
 /* Read every group into scratch and make the view "stage" over them. */
 static enum mq_status
@@ -362,7 +334,7 @@ clean(struct work *work, struct mq_error *err)
     bool check_users = strcmp(mq_config_text(context->config, "data.unknown_users"), "reject") == 0;
     char key[MQ_OBJECT_KEY_MAX];
     int64_t accepted, rows;
-    enum mq_status st = make_known_ids(work, check_users, err);
+    enum mq_status st = mq_step_known_ids(context, work->sql, check_users, NULL, err);
     if (st == MQ_OK)
         st = mq_action_logs_open(context->store, context->region, work->sql, &work->logs, err);
     if (st != MQ_OK)

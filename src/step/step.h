@@ -37,6 +37,8 @@ struct mq_step_context {
     const char *scratch; /**< an empty local folder, removed after the step */
     uint64_t seed;
     int64_t now_s;                /**< the run's instant: every step of a run sees the same */
+    const char *run_id;           /**< its reports go below <region>/runs/<run id>/ */
+    const char *date;             /**< the day that --date names; NULL: all days not yet taken */
     int shard_index, shard_count; /**< 0, 1 unless --shard was given */
     struct mq_step_report *report;
 };
@@ -73,5 +75,8 @@ enum mq_status mq_step_model_update_ub(struct mq_step_context *context, struct m
 enum mq_status mq_step_item_feature_update_batch(struct mq_step_context *context,
                                                  struct mq_error *err);
 enum mq_status mq_step_model_update_deepfm(struct mq_step_context *context, struct mq_error *err);
+/* Of the RATING workflow. */
+enum mq_status mq_step_validate_data(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_extract_features(struct mq_step_context *context, struct mq_error *err);
 
 #endif

@@ -2,8 +2,12 @@
 # Every artifact that a step reads, in turn missing, empty, cut short and overwritten with noise:
 # the step that reads it ends with one clear error that names it, and never with a signal.
 . "$(dirname "$0")/small_store.sh"
+export MARQUEE_FEATURES_STORE=lmdb:features
+printf 'user,item,time,rating\nu1,1,2026-02-27T10:00:00Z,4\nu2,2,2026-02-28T11:00:00Z,3\n' >events.csv
+marquee import csv events.csv --as events --store file:store --quiet >log 2>&1 || { cat log; fail "import"; }
 make_input store
 marquee run --store file:store --quiet >log 2>&1 || { cat log; fail "run"; }
+marquee run --change-type RATING --store file:store --quiet >log 2>&1 || { cat log; fail "RATING"; }
 artifacts store >want
 tried=0 refused=0
 

@@ -1,5 +1,6 @@
 -- Rows of one file of interactions, typed; event is 1 for a play, 0 for an exposure, NULL where
--- the file does not say. Reads: interaction_file (data/local_table.h).
+-- the file does not say; kind is the kind of user event (data/event_fields.def), NULL where the file
+-- names none that is known. Reads: interaction_file (data/local_table.h).
 select
   $file as file,
   seq,
@@ -19,5 +20,18 @@ select
     when lower(event) in ('0', 'exposure', 'exposed', 'impression', 'impressions', 'show', 'shown',
       'display', 'false') then 0
   end as integer) as event,
-  event is not null as has_event
+  event is not null as has_event,
+  case
+    when event is null and mq_to_double(rating) is not null then 'rating'
+    when event is null then 'play'
+    when lower(event) in ('rating', 'rate', 'rated') then 'rating'
+    when lower(event) in ('click', 'clicks', 'clicked') then 'click'
+    when lower(event) in ('search', 'searched') then 'search'
+    when lower(event) in ('add-to-list', 'add_to_list', 'list', 'wishlist', 'watchlist')
+      then 'add-to-list'
+    when lower(event) in ('1', 'play', 'plays', 'played', 'watch', 'watched', 'view', 'viewed',
+      'purchase', 'true') then 'play'
+    when lower(event) in ('0', 'exposure', 'exposed', 'impression', 'impressions', 'show', 'shown',
+      'display', 'false') then 'exposure'
+  end as kind
 from interaction_file

@@ -111,13 +111,40 @@ empty_and_refused(void **state)
     check_contains(err.message, "not finite");
 }
 
+/* What does not fit the counts, or is no rating, is refused. */
+static void
+builder_errors(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_rating_builder *b;
+    struct mq_rating_matrix *m;
+    const int64_t counts[] = {1, 0}, negative[] = {1, -1};
+    check_fails(MQ_E_RANGE, mq_rating_builder_new(2, 3, negative, &b, &err));
+    check_ok(mq_rating_builder_new(2, 3, counts, &b, &err));
+    check_fails(MQ_E_RANGE, mq_rating_builder_add(b, 2, 0, 1, 0, &err));
+    check_fails(MQ_E_RANGE, mq_rating_builder_add(b, 0, 3, 1, 0, &err));
+    check_fails(MQ_E_RANGE, mq_rating_builder_add(b, 0, -1, 1, 0, &err));
+    check_fails(MQ_E_RANGE, mq_rating_builder_add(b, 0, 0, INFINITY, 0, &err));
+    check_fails(MQ_E_RANGE, mq_rating_builder_add(b, 1, 0, 1, 0, &err));
+    check_contains(err.message, "user 1 has more ratings than were counted");
+    check_fails(MQ_E_RANGE, mq_rating_builder_finish(b, 1, NULL, NULL, &m, &err));
+    check_contains(err.message, "user 0 has fewer ratings than were counted");
+    mq_rating_builder_free(b);
+    check_ok(mq_rating_builder_new(0, 0, counts, &b, &err));
+    check_ok(mq_rating_builder_finish(b, 1, NULL, NULL, &m, &err));
+    assert_int_equal(m->count, 0);
+    mq_rating_matrix_free(m);
+    mq_rating_builder_free(b);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_sides),        cmocka_unit_test(last_rating_wins),
         cmocka_unit_test(sequences),         cmocka_unit_test(parts),
-        cmocka_unit_test(empty_and_refused),
+        cmocka_unit_test(empty_and_refused), cmocka_unit_test(builder_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

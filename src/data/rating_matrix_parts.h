@@ -1,0 +1,18 @@
+/** What the two ways to build a rating matrix share (rating_matrix.c, rating_builder.c). */
+#ifndef MQ_DATA_RATING_MATRIX_PARTS_H
+#define MQ_DATA_RATING_MATRIX_PARTS_H
+
+#include "data/rating_matrix.h"
+
+/** Offsets (zeroed) and the user side, for so many ratings; user_count and item_count are set. */
+enum mq_status mq_rating_matrix_allocate(struct mq_rating_matrix *matrix, int64_t count,
+                                         struct mq_error *err);
+
+/** The item side from the user side. */
+enum mq_status mq_rating_matrix_transpose(struct mq_rating_matrix *matrix, struct mq_error *err);
+
+/** Take ids over, where they are not NULL. */
+void mq_rating_matrix_take_ids(struct mq_rating_matrix *matrix, struct mq_strmap *users,
+                               struct mq_strmap *items);
+
+#endif

@@ -1,0 +1,33 @@
+/**
+ * Taking days of bronze into silver/ratings: each day's ratings and choices, of a user, a film and
+ * a kind of event the last one, by the event's own day. A day whose bronze changed is made anew.
+ * Rows are sorted by user and time, of equal times as they came, so the same events give the same
+ * bytes; an object that would not change is not put.
+ *
+ * Days are taken in groups of some 64 MiB of bronze as stored, and what was taken is noted after
+ * each, so that a run that died goes on. Memory: a group's events, which spill; the events of one
+ * day may be any number. Threads: one.
+ */
+#ifndef MQ_STEP_SILVER_TAKE_H
+#define MQ_STEP_SILVER_TAKE_H
+
+#include "data/silver_days.h"
+#include "data/validated_days.h"
+#include "step/step.h"
+
+struct mq_silver_taken {
+    int64_t days, events, refused; /**< refused: lines that are no good events */
+    int64_t rows, unchanged;       /**< unchanged: days whose rows came out as they were */
+    int64_t waiting;               /**< days left out: their bronze is not what was found good */
+};
+
+/**
+ * Take the days of bronze (with context->date: that day) that are known to be good and were not
+ * taken as they are now.
+ * @param silver read before; brought up to date, also in the store
+ */
+enum mq_status mq_silver_take(struct mq_step_context *context, struct mq_sql *sql,
+                              struct mq_silver_days *silver, struct mq_silver_taken *ret_taken,
+                              struct mq_error *err);
+
+#endif

@@ -1,0 +1,21 @@
+-- Each day's ratings and choices: of a user, a film and a kind of event the last one.
+-- Reads: event (data/event_table.h).
+select
+  day,
+  user_id,
+  movie_id,
+  event_type,
+  rating,
+  watch_s as watch_seconds,
+  length_s as duration_seconds,
+  time_ms,
+  seq
+from (
+  select
+    *,
+    row_number() over (
+      partition by day, user_id, movie_id, event_type order by time_ms desc, seq desc) as place
+  from event
+  where movie_id is not null
+) as numbered
+where place = 1
