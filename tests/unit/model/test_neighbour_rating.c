@@ -226,20 +226,34 @@ test_ranking(void **state)
     int32_t codes[] = {0, 1};
     float weights[] = {0.5f, 1};
     /* Likeness of films: 0-1 2/√6, 0-2 1/2, 1-2 2/√6. */
-    mq_rank_by_items(&items, codes, weights, 2, 1, scores);
+    struct mq_rank_options plain = {.neighbours_max = 9, .power = 1}, other = plain;
+    mq_rank_by_items(&items, codes, weights, 2, &plain, scores);
     check_near((double)scores[2], 0.5 / 2 + 2 / sqrt(6.0));
     check_near((double)scores[3], 0);
-    mq_rank_by_items(&items, codes, NULL, 2, 2, scores);
+    other.power = 2;
+    mq_rank_by_items(&items, codes, NULL, 2, &other, scores);
     check_near((double)scores[2], 1.0 / 4 + 4.0 / 6);
-    mq_rank_by_items(&items, NULL, NULL, 0, 1, scores);
+    other = plain;
+    other.recency = 2; /* one newer: a quarter */
+    mq_rank_by_items(&items, codes, NULL, 2, &other, scores);
+    check_near((double)scores[2], 0.25 / 2 + 2 / sqrt(6.0));
+    other = plain;
+    other.neighbours_max = 1; /* film 0 is nearest to 1, and 1 to 0 */
+    mq_rank_by_items(&items, codes, NULL, 2, &other, scores);
+    check_near((double)scores[2], 0);
+    mq_rank_by_items(&items, NULL, NULL, 0, &plain, scores);
     check_near((double)scores[2], 0);
     int32_t ids[] = {1, 2};
     float likeness[] = {0.8f, 0.5f};
     struct mq_neighbour_list list = {.count = 2, .ids = ids, .scores = likeness};
-    mq_rank_by_users(matrix, &list, 1, scores);
+    mq_rank_by_users(matrix, &list, &plain, scores);
     check_near((double)scores[0], 0.8);
     check_near((double)scores[1], 1.3);
-    mq_rank_by_users(matrix, &list, 3, scores);
+    mq_rank_by_users(matrix, &list, &other, scores);
+    check_near((double)scores[1], 0.8);
+    other.power = 3;
+    other.neighbours_max = 2;
+    mq_rank_by_users(matrix, &list, &other, scores);
     check_near((double)scores[2], 0.512 + 0.125);
     mq_neighbours_release(&items);
     mq_rating_matrix_free(matrix);
