@@ -258,7 +258,7 @@ bench_ratings_form(const struct bench_ratings *ratings, const int64_t *line,
     snprintf(quality, sizeof(quality),
              "{\"RMSE\": %.4f, \"seeds\": [%.4f, %.4f, %.4f, %.4f, %.4f]}", mean, rmse[0], rmse[1],
              rmse[2], rmse[3], rmse[4]);
-    bench_emit(form, mq_pool_threads(pool), &times, 1, "folds", quality);
+    bench_emit(form, mq_pool_threads(pool), &times, (double)ratings->count, "ratings", quality);
 }
 
 static void

@@ -9,6 +9,8 @@ import peerlib
 o = peerlib.options(
     lambda p: (p.add_argument("ratings"), p.add_argument("what"), p.add_argument("--only", default=""))
 )
+import warnings
+
 import implicit
 import numpy as np
 import scipy.sparse
@@ -16,6 +18,7 @@ from implicit.nearest_neighbours import CosineRecommender
 from ratings import last_of_users, load
 from threadpoolctl import threadpool_limits
 
+warnings.simplefilter("ignore")  # it converts what it made itself, and says so
 threadpool_limits(1)  # it has threads of its own
 table = load(o.ratings)
 user, item = table[:, 0], table[:, 1]
@@ -40,7 +43,7 @@ if o.what == "lists":
         if o.only in work:
             # Its lists hold the row itself.
             seconds = peerlib.timed(lambda: fit(matrix, 101), o.runs)
-            peerlib.emit("implicit", implicit.__version__, work, o.threads, seconds, 1, "fits")
+            peerlib.emit("implicit", implicit.__version__, work, o.threads, seconds, len(user), "ratings")
 else:
     last = last_of_users(user)
     known = np.ones(len(user), bool)

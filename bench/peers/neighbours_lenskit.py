@@ -1,6 +1,7 @@
 """LensKit's UserKNN and ItemKNN of choices: its ranking of held-out choices.
 
-    python3 neighbours_lenskit.py RATINGS [--threads N]     RATINGS: as ratings.py writes it
+    python3 neighbours_lenskit.py RATINGS [--threads N] [--only TEXT]
+                                                       RATINGS: as ratings.py writes it
 
 Each user's newest item held out, all items ranked, those of the history left out.
 """
@@ -10,7 +11,7 @@ import time
 
 import peerlib
 
-o = peerlib.options(lambda p: (p.add_argument("ratings"),))
+o = peerlib.options(lambda p: (p.add_argument("ratings"), p.add_argument("--only", default="")))
 for name in "LK_NUM_THREADS", "LK_NUM_BACKEND_THREADS", "LK_NUM_PROCS":
     os.environ[name] = str(o.threads)
 import logging
@@ -42,6 +43,8 @@ def main():
         ("items: ItemKNN of choices, 50 neighbours",
          ItemKNNScorer(max_nbrs=50, save_nbrs=50, feedback="implicit")),
     ):
+        if o.only not in work:
+            continue
         pipeline = topn_pipeline(scorer, n=50)
         pipeline.train(data)
         begin = time.perf_counter()

@@ -51,7 +51,7 @@ if o.what == "lists":
         work = f"top-100 of all {'users' if by_users else 'items'}, cosine in common"
         if o.only in work:
             fit = lambda: model(KNNBasic, "cosine", by_users).fit(every)
-            say(work, peerlib.timed(fit, 1, warm=False), 1, "fits")
+            say(work, peerlib.timed(fit, 1, warm=False), len(table), "ratings")
 else:
     forms = (
         (KNNBasic, "cosine"),
@@ -72,4 +72,4 @@ else:
                 seconds.append(time.perf_counter() - begin)
             quality = {"RMSE": round(float(np.mean(found)), 4),
                        "seeds": [round(rmse, 4) for rmse in found]}
-            say(work, seconds, 1, "folds", quality)
+            say(work, seconds, len(table), "ratings", quality)
