@@ -50,31 +50,25 @@ rank_users(void *context, int64_t begin, int64_t end, int worker, struct mq_erro
     size_t items = (size_t)m->item_count;
     mq_autofree float *scores = NULL;
     mq_autofree int32_t *history = NULL;
-    mq_autofree float *weights = NULL;
     (void)worker;
     enum mq_status st = mq_alloc_array(items, sizeof(*scores), &scores, err);
     if (st == MQ_OK)
         st = mq_alloc_array(items, sizeof(*history), &history, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array(items, sizeof(*weights), &weights, err);
     for (int64_t user = begin; st == MQ_OK && user < end; user++) {
         int32_t n = (int32_t)(m->user_offset[user + 1] - m->user_offset[user]);
         mq_rating_matrix_history(m, (int32_t)user, history);
         if (r->by_users) {
             struct mq_neighbour_list list = mq_neighbours_of(r->lists, (int32_t)user);
-            mq_rank_by_users(m, &list, r->options.power, scores);
+            mq_rank_by_users(m, &list, &r->options, scores);
         } else {
-            for (int32_t k = 0; k < n; k++)
-                weights[k] = mq_neighbour_recency(n - 1 - k, r->options.recency);
-            mq_rank_by_items(r->lists, history, weights, n, r->options.power, scores);
+            mq_rank_by_items(r->lists, history, NULL, n, &r->options, scores);
         }
         for (int32_t k = 0; k < n; k++)
             scores[history[k]] = -1;
         float own = scores[r->target[user]];
         r->rank[user] = 0;
         for (int32_t item = 0; item < m->item_count; item++)
-            r->rank[user] +=
-                scores[item] > own || (scores[item] == own && item < r->target[user]);
+            r->rank[user] += scores[item] > own || (scores[item] == own && item < r->target[user]);
     }
     return st;
 }
@@ -133,7 +127,7 @@ bench_rank(const struct bench_ratings *ratings)
     struct mq_rating_matrix *matrix = bench_ratings_matrix(ratings, held);
     struct ranking r = {.matrix = matrix, .target = target, .rank = rank};
     struct mq_neighbour_options options = mq_neighbour_options_cosine(MQ_NEIGHBOUR_ITEMS);
-    r.options = (struct mq_rank_options){.recency = 0, .power = 1};
+    r.options = (struct mq_rank_options){.neighbours_max = INT32_MAX, .power = 1};
     options.k = 49; /* implicit's 50 hold the item itself */
     rank_by_index(&r, &options, "items: cosine of choices, k=49");
     options = mq_neighbour_options_cosine(MQ_NEIGHBOUR_USERS);
@@ -188,8 +182,7 @@ judge_users(void *context, int64_t begin, int64_t end, int worker, struct mq_err
             int32_t item = j->ratings->item[i];
             if (!j->held[i])
                 continue;
-            float rating =
-                by_users ? all[item] : mq_rater_predict(j->rater, scratch, item, NULL);
+            float rating = by_users ? all[item] : mq_rater_predict(j->rater, scratch, item, NULL);
             j->square[user] += pow((double)(j->ratings->rating[i] - rating), 2);
         }
     }
@@ -211,8 +204,7 @@ judge(struct judging *j, const struct mq_rating_matrix *matrix,
     bench_require(mq_neighbours_of_all(index, pool, &lists, &bench_err));
     bench_require(mq_rater_init(matrix, &lists, baseline, options, &rater, &bench_err));
     j->rater = &rater;
-    bench_require(
-        mq_pool_for(pool, matrix->user_count, GRAIN, judge_users, j, &bench_err));
+    bench_require(mq_pool_for(pool, matrix->user_count, GRAIN, judge_users, j, &bench_err));
     *ret_seconds = mq_clock_monotonic_s() - begin;
     for (int32_t user = 0; user < matrix->user_count; user++)
         square += j->square[user];
@@ -266,15 +258,15 @@ bench_ratings_form(const struct bench_ratings *ratings, const int64_t *line,
     snprintf(quality, sizeof(quality),
              "{\"RMSE\": %.4f, \"seeds\": [%.4f, %.4f, %.4f, %.4f, %.4f]}", mean, rmse[0], rmse[1],
              rmse[2], rmse[3], rmse[4]);
-    bench_emit(form, mq_pool_threads(pool), &times, 1, "folds", quality);
+    bench_emit(form, mq_pool_threads(pool), &times, (double)ratings->count, "ratings", quality);
 }
 
 static void
 bench_ratings(const struct bench_ratings *ratings)
 {
     mq_autofree int64_t *line = NULL;
-    bench_require(mq_alloc_array((size_t)ratings->user_count + 1, sizeof(*line), &line,
-                                 &bench_err));
+    bench_require(
+        mq_alloc_array((size_t)ratings->user_count + 1, sizeof(*line), &line, &bench_err));
     for (int64_t i = 0; i < ratings->count; i++)
         line[ratings->user[i] + 1] = i + 1;
     for (int side = 0; side < 2; side++)

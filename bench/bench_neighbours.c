@@ -2,7 +2,8 @@
  * Neighbours: time of all lists of items and of users, of lists in time, and of single queries.
  *
  * bench_neighbours RATINGS lists|query [--threads N] [--runs N] [--only TEXT], RATINGS as
- * bench/peers/ratings.py writes it; TEXT is part of what is measured. Prints one JSON line a result.
+ * bench/peers/ratings.py writes it; TEXT is part of what is measured. Prints one JSON line a
+ * result.
  */
 #include <getopt.h>
 #include <math.h>
@@ -43,7 +44,7 @@ time_lists(const struct mq_rating_matrix *matrix, const struct mq_rating_baselin
         mq_neighbours_release(&lists);
         mq_neighbour_index_free(index);
     }
-    bench_emit(work, mq_pool_threads(pool), &times, 1, "fits", NULL);
+    bench_emit(work, mq_pool_threads(pool), &times, (double)matrix->count, "ratings", NULL);
 }
 
 static void
@@ -62,7 +63,7 @@ time_sequences(const struct mq_rating_matrix *matrix, struct mq_pool *pool, int 
         mq_neighbours_release(&lists);
     }
     if (times.count > 0)
-        bench_emit(work, mq_pool_threads(pool), &times, 1, "fits", NULL);
+        bench_emit(work, mq_pool_threads(pool), &times, (double)matrix->count, "ratings", NULL);
 }
 
 static void

@@ -102,6 +102,52 @@ DEEPCTR = ("deepctr", "tf", "deepfm_tf.py deepctr")
 TF_GRAPH = ("tf-graph", "tf", "deepfm_tf.py graph")
 DEEPFM_WORK = "DeepFM, 38 fields, embedding 32, 128-64, 2 threads"
 
+RATINGS = ["{ml} {here}/peers/ratings.py {data} {scratch}/ratings.txt"]
+
+
+def neighbours(rows, measure, peer, environment, goal):
+    work = f"top-100 of all {rows}, {measure}"
+    threads = 1 if peer == "surprise" else 2  # it has no more
+    script = f"{{{environment}}} {{here}}/peers/neighbours_{peer}.py {{scratch}}/ratings.txt lists"
+    return {
+        "name": f"neighbours of ml-1m: {work}",
+        "needs": sorted({"ml", environment}),
+        "prepare": RATINGS,
+        "marquee": (
+            f"{{bin}}/bench_neighbours {{scratch}}/ratings.txt lists --threads 2 --only '{work}'",
+            rf"^{work} threads=2",
+        ),
+        "peers": [(peer, f"{script} --only '{work}'", rf"^{work} threads={threads}")],
+        "goal": goal,
+        "pin": False,
+    }
+
+
+def neighbour_quality(name, command, peers):
+    """Peers: (label, environment, script and arguments, pattern). Quality is what counts."""
+    return {
+        "name": f"{name}: quality in `quality` (bench/quality/README.md)",
+        "needs": sorted({"ml"} | {environment for _, environment, _, _ in peers}),
+        "prepare": RATINGS,
+        "marquee": (f"{{bin}}/bench_neighbour_quality {{scratch}}/ratings.txt {command}", r"."),
+        "peers": [
+            (label, f"{{{environment}}} {{here}}/peers/{script} --threads 2", pattern)
+            for label, environment, script, pattern in peers
+        ],
+        "goal": None,
+        "pin": False,
+    }
+
+
+IMPLICIT_RANK = ("implicit", "ml", "neighbours_implicit.py {scratch}/ratings.txt rank", r"^items")
+LENSKIT_RANK = ("lenskit", "ml", "neighbours_lenskit.py {scratch}/ratings.txt --only users", r"^users")
+
+
+def surprise_ratings(based):
+    script = f"neighbours_surprise.py {{scratch}}/ratings.txt ratings --only '{based}: KNNBaseline'"
+    return ("surprise", "surprise", script, rf"^{based}: KNNBaseline")
+
+
 INGEST = "{bin}/bench_ingest {bin}/../cli/marquee {scratch} "
 
 
@@ -263,6 +309,22 @@ PAIRS = {
         "goal": 0.5,
         "pin": False,
     },
+    "neighbours-items": neighbours("items", "cosine of choices", "implicit", "ml", 5.0),
+    "neighbours-users": neighbours("users", "cosine of choices", "implicit", "ml", 5.0),
+    "neighbours-items-common": neighbours("items", "cosine in common", "surprise", "surprise", 50.0),
+    "neighbours-users-common": neighbours("users", "cosine in common", "surprise", "surprise", 50.0),
+    "neighbours-rank-items": neighbour_quality(
+        "films ranked by like films", "rank --only 'items: default'", [IMPLICIT_RANK]
+    ),
+    "neighbours-rank-users": neighbour_quality(
+        "films ranked by like users", "rank --only 'users: default'", [LENSKIT_RANK]
+    ),
+    "neighbours-ratings-items": neighbour_quality(
+        "ratings from like films", "ratings --only 'item-based: default'", [surprise_ratings("item-based")]
+    ),
+    "neighbours-ratings-users": neighbour_quality(
+        "ratings from like users", "ratings --only 'user-based: default'", [surprise_ratings("user-based")]
+    ),
     "batch": batch("in memory on both sides", "{bin}/bench_batch file:{scratch}/batch"),
     "batch-steps": batch("Marquee with all its files, Python without", BATCH_STEPS + "measure")
     | {"goal": None},

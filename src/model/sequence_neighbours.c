@@ -18,7 +18,7 @@ struct mq_sequence_options
 mq_sequence_options_default(void)
 {
     return (struct mq_sequence_options){
-        .window = 60, .decay = 15, .backward = 0.2f, .shared_min = 1, .k = 200};
+        .window = 40, .decay = 15, .backward = 0.2f, .shared_min = 1, .k = 200};
 }
 
 static enum mq_status
@@ -65,21 +65,25 @@ lay_out(struct sequences *s, int64_t *next)
         s->weight[d] = expf(-(float)d / s->options->decay);
 }
 
-/* What one range of items works with. */
+/* An item around the one at hand; sum and count side by side, since they are met at random. */
+struct met_item {
+    float sum;
+    int32_t users;
+};
+
 struct row_sums {
-    float *sum;       /* [items] */
-    int32_t *met;     /* [items] users */
-    int32_t *touched; /* [items] */
+    struct met_item *met; /* [items] */
+    int32_t *touched;     /* [items] */
     int32_t touched_count;
-    uint64_t *keys;
 };
 
 static inline void
 add(struct row_sums *r, int32_t item, float weight)
 {
-    if (r->met[item]++ == 0)
+    struct met_item *met = &r->met[item];
+    if (met->users++ == 0)
         r->touched[r->touched_count++] = item;
-    r->sum[item] += weight;
+    met->sum += weight;
 }
 
 static void
@@ -106,8 +110,8 @@ deliver(const struct sequences *s, int32_t item, struct row_sums *r, struct mq_r
     struct mq_neighbours *result = s->result;
     for (int32_t t = 0; t < r->touched_count; t++) {
         int32_t other = r->touched[t];
-        float score = r->sum[other] * s->scale[item] * s->scale[other];
-        if (r->met[other] < s->options->shared_min || !(score >= best->threshold))
+        float score = r->met[other].sum * s->scale[item] * s->scale[other];
+        if (r->met[other].users < s->options->shared_min || !(score >= best->threshold))
             continue;
         mq_reservoir_push(best, score, other);
         if (best->threshold == -INFINITY && best->count > best->k)
@@ -119,12 +123,10 @@ deliver(const struct sequences *s, int32_t item, struct row_sums *r, struct mq_r
         int32_t id = i < found ? mq_reservoir_id(best->keys[i]) : -1;
         result->ids[at] = id;
         result->scores[at] = id >= 0 ? mq_reservoir_score(best->keys[i]) : 0.0f;
-        result->shared[at] = id >= 0 ? r->met[id] : 0;
+        result->shared[at] = id >= 0 ? r->met[id].users : 0;
     }
-    for (int32_t t = 0; t < r->touched_count; t++) {
-        r->sum[r->touched[t]] = 0;
-        r->met[r->touched[t]] = 0;
-    }
+    for (int32_t t = 0; t < r->touched_count; t++)
+        r->met[r->touched[t]] = (struct met_item){0};
     r->touched_count = 0;
 }
 
@@ -133,21 +135,18 @@ work_items(void *context, int64_t begin, int64_t end, int worker, struct mq_erro
 {
     const struct sequences *s = context;
     size_t items = (size_t)s->matrix->item_count, k = MQ_MIN((size_t)s->result->k, items);
-    mq_autofree float *sum = NULL;
-    mq_autofree int32_t *met = NULL;
+    mq_autofree struct met_item *met = NULL;
     mq_autofree int32_t *touched = NULL;
     mq_autofree uint64_t *keys = NULL;
     (void)worker;
-    enum mq_status st = mq_alloc_array(items, sizeof(*sum), &sum, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array(items, sizeof(*met), &met, err);
+    enum mq_status st = mq_alloc_array(items, sizeof(*met), &met, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(items, sizeof(*touched), &touched, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(mq_reservoir_room(k), sizeof(*keys), &keys, err);
     if (st != MQ_OK)
         return st;
-    struct row_sums r = {sum, met, touched, 0, keys};
+    struct row_sums r = {met, touched, 0};
     for (int64_t item = begin; item < end; item++) {
         struct mq_reservoir best;
         mq_reservoir_init(&best, keys, k);
