@@ -214,6 +214,42 @@ def features(name, pattern):
     }
 
 
+FACTORS = "{bin}/bench_factors "
+FACTOR_PEERS = "{ml} {here}/peers/factors.py {scratch}/sequences.txt --what "
+
+
+def factors(name, what, peer, pattern, peer_pattern, goal):
+    """A row of the factor models; peer: its label and what factors.py is asked for."""
+    return {
+        "name": name,
+        "needs": ["ml"],
+        "prepare": SEQUENCES,
+        "marquee": (FACTORS + what, pattern),
+        "peers": [(peer[0], FACTOR_PEERS + peer[1], peer_pattern)],
+        "goal": goal,
+        "pin": False,
+    }
+
+
+def ials(size):
+    ours, peer = f"ials {{scratch}}/sequences.txt {size}", ("implicit", f"als --factors {size}")
+    iteration, lists = rf"^ALS f={size} iteration", rf"^ALS f={size} lists"
+    return {
+        f"ials-{size}": factors(
+            f"iALS on ml-1m, {size} factors: an iteration, 2 threads, L after each in `quality`",
+            ours, peer, iteration, iteration, 2.0,
+        ),
+        f"ials-lists-{size}": factors(
+            f"iALS on ml-1m, {size} factors: all users' top-100, seen left out",
+            ours, peer, lists, lists, 5.0,
+        ),
+        f"ials-lists-{size}-lenskit": factors(
+            f"iALS on ml-1m, {size} factors: top-100, beside LensKit's batch",
+            ours, ("lenskit", f"lenskit --factors {size}"), lists, lists, 100.0,
+        ),
+    }
+
+
 CONSUME = "python3 {here}/consume.py {bin}/.. {scratch} "
 
 PAIRS = {
@@ -285,6 +321,12 @@ PAIRS = {
         "goal": None,
         "pin": False,
     },
+    **ials(64),
+    **ials(192),
+    "ease": factors("EASE on ml-1m: training", "ease {scratch}/sequences.txt", ("numpy", "ease"),
+                    r"^EASE training", r"^EASE training", 1.0),
+    "ease-lists": factors("EASE on ml-1m: all users' top-100", "ease {scratch}/sequences.txt",
+                          ("numpy", "ease"), r"^EASE lists", r"^EASE lists", 1.0),
     "ingest-one": ingest("the embedded log", "one", 20000),
     "ingest-many": ingest("the embedded log", "many", 250000),
     "ingest-one-kafka": ingest("a local Kafka", "one", 10000, KAFKA_LOG),

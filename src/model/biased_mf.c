@@ -14,7 +14,7 @@ struct mq_biased_mf_options
 mq_biased_mf_options_default(void)
 {
     return (struct mq_biased_mf_options){
-        .factors = 23, .iterations = 25, .implicit_regularization = 2, .implicit = true};
+        .factors = 23, .iterations = 25, .implicit_regularization = 1.5f, .implicit = true};
 }
 
 enum mq_status

@@ -17,7 +17,7 @@ struct mq_ease_options
 mq_ease_options_default(void)
 {
     return (struct mq_ease_options){
-        .regularization = 300, .dropout = 1, .items_max = MQ_EASE_ITEMS_DEFAULT};
+        .regularization = 500, .dropout = 0.5f, .items_max = MQ_EASE_ITEMS_DEFAULT};
 }
 
 static enum mq_status
