@@ -32,14 +32,13 @@ struct sync {
 };
 
 static const struct kind {
-    const char *name, *digest_file, *rows_file;
+    const char *name, *columns_file;
     const char *(*types)(void);
     enum mq_status (*update)(struct mq_feature_batch *batch, const struct mq_sql_result *rows,
                              int64_t r, struct mq_error *err);
 } kinds[MQ_FEATURE_KINDS] = {
-    {"user_features", "user_feature_digest.sql", "user_feature_rows.sql", mq_user_feature_types,
-     mq_update_user_feature},
-    {"movie_features", "movie_feature_digest.sql", "movie_feature_rows.sql", mq_movie_feature_types,
+    {"user_features", "user_feature_columns.sql", mq_user_feature_types, mq_update_user_feature},
+    {"movie_features", "movie_feature_columns.sql", mq_movie_feature_types,
      mq_update_movie_feature},
 };
 
@@ -227,7 +226,9 @@ make_digests(struct sync *sync, struct mq_error *err)
     if (sync->digests == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
     enum mq_status st =
-        mq_sql_table(sync->sql, "new_digest", kind->digest_file, mq_sql_no_params, err);
+        mq_sql_view(sync->sql, "feature_column", kind->columns_file, mq_sql_no_params, err);
+    if (st == MQ_OK)
+        st = mq_sql_table(sync->sql, "new_digest", "feature_digest.sql", mq_sql_no_params, err);
     if (st == MQ_OK)
         st = mq_sql_copy_to_file(sync->sql, "feature_digests.sql", mq_sql_no_params, sync->digests,
                                  MQ_SQL_PARQUET_ZSTD, &sync->figures.records, err);
@@ -239,24 +240,25 @@ make_digests(struct sync *sync, struct mq_error *err)
     return st;
 }
 
-/* A copy, for a file that is put may be moved. */
+/* A copy: the file is needed twice. */
 static enum mq_status
 put_digests(const struct sync *sync, const char *suffix, struct mq_error *err)
 {
-    mq_autofree char *copy = mq_strfmt("%s.copy", sync->digests);
+    char key[MQ_OBJECT_KEY_MAX];
     struct mq_reader *reader = NULL;
     struct mq_writer *writer = NULL;
-    enum mq_status st = copy != NULL ? mq_reader_from_file(sync->digests, &reader, err)
-                                     : mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    enum mq_status st = key_of(sync, suffix, key, err);
     if (st == MQ_OK)
-        st = mq_writer_to_file(copy, &writer, err);
+        st = mq_reader_from_file(sync->digests, &reader, err);
+    if (st == MQ_OK)
+        st = mq_object_writer(sync->options->objects, key, &writer, err);
     if (st == MQ_OK)
         st = mq_stream_copy(reader, writer, err);
     if (st == MQ_OK)
         st = mq_writer_commit(writer, err);
     mq_writer_close(writer);
     mq_reader_close(reader);
-    return st == MQ_OK ? put_file(sync, suffix, copy, err) : st;
+    return st;
 }
 
 /* Another write died on its way: every record may be as it was, or as it was to become. */
@@ -297,7 +299,7 @@ write_changed(struct sync *sync, const char *after, struct mq_error *err)
     enum mq_status st = mq_sql_scalar(
         sync->sql, "select count(*) from changed_key where not is_gone", &changed, err);
     if (st == MQ_OK)
-        st = mq_sql_query(sync->sql, kind->rows_file, mq_sql_params(mq_sql_text("after", after)),
+        st = mq_sql_query(sync->sql, "feature_rows.sql", mq_sql_params(mq_sql_text("after", after)),
                           kind->types(), &result, err);
     if (st != MQ_OK)
         return st;

@@ -7,12 +7,10 @@
 #include "base/memory.h"
 #include "store/feature_store.h"
 
-#define HOURS 24
-#define WEEKDAYS 7
-#define COLUMNS_MAX 64
+#define COLUMNS_MAX 32
 
-/* What of a row becomes which attribute: 'l', 'd' a number, 'H' and 'W' the next 24 or 7 counts as
- * a vector, 'T' a list of texts as one, 'D' a list of numbers. */
+/* What of a row becomes which attribute: 'l', 'd' a number, 'T' a list of texts as one text, 'D',
+ * 'L' a list of numbers. */
 struct column {
     const char *name;
     char kind;
@@ -28,11 +26,11 @@ static const struct column user_columns[] = {{"rating_count", 'l'},
                                              {"events_28d", 'l'},
                                              {"first_ms", 'l'},
                                              {"last_ms", 'l'},
-                                             {"hours", 'H'},
-                                             {"weekdays", 'W'},
+                                             {"hours", 'L'},
+                                             {"weekdays", 'L'},
                                              {"genres", 'T'},
                                              {"genre_affinities", 'D'},
-                                             {"genre_events", 'D'},
+                                             {"genre_events", 'L'},
                                              {"people", 'T'},
                                              {"person_affinities", 'D'},
                                              {NULL, 0}};
@@ -49,15 +47,9 @@ static const struct column movie_columns[] = {{"rating_count", 'l'},
                                               {"trend", 'd'},
                                               {"first_ms", 'l'},
                                               {"last_ms", 'l'},
-                                              {"hours", 'H'},
-                                              {"weekdays", 'W'},
+                                              {"hours", 'L'},
+                                              {"weekdays", 'L'},
                                               {NULL, 0}};
-
-static int
-width_of(char kind)
-{
-    return kind == 'H' ? HOURS : kind == 'W' ? WEEKDAYS : 1;
-}
 
 static const char *
 types_of(const struct column *columns, char ret_types[COLUMNS_MAX])
@@ -65,8 +57,7 @@ types_of(const struct column *columns, char ret_types[COLUMNS_MAX])
     size_t n = 0;
     ret_types[n++] = 't';
     for (const struct column *c = columns; c->name != NULL; c++)
-        for (int i = 0; i < width_of(c->kind); i++)
-            ret_types[n++] = c->kind == 'H' || c->kind == 'W' ? 'l' : c->kind;
+        ret_types[n++] = c->kind;
     ret_types[n] = '\0';
     return ret_types;
 }
@@ -97,27 +88,15 @@ mq_feature_batch_release(struct mq_feature_batch *batch)
 /* ---- one value -------------------------------------------------------------------------- */
 
 static bool
-put_counts(struct mq_arena *arena, const struct mq_sql_result *rows, int column, int count,
-           int64_t r, struct mq_attribute *attribute)
-{
-    double *items = mq_arena_array(arena, (size_t)count, sizeof(*items));
-    for (int i = 0; items != NULL && i < count; i++)
-        items[i] = (double)((const int64_t *)mq_sql_column(rows, column + i))[r];
-    attribute->type = MQ_ATTRIBUTE_REALS;
-    attribute->reals.items = items;
-    attribute->reals.count = (size_t)count;
-    return items != NULL;
-}
-
-static bool
-put_reals(struct mq_arena *arena, const struct mq_sql_result *rows, int column, int64_t r,
-          struct mq_attribute *attribute)
+put_numbers(struct mq_arena *arena, const struct mq_sql_result *rows, int column, char kind,
+            int64_t r, struct mq_attribute *attribute)
 {
     struct mq_sql_list list = ((const struct mq_sql_list *)mq_sql_column(rows, column))[r];
-    const double *elements = mq_sql_elements(rows, column);
+    const void *elements = mq_sql_elements(rows, column);
     double *items = mq_arena_array(arena, (size_t)list.count + 1, sizeof(*items));
     for (uint64_t i = 0; items != NULL && i < list.count; i++)
-        items[i] = elements[list.begin + i];
+        items[i] = kind == 'L' ? (double)((const int64_t *)elements)[list.begin + i]
+                               : ((const double *)elements)[list.begin + i];
     attribute->type = MQ_ATTRIBUTE_REALS;
     attribute->reals.items = items;
     attribute->reals.count = (size_t)list.count;
@@ -167,10 +146,8 @@ put_value(struct mq_arena *arena, const struct mq_sql_result *rows, int column, 
         return true;
     case 'T':
         return put_texts(arena, rows, column, r, attribute);
-    case 'D':
-        return put_reals(arena, rows, column, r, attribute);
     default:
-        return put_counts(arena, rows, column, width_of(kind), r, attribute);
+        return put_numbers(arena, rows, column, kind, r, attribute);
     }
 }
 
@@ -187,12 +164,10 @@ add(struct mq_feature_batch *batch, const struct column *columns, const struct m
     char *date = mq_arena_copy(arena, batch->date, strlen(batch->date));
     bool complete = attributes != NULL && copy != NULL && date != NULL;
     size_t count = 0;
-    int column = 1;
-    for (const struct column *c = columns; complete && c->name != NULL; c++) {
-        attributes[count] = (struct mq_attribute){.name = c->name};
-        complete = put_value(arena, rows, column, c->kind, r, &attributes[count]);
+    for (int c = 0; complete && columns[c].name != NULL; c++) {
+        attributes[count] = (struct mq_attribute){.name = columns[c].name};
+        complete = put_value(arena, rows, c + 1, columns[c].kind, r, &attributes[count]);
         count += attributes[count].type != MQ_ATTRIBUTE_NULL;
-        column += width_of(c->kind);
     }
     if (!complete)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a record of table '%s'", batch->table);

@@ -37,15 +37,16 @@ struct mq_feature_batch {
 
 void mq_feature_batch_release(struct mq_feature_batch *batch);
 
-/** Column types of user_feature_rows.sql and movie_feature_rows.sql, for mq_sql_query. */
+/** Types of the columns of user_feature_columns.sql and movie_feature_columns.sql, for
+ * mq_sql_query. */
 const char *mq_user_feature_types(void);
 const char *mq_movie_feature_types(void);
 
-/** Add a user's record from row r of the chunk at hand of user_feature_rows.sql. */
+/** Add a user's record from row r of the chunk at hand of user_feature_columns.sql. */
 enum mq_status mq_update_user_feature(struct mq_feature_batch *batch,
                                       const struct mq_sql_result *rows, int64_t r,
                                       struct mq_error *err);
-/** Add a film's record from row r of the chunk at hand of movie_feature_rows.sql. */
+/** Add a film's record from row r of the chunk at hand of movie_feature_columns.sql. */
 enum mq_status mq_update_movie_feature(struct mq_feature_batch *batch,
                                        const struct mq_sql_result *rows, int64_t r,
                                        struct mq_error *err);

@@ -29,7 +29,8 @@ static const char macros[] =
     "  cast(floor(epoch(try_cast(t as timestamptz))) as bigint));"
     "create macro mq_hash(a, b, c, d) as hash(a, b, c, d);"
     "create macro mq_bucket(t, n) as cast(hash(t) % cast(n as ubigint) as bigint);"
-    "create macro mq_list_by(v, p) as list(v order by p);";
+    "create macro mq_list_by(v, p) as list(v order by p);"
+    "create macro mq_row_digest(r) as md5(cast(r as varchar));";
 
 struct mq_sql_options
 mq_sql_options_from(const struct mq_config *config, const char *scratch)

@@ -42,6 +42,7 @@
  *   mq_hash(a, b, c, d)     a 64-bit hash of four values
  *   mq_bucket(text, n)      a number from 0 to n - 1 that depends on the text alone
  *   mq_list_by(value, place) the group's values as a list, by place (an aggregate)
+ *   mq_row_digest(alias)    MD5 of all columns of a table's row
  *   mq_id(text)             an id: blanks at both ends taken off; NULL where nothing is left, or
  *                           one of mq_csv_missing_words ("nan", "NULL", …)
  */
@@ -214,8 +215,8 @@ bool mq_sql_text_is_valid(const char *text, size_t size);
  * copying values. Memory is bounded: rows are made as they are taken.
  *
  * @param types expected column types, one letter each: b bool, h int16, i int32, l int64, f float,
- *              d double, t text (VARCHAR or BLOB), D list of doubles, T list of texts; another
- *              type is MQ_E_INTERNAL
+ *              d double, t text (VARCHAR or BLOB), D list of doubles, L of int64, T of texts;
+ * another type is MQ_E_INTERNAL
  */
 enum mq_status mq_sql_query(struct mq_sql *sql, const char *file, const struct mq_sql_param *params,
                             int param_count, const char *types, struct mq_sql_result **ret_result,
@@ -257,8 +258,8 @@ struct mq_sql_list {
     uint64_t begin, count;
 };
 
-/** Elements of all lists of a column of the current chunk: double or struct mq_sql_string; none of
- * them is NULL. */
+/** Elements of all lists of a column of the current chunk: double, int64_t or struct
+ * mq_sql_string; none of them is NULL. */
 const void *mq_sql_elements(const struct mq_sql_result *result, int column);
 
 /** Columns of the current chunk, borrowed until the next mq_sql_next; entries of NULLs are

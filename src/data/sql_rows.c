@@ -271,7 +271,7 @@ type_letter(duckdb_result *result, idx_t column)
     char letter = plain_letter(duckdb_get_type_id(element));
     duckdb_destroy_logical_type(&element);
     duckdb_destroy_logical_type(&list);
-    return letter == 'd' ? 'D' : letter == 't' ? 'T' : '?';
+    return letter == 'd' ? 'D' : letter == 'l' ? 'L' : letter == 't' ? 'T' : '?';
 }
 
 static enum mq_status

@@ -42,45 +42,35 @@ values_of(const struct mq_catalogue *catalogue, enum mq_property property, int32
     return catalogue->value[property] + offset[0];
 }
 
+/* Roles of a film's values. */
+static const enum mq_property roles[] = {MQ_PROPERTY_DIRECTOR, MQ_PROPERTY_ACTOR,
+                                         MQ_PROPERTY_CATEGORY};
+
 static void
-append_pairs(const struct mq_catalogue *catalogue, struct mq_sql_appender *genres,
-             struct mq_sql_appender *people, int actors)
+append_roles(const struct mq_catalogue *catalogue, struct mq_sql_appender *appender, int actors)
 {
-    static const enum mq_property of_people[] = {MQ_PROPERTY_DIRECTOR, MQ_PROPERTY_ACTOR};
-    for (int32_t row = 0; row < catalogue->count; row++) {
-        const char *id = catalogue->ids.keys[row];
-        size_t size = catalogue->ids.sizes[row];
-        int32_t count;
-        const int32_t *values = values_of(catalogue, MQ_PROPERTY_CATEGORY, row, &count);
-        for (int32_t i = 0; i < count; i++) {
-            const struct mq_strmap *names = &catalogue->names[MQ_PROPERTY_CATEGORY];
-            mq_sql_append_text(genres, id, size);
-            mq_sql_append_text(genres, names->keys[values[i]], names->sizes[values[i]]);
-            mq_sql_append_end(genres);
-        }
-        for (size_t p = 0; p < MQ_COUNT(of_people); p++) {
-            values = values_of(catalogue, of_people[p], row, &count);
-            int32_t most = of_people[p] == MQ_PROPERTY_ACTOR ? MQ_MIN(count, actors) : count;
+    for (int32_t row = 0; row < catalogue->count; row++)
+        for (size_t p = 0; p < MQ_COUNT(roles); p++) {
+            int32_t count;
+            const int32_t *values = values_of(catalogue, roles[p], row, &count);
+            int32_t most = roles[p] == MQ_PROPERTY_ACTOR ? MQ_MIN(count, actors) : count;
             for (int32_t i = 0; i < most; i++) {
-                mq_sql_append_text(people, id, size);
-                mq_sql_append_int(people, (int64_t)p);
-                mq_sql_append_int(people, values[i]);
-                mq_sql_append_end(people);
+                mq_sql_append_text(appender, catalogue->ids.keys[row], catalogue->ids.sizes[row]);
+                mq_sql_append_int(appender, (int64_t)p);
+                mq_sql_append_int(appender, values[i]);
+                mq_sql_append_end(appender);
             }
         }
-    }
 }
 
 static void
 append_names(const struct mq_catalogue *catalogue, struct mq_sql_appender *appender)
 {
-    static const enum mq_property of_people[] = {MQ_PROPERTY_DIRECTOR, MQ_PROPERTY_ACTOR};
-    for (size_t p = 0; p < MQ_COUNT(of_people); p++) {
-        const struct mq_strmap *names = &catalogue->names[of_people[p]];
+    for (size_t p = 0; p < MQ_COUNT(roles); p++) {
+        const struct mq_strmap *names = &catalogue->names[roles[p]];
+        const char **spelling = catalogue->spelling[roles[p]];
         for (int32_t v = 0; v < names->count; v++) {
-            const char *name = catalogue->spelling[of_people[p]] != NULL
-                                   ? catalogue->spelling[of_people[p]][v]
-                                   : names->keys[v];
+            const char *name = spelling != NULL ? spelling[v] : names->keys[v];
             mq_sql_append_int(appender, (int64_t)p);
             mq_sql_append_int(appender, v);
             mq_sql_append_text(appender, names->keys[v], names->sizes[v]);
@@ -90,54 +80,69 @@ append_names(const struct mq_catalogue *catalogue, struct mq_sql_appender *appen
     }
 }
 
-/* item_genre, item_person and person_name: one number a person, who may direct and act. */
+static void
+append_ids(const struct mq_catalogue *catalogue, struct mq_sql_appender *appender)
+{
+    for (int32_t row = 0; row < catalogue->count; row++)
+        if (catalogue->present[row]) {
+            mq_sql_append_text(appender, catalogue->ids.keys[row], catalogue->ids.sizes[row]);
+            mq_sql_append_end(appender);
+        }
+}
+
+/* known_item, film_role, role_name: the catalogue as tables. */
+static enum mq_status
+append_catalogue(struct making *m, const struct mq_catalogue *catalogue, struct mq_error *err)
+{
+    static const char *const tables[] = {"known_item", "film_role", "role_name"};
+    int actors = (int)mq_config_int(m->context->config, "features.actors");
+    enum mq_status st = mq_sql_statement(
+        m->sql,
+        "create or replace temp table known_item (id varchar);"
+        "create or replace temp table film_role (movie_id varchar, role bigint, value bigint);"
+        "create or replace temp table role_name (role bigint, value bigint, folded varchar, "
+        "name varchar)",
+        err);
+    for (size_t t = 0; st == MQ_OK && t < MQ_COUNT(tables); t++) {
+        struct mq_sql_appender *appender;
+        st = mq_sql_appender_new(m->sql, tables[t], &appender, err);
+        if (st != MQ_OK)
+            break;
+        if (t == 0)
+            append_ids(catalogue, appender);
+        else if (t == 1)
+            append_roles(catalogue, appender, actors);
+        else
+            append_names(catalogue, appender);
+        st = mq_sql_appender_free(appender, err);
+    }
+    return st;
+}
+
+/* Tables of the genres' numbers and names, then of the people's: one number a person, who may
+ * direct and act. */
 static enum mq_status
 make_properties(struct making *m, struct mq_error *err)
 {
     struct mq_catalogue *catalogue = NULL;
-    struct mq_sql_appender *genres = NULL, *people = NULL, *names = NULL;
-    int actors = (int)mq_config_int(m->context->config, "features.actors");
     enum mq_status st = mq_catalogue_load(m->context->store, m->context->region, &catalogue, err);
     if (st == MQ_OK)
-        st = mq_sql_statement(
-            m->sql,
-            "create or replace temp table item_genre (movie_id varchar, genre varchar);"
-            "create or replace temp table film_role (movie_id varchar, role bigint, value bigint);"
-            "create or replace temp table role_name (role bigint, value bigint, folded varchar, "
-            "name varchar);"
-            "create or replace temp table known_item (id varchar)",
-            err);
-    if (st == MQ_OK)
-        st = mq_sql_appender_new(m->sql, "item_genre", &genres, err);
-    if (st == MQ_OK)
-        st = mq_sql_appender_new(m->sql, "film_role", &people, err);
-    if (st == MQ_OK)
-        st = mq_sql_appender_new(m->sql, "role_name", &names, err);
-    if (st == MQ_OK) {
-        append_pairs(catalogue, genres, people, actors);
-        append_names(catalogue, names);
-    }
-    struct mq_sql_appender *const appenders[] = {genres, people, names};
-    for (size_t a = 0; a < MQ_COUNT(appenders); a++) {
-        enum mq_status ended = mq_sql_appender_free(appenders[a], st == MQ_OK ? err : NULL);
-        st = st != MQ_OK ? st : ended;
-    }
-    struct mq_sql_appender *ids = NULL;
-    if (st == MQ_OK)
-        st = mq_sql_appender_new(m->sql, "known_item", &ids, err);
-    for (int32_t row = 0; st == MQ_OK && row < catalogue->count; row++)
-        if (catalogue->present[row]) {
-            mq_sql_append_text(ids, catalogue->ids.keys[row], catalogue->ids.sizes[row]);
-            mq_sql_append_end(ids);
-        }
-    enum mq_status ended = mq_sql_appender_free(ids, st == MQ_OK ? err : NULL);
-    st = st != MQ_OK ? st : ended;
+        st = append_catalogue(m, catalogue, err);
     mq_catalogue_free(catalogue);
-    if (st == MQ_OK)
-        st = mq_sql_table(m->sql, "person_name", "person_names.sql", mq_sql_no_params, err);
-    return st == MQ_OK
-               ? mq_sql_table(m->sql, "item_person", "item_people.sql", mq_sql_no_params, err)
-               : st;
+    for (int genres = 1; st == MQ_OK && genres >= 0; genres--) {
+        const char *of = genres == 1 ? "genre" : "person";
+        st = mq_sql_table(m->sql, "value_name", "value_names.sql",
+                          mq_sql_params(mq_sql_int("genres", genres)), err);
+        if (st == MQ_OK)
+            st = mq_sql_table(m->sql, "film_value", "film_values.sql",
+                              mq_sql_params(mq_sql_int("genres", genres)), err);
+        if (st == MQ_OK)
+            st = mq_sql_statementf(m->sql, err,
+                                   "alter table value_name rename to %s_name;"
+                                   "alter table film_value rename to film_%s",
+                                   of, of);
+    }
+    return st;
 }
 
 /* ---- shares of the users ---------------------------------------------------------------- */
@@ -255,20 +260,22 @@ static enum mq_status
 make_user_tables(struct making *m, const struct mq_sql_param *params, int count,
                  struct mq_error *err)
 {
-    static const struct {
-        const char *table, *file;
-        bool is_view;
-    } steps[] = {{"clock_event", "clock_of_users.sql", true},
-                 {"activity", "activity.sql", false},
-                 {"user_mean", "user_means.sql", false},
-                 {"user_genre", "user_genres.sql", false},
-                 {"user_people", "user_people.sql", false}};
-    enum mq_status st = MQ_OK;
-    for (size_t i = 0; st == MQ_OK && i < MQ_COUNT(steps); i++) {
-        st = (steps[i].is_view ? mq_sql_view : mq_sql_table)(m->sql, steps[i].table, steps[i].file,
-                                                             params, count, err);
+    static const char *const views = "create or replace temp view film_value as from film_%s;"
+                                     "create or replace temp view value_name as from %s_name";
+    enum mq_status st =
+        mq_sql_view(m->sql, "clock_event", "clock_of_users.sql", mq_sql_no_params, err);
+    if (st == MQ_OK)
+        st = mq_sql_table(m->sql, "activity", "activity.sql", mq_sql_no_params, err);
+    if (st == MQ_OK)
+        st = mq_sql_table(m->sql, "user_mean", "user_means.sql", params, count, err);
+    for (int genres = 1; st == MQ_OK && genres >= 0; genres--) {
+        const char *of = genres == 1 ? "genre" : "person";
+        st = mq_cancel_check(err);
         if (st == MQ_OK)
-            st = mq_cancel_check(err);
+            st = mq_sql_statementf(m->sql, err, views, of, of);
+        if (st == MQ_OK)
+            st = mq_sql_table(m->sql, genres == 1 ? "user_genre" : "user_people", "affinities.sql",
+                              params, count, err);
     }
     return st;
 }

@@ -19,8 +19,6 @@ UNTIL_MS = int(dt.datetime(2020, 12, 21, tzinfo=dt.timezone.utc).timestamp() * 1
 PRIOR_RATINGS, PRIOR_AFFINITY, STEP = 10, 5, 0.05
 GENRES = {"1": ["drama"], "2": ["drama", "crime"], "3": ["comedy"], "4": ["comedy"]}
 PEOPLE = {"1": ["Ann", "Bo", "Cy"], "2": ["Ann", "Cy"], "3": ["Dan", "Ann", "Bo"], "4": []}
-HOURS = [f"hour_{h:02d}" for h in range(24)]
-WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 RATINGS = pa.schema([
     ("user_id", pa.string()), ("movie_id", pa.string()), ("event_type", pa.string()),
     ("rating", pa.float64()), ("watch_seconds", pa.float64()), ("duration_seconds", pa.float64()),
@@ -76,10 +74,10 @@ def common(rows, prior):
            "first_ms": min((r[5] for r in rows), default=None),
            "last_ms": max((r[5] for r in rows), default=None)}
     out["recency_days"] = (UNTIL_MS - out["last_ms"]) / DAY_MS if rows else None
-    for i, hour in enumerate(HOURS):
-        out[hour] = sum(r[5] // 3600000 % 24 == i for r in rows)
-    for i, day in enumerate(WEEKDAYS):
-        out[day] = sum((r[5] // DAY_MS + 3) % 7 == i for r in rows)
+    out["hours"] = [sum(r[5] // 3600000 % 24 == h for r in rows) for h in range(24)]
+    out["weekdays"] = [sum((r[5] // DAY_MS + 3) % 7 == d for r in rows) for d in range(7)]
+    if not rows:
+        out["hours"] = out["weekdays"] = None
     return out
 
 
@@ -105,7 +103,7 @@ def user(rows, prior):
     genres = affinities(rows, GENRES, out["rating_mean_shrunk"])
     out["genres"] = [g for _, _, g in genres] or None
     out["genre_affinities"] = [-a for a, _, _ in genres] or None
-    out["genre_events"] = [float(-c) for _, c, _ in genres] or None
+    out["genre_events"] = [-c for _, c, _ in genres] or None
     people = affinities(rows, PEOPLE, out["rating_mean_shrunk"])
     out["people"] = [p for _, _, p in people] or None
     out["person_affinities"] = [-a for a, _, _ in people] or None

@@ -1,37 +1,29 @@
--- Events by hour of the day and by weekday. Reads: clock_event (clock_of_users.sql or
--- clock_of_movies.sql).
-select
-  id,
-  count(case when hour_of_day = 0 then 1 end) as hour_00,
-  count(case when hour_of_day = 1 then 1 end) as hour_01,
-  count(case when hour_of_day = 2 then 1 end) as hour_02,
-  count(case when hour_of_day = 3 then 1 end) as hour_03,
-  count(case when hour_of_day = 4 then 1 end) as hour_04,
-  count(case when hour_of_day = 5 then 1 end) as hour_05,
-  count(case when hour_of_day = 6 then 1 end) as hour_06,
-  count(case when hour_of_day = 7 then 1 end) as hour_07,
-  count(case when hour_of_day = 8 then 1 end) as hour_08,
-  count(case when hour_of_day = 9 then 1 end) as hour_09,
-  count(case when hour_of_day = 10 then 1 end) as hour_10,
-  count(case when hour_of_day = 11 then 1 end) as hour_11,
-  count(case when hour_of_day = 12 then 1 end) as hour_12,
-  count(case when hour_of_day = 13 then 1 end) as hour_13,
-  count(case when hour_of_day = 14 then 1 end) as hour_14,
-  count(case when hour_of_day = 15 then 1 end) as hour_15,
-  count(case when hour_of_day = 16 then 1 end) as hour_16,
-  count(case when hour_of_day = 17 then 1 end) as hour_17,
-  count(case when hour_of_day = 18 then 1 end) as hour_18,
-  count(case when hour_of_day = 19 then 1 end) as hour_19,
-  count(case when hour_of_day = 20 then 1 end) as hour_20,
-  count(case when hour_of_day = 21 then 1 end) as hour_21,
-  count(case when hour_of_day = 22 then 1 end) as hour_22,
-  count(case when hour_of_day = 23 then 1 end) as hour_23,
-  count(case when day_of_week = 0 then 1 end) as monday,
-  count(case when day_of_week = 1 then 1 end) as tuesday,
-  count(case when day_of_week = 2 then 1 end) as wednesday,
-  count(case when day_of_week = 3 then 1 end) as thursday,
-  count(case when day_of_week = 4 then 1 end) as friday,
-  count(case when day_of_week = 5 then 1 end) as saturday,
-  count(case when day_of_week = 6 then 1 end) as sunday
-from clock_event
-group by id
+-- Events by hour of the day and by weekday, as lists of 24 and 7 counts. Reads: clock_event
+-- (clock_of_users.sql or clock_of_movies.sql).
+with per_hour as (
+  select id, hour_of_day, count(*) as events from clock_event group by id, hour_of_day
+),
+per_weekday as (
+  select id, day_of_week, count(*) as events from clock_event group by id, day_of_week
+),
+ids as (
+  select distinct id from clock_event
+),
+hour_list as (
+  select i.id, mq_list_by(coalesce(p.events, 0), h.hour_of_day) as hours
+  from ids as i
+  cross join (values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13),
+    (14), (15), (16), (17), (18), (19), (20), (21), (22), (23)) as h(hour_of_day)
+  left join per_hour as p on p.id = i.id and p.hour_of_day = h.hour_of_day
+  group by i.id
+),
+weekday_list as (
+  select i.id, mq_list_by(coalesce(p.events, 0), w.day_of_week) as weekdays
+  from ids as i
+  cross join (values (0), (1), (2), (3), (4), (5), (6)) as w(day_of_week)
+  left join per_weekday as p on p.id = i.id and p.day_of_week = w.day_of_week
+  group by i.id
+)
+select h.id, h.hours, w.weekdays
+from hour_list as h
+join weekday_list as w on w.id = h.id

@@ -318,17 +318,18 @@ features_by_hand(void **state)
                  "from t where rating_count > 0",
                  /* u1: (4.5 + 27) / 12; sd of 1, 3.5; u2: (9 + 27) / 13 */
                  "u1 2.25 2.625 1.25 1 2 0.9991\nu2 3.0 2.7692 0.8165 2 3 1.9994\n");
-    check_answer(f, USERS(D3),
-                 "select concat_ws(' ', user_id, hour_00, hour_01, hour_05, sunday, friday, "
-                 "saturday) from t",
-                 /* the 20th is a Sunday */
-                 "u1 2 0 0 2 0 0\nu2 1 2 0 0 2 1\nu3 0 0 1 0 1 0\n");
+    check_answer(
+        f, USERS(D3),
+        "select concat_ws(' ', user_id, hours[1], hours[2], hours[6], weekdays[7], weekdays[5], "
+        "weekdays[6], len(hours), len(weekdays)) from t",
+        /* the 20th is a Sunday */
+        "u1 2 0 0 2 0 0 24 7\nu2 1 2 0 0 2 1 24 7\nu3 0 0 1 0 1 0 24 7\n");
     /* u2, mean shrunk to 36/13: drama is films 1 and 2 (4 + 3 - 72/13) / 7, crime film 2. */
     check_answer(f, USERS(D3),
                  "select concat(genres[1], ' ', round(genre_affinities[1], 4), ' ', "
                  "genre_events[1], ' ', genres[2], ' ', round(genre_affinities[2], 4), ' ', "
                  "people[1], ' ', round(person_affinities[1], 4)) from t where user_id = 'u2'",
-                 "drama 0.2088 2.0 crime 0.0385 Cy 0.2088\n");
+                 "drama 0.2088 2 crime 0.0385 Cy 0.2088\n");
     check_answer(f, USERS(D3),
                  "select concat_ws(' ', array_to_string(people, ','), len(genres)) from t where "
                  "user_id = 'u3'",
