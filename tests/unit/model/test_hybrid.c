@@ -1,0 +1,292 @@
+#include "../rec/catalogue_fixture.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/filesystem.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "model/hybrid_registry.h"
+#include "model/hybrid_train.h"
+
+/* Files of a hybrid model, and which one serves. */
+
+enum { USERS = 30, ITEMS = 12, NOW = 1773100800 };
+
+static const struct fixture_item films[ITEMS] = {
+    {"1", "Heat", .year = 1995, .property = {"crime"}},
+    {"2", "Collateral", .year = 2004, .property = {"crime"}},
+    {"3", "Toy Story", .year = 1995, .property = {"family"}},
+    {"4", "Toy Story 2", .year = 1999, .property = {"family"}},
+    {"5", "Alien", .year = 1979, .property = {"horror"}},
+    {"6", "Aliens", .year = 1986, .property = {"horror"}},
+    {"7", "Big", .year = 1988, .property = {"comedy"}},
+    {"8", "Clue", .year = 1985, .property = {"comedy"}},
+    {"9", "Speed", .year = 1994, .property = {"action"}},
+    {"10", "Ronin", .year = 1998, .property = {"action"}},
+    {"11", "Ran", .year = 1985, .property = {"drama"}},
+    {"12", "New", .year = 2025, .property = {"drama"}},
+};
+
+struct bench {
+    char *folder;
+    struct mq_object_store *store;
+    struct mq_pool *pool;
+};
+
+static int
+setup(void **state)
+{
+    struct bench *b = calloc(1, sizeof(*b));
+    if (mq_fs_scratch(&b->folder, NULL) != MQ_OK ||
+        mq_object_store_open(b->folder, &b->store, NULL) != MQ_OK ||
+        mq_pool_new(2, &b->pool, NULL) != MQ_OK)
+        return 1;
+    *state = b;
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    struct bench *b = *state;
+    mq_pool_free(b->pool);
+    mq_object_store_free(b->store);
+    mq_fs_remove(b->folder, NULL);
+    free(b->folder);
+    free(b);
+    return 0;
+}
+
+/* Ratings by chance of all films but the last, with ids. */
+static struct mq_rating_matrix *
+make_ratings(uint64_t seed)
+{
+    int32_t user[USERS * 6], item[USERS * 6], code;
+    float rating[USERS * 6];
+    uint32_t time_s[USERS * 6];
+    struct mq_strmap users = {0}, items = {0};
+    struct mq_error err = {0};
+    struct mq_rng rng;
+    mq_rng_init(&rng, seed, 0);
+    for (int32_t i = 0; i < ITEMS; i++)
+        check_ok(mq_strmap_add_text(&items, films[i].id, &code, &err));
+    for (int32_t u = 0; u < USERS; u++) {
+        char id[16];
+        snprintf(id, sizeof(id), "u%d", (int)u);
+        check_ok(mq_strmap_add_text(&users, id, &code, &err));
+        for (int k = 0; k < 6; k++) {
+            int at = (int)u * 6 + k;
+            user[at] = u;
+            item[at] = (int32_t)mq_rng_below(&rng, ITEMS - 1);
+            rating[at] = (float)(1 + mq_rng_below(&rng, 5));
+            time_s[at] = (uint32_t)(NOW - 86400 * 10 + at * 60);
+        }
+    }
+    struct mq_rating_matrix *matrix = NULL;
+    check_ok(mq_rating_matrix_build(
+        &(struct mq_rating_list){(int64_t)USERS * 6, user, item, rating, time_s}, USERS, ITEMS,
+        &users, &items, &matrix, &err));
+    return matrix;
+}
+
+static struct mq_hybrid *
+make_hybrid(struct bench *b, uint64_t seed)
+{
+    struct mq_error err = {0};
+    struct mq_config *config;
+    check_ok(mq_config_new(&config, &err));
+    static const char *const settings[][2] = {
+        {"hybrid.methods", "item-based|user-based|content|mf|ease|sequence|popular"},
+        {"hybrid.neighbours", "5"},
+        {"hybrid.content_neighbours", "4"},
+        {"hybrid.factors", "8"},
+    };
+    for (size_t i = 0; i < MQ_COUNT(settings); i++)
+        check_ok(mq_config_set(config, settings[i][0], settings[i][1], MQ_FROM_FLAG, "test", &err));
+    struct mq_hybrid_options options;
+    struct mq_hybrid_report report;
+    struct mq_hybrid *hybrid = NULL;
+    struct mq_catalogue *catalogue = fixture_catalogue(films, ITEMS);
+    check_ok(mq_hybrid_options_read(config, &options, &err));
+    check_ok(mq_hybrid_train(make_ratings(seed), catalogue, &options, NOW, 7, b->pool, &hybrid,
+                             &report, &err));
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        hybrid->blend[m] = (float)(m + 1) / 8;
+    mq_catalogue_free(catalogue);
+    mq_config_free(config);
+    return hybrid;
+}
+
+static void
+check_lists(const struct mq_neighbours *a, const struct mq_neighbours *b)
+{
+    assert_int_equal(a->count, b->count);
+    assert_int_equal(a->k, b->k);
+    size_t places = (size_t)a->count * (size_t)a->k;
+    assert_memory_equal(a->ids, b->ids, places * sizeof(*a->ids));
+    assert_memory_equal(a->scores, b->scores, places * sizeof(*a->scores));
+    assert_memory_equal(a->shared, b->shared, places * sizeof(*a->shared));
+}
+
+static void
+loads_what_was_saved(void **state)
+{
+    struct bench *b = *state;
+    struct mq_error err = {0};
+    struct mq_hybrid *made = make_hybrid(b, 1), *read = NULL;
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        assert_int_equal(mq_hybrid_has(made, m), m != MQ_METHOD_DEEP);
+    check_ok(mq_hybrid_save(b->store, "1", made, NULL, &err));
+    char version[MQ_HYBRID_VERSION_SIZE];
+    memcpy(version, made->version, sizeof(version));
+    check_contains(version, "20260310T000000Z-");
+    check_ok(mq_hybrid_load(b->store, "1", version, b->pool, &read, &err));
+    assert_string_equal(read->version, version);
+    assert_int_equal(read->ratings->count, made->ratings->count);
+    assert_int_equal(mq_strmap_find_text(&read->ratings->users, "u17"), 17);
+    assert_int_equal(mq_strmap_find_text(&read->ratings->items, "12"), 11);
+    assert_memory_equal(read->ratings->user_item, made->ratings->user_item,
+                        (size_t)made->ratings->count * sizeof(int32_t));
+    assert_memory_equal(read->ratings->user_sequence, made->ratings->user_sequence,
+                        (size_t)made->ratings->count * sizeof(int32_t));
+    assert_memory_equal(read->popularity, made->popularity, ITEMS * sizeof(float));
+    assert_memory_equal(read->average, made->average, ITEMS * sizeof(float));
+    assert_memory_equal(read->blend, made->blend, sizeof(made->blend));
+    check_lists(&read->items, &made->items);
+    check_lists(&read->users, &made->users);
+    check_lists(&read->content, &made->content);
+    check_lists(&read->rating_items, &made->rating_items);
+    /* The film nobody rated has neighbours by content alone. */
+    assert_true(mq_neighbours_of(&made->content, 11).count > 0);
+    assert_int_equal(mq_neighbours_of(&made->items, 11).count, 0);
+    /* Saved again, it is the same model. */
+    check_ok(mq_hybrid_save(b->store, "1", read, NULL, &err));
+    assert_string_equal(read->version, version);
+    mq_hybrid_free(read);
+    mq_hybrid_free(made);
+}
+
+static void
+refuses_damage(void **state)
+{
+    struct bench *b = *state;
+    struct mq_error err = {0};
+    struct mq_hybrid *made = make_hybrid(b, 1), *read = NULL;
+    check_ok(mq_hybrid_save(b->store, "1", made, NULL, &err));
+    static const char *const files[] = {
+        "users.json",          "items.json",       "ratings.safetensors", "neighbours.safetensors",
+        "factors.safetensors", "ease.safetensors", "slit.safetensors"};
+    char key[MQ_OBJECT_KEY_MAX];
+    for (size_t i = 0; i < MQ_COUNT(files); i++) {
+        struct mq_buffer whole;
+        mq_buffer_init(&whole, 1 << 24);
+        check_ok(mq_hybrid_key("1", made->version, files[i], key, &err));
+        check_ok(mq_object_get(b->store, key, &whole, &err));
+        /* One bit, then the last byte missing, then the file missing. */
+        whole.data[whole.size / 2] ^= 1;
+        check_ok(
+            mq_object_put(b->store, key, whole.data, whole.size, MQ_PUT_ALWAYS, NULL, NULL, &err));
+        check_fails(MQ_E_FORMAT,
+                    mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+        check_contains(err.message, files[i]);
+        whole.data[whole.size / 2] ^= 1;
+        check_ok(mq_object_put(b->store, key, whole.data, whole.size - 1, MQ_PUT_ALWAYS, NULL, NULL,
+                               &err));
+        check_fails(MQ_E_FORMAT,
+                    mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+        const char *keys[] = {key};
+        check_ok(mq_object_delete(b->store, keys, 1, &err));
+        assert_int_not_equal(mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err),
+                             MQ_OK);
+        check_ok(
+            mq_object_put(b->store, key, whole.data, whole.size, MQ_PUT_ALWAYS, NULL, NULL, &err));
+        mq_buffer_release(&whole);
+    }
+    check_ok(mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+    mq_hybrid_free(read);
+    check_fails(MQ_E_NOT_FOUND,
+                mq_hybrid_load(b->store, "1", "20200101T000000Z-00000000", b->pool, &read, &err));
+    mq_hybrid_free(made);
+}
+
+static void
+refuses_a_newer_form(void **state)
+{
+    struct bench *b = *state;
+    struct mq_error err = {0};
+    struct mq_hybrid *made = make_hybrid(b, 1), *read = NULL;
+    check_ok(mq_hybrid_save(b->store, "1", made, NULL, &err));
+    json_t *model;
+    check_ok(mq_hybrid_describe(b->store, "1", made->version, &model, &err));
+    json_object_set_new(model, "form", json_integer(MQ_HYBRID_FORM + 1));
+    char key[MQ_OBJECT_KEY_MAX], *text = json_dumps(model, 0);
+    check_ok(mq_hybrid_key("1", made->version, "model.json", key, &err));
+    check_ok(mq_object_put(b->store, key, text, strlen(text), MQ_PUT_ALWAYS, NULL, NULL, &err));
+    check_fails(MQ_E_UNSUPPORTED,
+                mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+    free(text);
+    json_decref(model);
+    mq_hybrid_free(made);
+}
+
+static void
+one_of_two_deploys_wins(void **state)
+{
+    struct bench *b = *state;
+    struct mq_error err = {0};
+    struct mq_hybrid *first = make_hybrid(b, 1), *second = make_hybrid(b, 2);
+    check_ok(mq_hybrid_save(b->store, "1", first, NULL, &err));
+    check_ok(mq_hybrid_save(b->store, "1", second, NULL, &err));
+    assert_string_not_equal(first->version, second->version);
+
+    struct mq_hybrid_pointer mine = {0}, theirs = {0}, now = {0};
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &mine, &err));
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &theirs, &err));
+    assert_string_equal(mine.version, "");
+    struct mq_hybrid_move move = {
+        .version = first->version, .by = "deploy", .run = "r1", .at_s = NOW};
+    check_ok(mq_hybrid_pointer_move(b->store, "1", &mine, &move, &err));
+    move.version = second->version;
+    check_fails(MQ_E_CONFLICT, mq_hybrid_pointer_move(b->store, "1", &theirs, &move, &err));
+    check_contains(err.message, first->version);
+
+    /* Read again, it goes; and the one before is known. */
+    mq_hybrid_pointer_release(&theirs);
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &theirs, &err));
+    check_ok(mq_hybrid_pointer_move(b->store, "1", &theirs, &move, &err));
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &now, &err));
+    assert_string_equal(now.version, second->version);
+    assert_int_equal(json_array_size(now.history), 2);
+    char before[MQ_HYBRID_VERSION_SIZE];
+    mq_hybrid_pointer_previous(&now, before);
+    assert_string_equal(before, first->version);
+
+    struct mq_hybrid_list list = {0};
+    check_ok(mq_hybrid_list_read(b->store, "1", &list, &err));
+    assert_int_equal(list.count, 2);
+    mq_hybrid_list_release(&list);
+
+    /* Nothing that is not there can be pointed to. */
+    check_ok(mq_hybrid_delete(b->store, "1", first->version, &err));
+    move.version = first->version;
+    check_fails(MQ_E_NOT_FOUND, mq_hybrid_pointer_move(b->store, "1", &now, &move, &err));
+    assert_string_equal(now.version, second->version);
+    mq_hybrid_pointer_release(&mine);
+    mq_hybrid_pointer_release(&theirs);
+    mq_hybrid_pointer_release(&now);
+    mq_hybrid_free(first);
+    mq_hybrid_free(second);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(loads_what_was_saved, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_a_newer_form, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_of_two_deploys_wins, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,127 @@
+#include "check.h"
+
+#include "base/memory.h"
+#include "rec/rated_user.h"
+#include "rec/rerank.h"
+
+/* A user as the hybrid model sees one; and what rerank makes of its candidates. */
+
+enum { FILMS = 6 };
+
+/* User "a" rated films 2, 0, 4 at 100, 200, 300; "b" film 1. */
+static struct mq_rating_matrix *
+make_ratings(void)
+{
+    static const int32_t user[] = {0, 0, 0, 1}, item[] = {2, 0, 4, 1};
+    static const float rating[] = {3, 4, 5, 1};
+    static const uint32_t time_s[] = {100, 200, 300, 50};
+    struct mq_strmap users = {0}, items = {0};
+    struct mq_error err = {0};
+    int32_t code;
+    check_ok(mq_strmap_add_text(&users, "a", &code, &err));
+    check_ok(mq_strmap_add_text(&users, "b", &code, &err));
+    static const char *const ids[FILMS] = {"f0", "f1", "f2", "f3", "f4", "f5"};
+    for (int32_t i = 0; i < FILMS; i++)
+        check_ok(mq_strmap_add_text(&items, ids[i], &code, &err));
+    struct mq_rating_matrix *matrix = NULL;
+    check_ok(mq_rating_matrix_build(&(struct mq_rating_list){4, user, item, rating, time_s}, 2,
+                                    FILMS, &users, &items, &matrix, &err));
+    return matrix;
+}
+
+static void
+check_user(const struct mq_rated_user *user, int n, const int32_t *items, const float *ratings)
+{
+    assert_int_equal(user->count, n);
+    assert_memory_equal(user->items, items, (size_t)n * sizeof(*items));
+    for (int i = 0; i < n; i++) {
+        assert_float_equal(user->ratings[i], ratings[i], 0);
+        assert_true(i == 0 || user->times[i] >= user->times[i - 1]);
+    }
+}
+
+static void
+the_model_and_what_came_since(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_hybrid hybrid = {.ratings = make_ratings()};
+    struct mq_arena arena = {0};
+    struct mq_rated_user user;
+
+    check_ok(mq_rated_user_make(&hybrid, "a", NULL, 0, &arena, &user, &err));
+    assert_int_equal(user.code, 0);
+    assert_false(user.changed);
+    check_user(&user, 3, (int32_t[]){2, 0, 4}, (float[]){3, 4, 5});
+
+    /* Known, older, and repeated ones change nothing; of a film the last counts. */
+    const struct mq_rated_item since[] = {
+        {5, 2, 400}, {2, 1, 90}, {4, 5, 300}, {0, 2, 250}, {5, 4, 500}};
+    check_ok(mq_rated_user_make(&hybrid, "a", since, 5, &arena, &user, &err));
+    assert_true(user.changed);
+    check_user(&user, 4, (int32_t[]){2, 0, 4, 5}, (float[]){3, 2, 5, 4});
+
+    /* A play after a rating moves the film, and leaves the rating. */
+    check_ok(mq_rated_user_make(&hybrid, "a", &(struct mq_rated_item){2, -1, 900}, 1, &arena, &user,
+                                &err));
+    check_user(&user, 3, (int32_t[]){0, 4, 2}, (float[]){4, 5, 3});
+
+    const struct mq_rated_item known[] = {{4, 5, 300}};
+    check_ok(mq_rated_user_make(&hybrid, "a", known, 1, &arena, &user, &err));
+    assert_false(user.changed);
+
+    /* Somebody the model has never met, and nobody at all. */
+    check_ok(mq_rated_user_make(&hybrid, "zoe", since, 2, &arena, &user, &err));
+    assert_int_equal(user.code, -1);
+    check_user(&user, 2, (int32_t[]){2, 5}, (float[]){1, 2});
+    check_ok(mq_rated_user_make(&hybrid, "", NULL, 0, &arena, &user, &err));
+    assert_int_equal(user.count, 0);
+    assert_false(user.changed);
+    mq_arena_release(&arena);
+    mq_rating_matrix_free(hybrid.ratings);
+}
+
+static void
+quality_of_films(void **state)
+{
+    (void)state;
+    const float popularity[] = {0, 9, 99, 0}, average[] = {3, 5, 1, 7};
+    float quality[4];
+    mq_quality_compute(4, popularity, average, 1, 5, quality);
+    assert_float_equal(quality[0], 0.6 * 0.5, 1e-6);
+    assert_float_equal(quality[1], 0.4 * 0.5 + 0.6, 1e-6); /* log 10 is half of log 100 */
+    assert_float_equal(quality[2], 0.4, 1e-6);
+    assert_float_equal(quality[3], 0.6, 1e-6); /* off the scale: its end */
+    const float none[] = {0, 0, 0, 0};
+    mq_quality_compute(4, none, average, 1, 5, quality);
+    assert_float_equal(quality[0], 0.3, 1e-6);
+}
+
+static void
+scores_brought_to_one_scale(void **state)
+{
+    (void)state;
+    float scores[] = {-2, 6, 2};
+    mq_recall_scale(scores, 3);
+    assert_float_equal(scores[0], 0, 0);
+    assert_float_equal(scores[1], 1, 0);
+    assert_float_equal(scores[2], 0.5, 1e-6);
+    float equal[] = {4, 4};
+    mq_recall_scale(equal, 2);
+    assert_float_equal(equal[0], 1, 0);
+    mq_recall_scale(equal, 0);
+    assert_float_equal(mq_rerank_score(0.5F, 1, 0), 0.5, 0);
+    assert_float_equal(mq_rerank_score(0.5F, 1, 0.25F), 0.625, 1e-6);
+    assert_float_equal(mq_rerank_score(0.5F, 1, 1), 1, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_model_and_what_came_since),
+        cmocka_unit_test(quality_of_films),
+        cmocka_unit_test(scores_brought_to_one_scale),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
