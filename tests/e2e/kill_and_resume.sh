@@ -31,8 +31,9 @@ for k in $(seq 1 "$kills"); do
     diff want got >difference ||
         { cat difference; fail "other bytes after a kill at $moment ms (kill $k, seed $SEED)"; }
     [ ! -e store/1/runs/lock.json ] || fail "the lock is left"
-    find store/1/runs/steps -name '*.started.json' | grep -q . && fail "a mark is left"
-    find store/1/runs/steps -path '*/before/*' -type f | grep -q . && fail "a copy is left"
+    left=$(find store/1/runs/steps -name '*.started.json' -o -path '*/before/*' -type f)
+    [ -z "$left" ] ||
+        { cat log $left; fail "left after a kill at $moment ms (kill $k, seed $SEED): $left"; }
 done
 echo "$kills kills, $landed of them before the run's end: same bytes each time"
 [ "$landed" -gt $((kills / 2)) ] || fail "too few kills met a running process"
