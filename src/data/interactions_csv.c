@@ -219,7 +219,7 @@ stage_row(const struct mq_input_action *action, int32_t event, double play_at_le
     return st == MQ_OK && is_play ? mq_input_add_action(stage, MQ_ACTION_PLAY, action, err) : st;
 }
 
-/* Columns 0 to 8 of interaction_rows.sql and interaction_events.sql. */
+/* Columns 0 to 8 of interaction_rows.sql. */
 static struct mq_input_action
 action_at(const struct mq_sql_result *result, int64_t r)
 {
@@ -236,26 +236,27 @@ action_at(const struct mq_sql_result *result, int64_t r)
     };
 }
 
+/* What is done with one row of the chunk at hand. */
+typedef enum mq_status (*row_fn)(const void *context, const struct mq_sql_result *result, int64_t r,
+                                 struct mq_error *err);
+
 static enum mq_status
-stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *stage,
-              struct mq_error *err)
+walk_rows(struct mq_sql *sql, bool as_events, row_fn fn, const void *context, struct mq_error *err)
 {
     struct mq_sql_result *result;
     struct mq_progress progress;
     int64_t rows;
-    enum mq_status st = mq_sql_query(sql, "interaction_rows.sql", mq_sql_no_params,
-                                     "ttldddit"
-                                     "ti",
-                                     &result, err);
+    enum mq_status st =
+        mq_sql_query(sql, "interaction_rows.sql", mq_sql_params(mq_sql_int("events", as_events)),
+                     "ttldddit"
+                     "tit",
+                     &result, err);
     if (st != MQ_OK)
         return st;
     mq_progress_begin(&progress, "interactions", "rows", 0);
     while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
-        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
-            const struct mq_input_action action = action_at(result, r);
-            st = stage_row(&action, ((const int32_t *)mq_sql_column(result, 9))[r], play_at_least,
-                           stage, err);
-        }
+        for (int64_t r = 0; r < rows && st == MQ_OK; r++)
+            st = fn(context, result, r, err);
         if (st != MQ_OK)
             break;
         mq_progress_add(&progress, rows);
@@ -263,6 +264,20 @@ stage_actions(struct mq_sql *sql, double play_at_least, struct mq_input_stage *s
     mq_progress_end(&progress);
     mq_sql_close(result);
     return st;
+}
+
+struct staging {
+    struct mq_input_stage *stage;
+    double play_at_least;
+};
+
+static enum mq_status
+stage_one(const void *context, const struct mq_sql_result *result, int64_t r, struct mq_error *err)
+{
+    const struct staging *staging = context;
+    const struct mq_input_action action = action_at(result, r);
+    return stage_row(&action, ((const int32_t *)mq_sql_column(result, 9))[r],
+                     staging->play_at_least, staging->stage, err);
 }
 
 /* ---- as events -------------------------------------------------------------------------- */
@@ -344,30 +359,12 @@ kind_named(struct mq_text name)
 }
 
 static enum mq_status
-send_rows(struct mq_sql *sql, struct mq_event_sink *sink, struct mq_error *err)
+send_one(const void *context, const struct mq_sql_result *result, int64_t r, struct mq_error *err)
 {
-    struct mq_sql_result *result;
-    struct mq_progress progress;
-    int64_t rows;
-    enum mq_status st = mq_sql_query(sql, "interaction_events.sql", mq_sql_no_params,
-                                     "ttldddit"
-                                     "tt",
-                                     &result, err);
-    if (st != MQ_OK)
-        return st;
-    mq_progress_begin(&progress, "events", "rows", 0);
-    while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
-        for (int64_t r = 0; r < rows && st == MQ_OK; r++) {
-            const struct mq_input_action action = action_at(result, r);
-            st = mq_event_sink_add(sink, kind_named(text_at(result, 9, r)), &action, err);
-        }
-        if (st != MQ_OK)
-            break;
-        mq_progress_add(&progress, rows);
-    }
-    mq_progress_end(&progress);
-    mq_sql_close(result);
-    return st;
+    const struct sending *sending = context;
+    const struct mq_input_action action = action_at(result, r);
+    return mq_event_sink_add(sending->options->events, kind_named(text_at(result, 10, r)), &action,
+                             err);
 }
 
 static enum mq_status
@@ -382,7 +379,7 @@ send_events(void *context, struct mq_error *err)
         st = mq_event_sink_begin(sending->options->events, slash != NULL ? slash + 1 : path, digest,
                                  err);
     if (st == MQ_OK)
-        st = send_rows(sending->sql, sending->options->events, err);
+        st = walk_rows(sending->sql, true, send_one, sending, err);
     return st == MQ_OK ? mq_event_sink_finish(sending->options->events, err) : st;
 }
 
@@ -463,7 +460,8 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
     if (st == MQ_OK)
         st = stage_users(sql, stage, err);
     if (st == MQ_OK && !as_events)
-        st = stage_actions(sql, options->play_at_least, stage, err);
+        st =
+            walk_rows(sql, false, stage_one, &(struct staging){stage, options->play_at_least}, err);
     if (st == MQ_OK)
         st = mq_input_publish(stage, pool, ret_summary, err);
     if (st == MQ_OK && ret_bad_rows != NULL)

@@ -133,27 +133,12 @@ keep_one_each(struct entry *entries, int64_t n)
     return kept;
 }
 
-/* A rating of a user, for sorting by age. */
-struct aged {
-    uint32_t time_s;
-    int32_t came, position;
-};
-
-static int
-compare_ages(const void *a, const void *b)
-{
-    const struct aged *x = a, *y = b;
-    if (x->time_s != y->time_s)
-        return x->time_s < y->time_s ? -1 : 1;
-    return (x->came > y->came) - (x->came < y->came);
-}
-
 /* Ratings come by time, as a rule: then their order is the sequence. @param place int32 [most],
  * scratch: position of the rating that came k-th, -1: it was not kept  @param aged [most] scratch
  */
 static void
 fill_sequence(struct mq_rating_matrix *m, int64_t first, const struct entry *entries, int64_t kept,
-              int64_t n, int32_t *place, struct aged *aged)
+              int64_t n, int32_t *place, struct mq_aged_rating *aged)
 {
     for (int64_t k = 0; k < n; k++)
         place[k] = -1;
@@ -170,8 +155,8 @@ fill_sequence(struct mq_rating_matrix *m, int64_t first, const struct entry *ent
     if (is_sorted)
         return;
     for (int64_t k = 0; k < kept; k++)
-        aged[k] = (struct aged){entries[k].time_s, entries[k].came, (int32_t)k};
-    qsort(aged, (size_t)kept, sizeof(*aged), compare_ages);
+        aged[k] = (struct mq_aged_rating){entries[k].time_s, (int32_t)k, entries[k].came};
+    qsort(aged, (size_t)kept, sizeof(*aged), mq_rating_compare_ages);
     for (int64_t k = 0; k < kept; k++)
         m->user_sequence[first + k] = aged[k].position;
 }
@@ -182,7 +167,7 @@ sort_users(struct mq_rating_builder *b, float choice_rating, struct mq_error *er
     struct mq_rating_matrix *m = b->m;
     mq_autofree struct entry *entries = NULL;
     mq_autofree int32_t *place = NULL;
-    mq_autofree struct aged *aged = NULL;
+    mq_autofree struct mq_aged_rating *aged = NULL;
     int64_t count = 0, begin = 0;
     enum mq_status st = mq_alloc_array_raw((size_t)b->most, sizeof(*entries), &entries, err);
     if (st == MQ_OK)

@@ -115,17 +115,10 @@ mq_rating_matrix_transpose(struct mq_rating_matrix *m, struct mq_error *err)
     return MQ_OK;
 }
 
-/* A rating of a user, for sorting by age. */
-struct aged {
-    uint32_t time_s;
-    int32_t position; /* among the user's */
-    int64_t came;     /* in the list */
-};
-
-static int
-compare_ages(const void *a, const void *b)
+int
+mq_rating_compare_ages(const void *a, const void *b)
 {
-    const struct aged *x = a, *y = b;
+    const struct mq_aged_rating *x = a, *y = b;
     if (x->time_s != y->time_s)
         return x->time_s < y->time_s ? -1 : 1;
     return (x->came > y->came) - (x->came < y->came);
@@ -135,7 +128,7 @@ compare_ages(const void *a, const void *b)
 static enum mq_status
 fill_sequences(struct mq_rating_matrix *m, const int64_t *came, struct mq_error *err)
 {
-    struct aged *aged = NULL;
+    struct mq_aged_rating *aged = NULL;
     int64_t most = 0;
     for (int32_t user = 0; user < m->user_count; user++)
         most = MQ_MAX(most, m->user_offset[user + 1] - m->user_offset[user]);
@@ -143,8 +136,8 @@ fill_sequences(struct mq_rating_matrix *m, const int64_t *came, struct mq_error 
     for (int32_t user = 0; st == MQ_OK && user < m->user_count; user++) {
         int64_t first = m->user_offset[user], n = m->user_offset[user + 1] - first;
         for (int64_t k = 0; k < n; k++)
-            aged[k] = (struct aged){m->user_time[first + k], (int32_t)k, came[first + k]};
-        qsort(aged, (size_t)n, sizeof(*aged), compare_ages);
+            aged[k] = (struct mq_aged_rating){m->user_time[first + k], (int32_t)k, came[first + k]};
+        qsort(aged, (size_t)n, sizeof(*aged), mq_rating_compare_ages);
         for (int64_t k = 0; k < n; k++)
             m->user_sequence[first + k] = aged[k].position;
     }

@@ -15,4 +15,14 @@ enum mq_status mq_rating_matrix_transpose(struct mq_rating_matrix *matrix, struc
 void mq_rating_matrix_take_ids(struct mq_rating_matrix *matrix, struct mq_strmap *users,
                                struct mq_strmap *items);
 
+/** A rating of a user, for sorting by age. */
+struct mq_aged_rating {
+    uint32_t time_s;
+    int32_t position; /**< among the user's */
+    int64_t came;     /**< where it stood in what the matrix was built from */
+};
+
+/** Order of struct mq_aged_rating: by time, of equal times as they came; for qsort. */
+int mq_rating_compare_ages(const void *a, const void *b);
+
 #endif

@@ -1,4 +1,5 @@
--- Usable interactions, oldest first, in the order of files and lines within a second.
+-- Usable interactions, oldest first, in the order of files and lines within a second. As logs
+-- ($events 0) a row needs no event, or a play or exposure; as events a kind.
 -- Reads: interaction (interaction_stage.sql).
 select
   user_id,
@@ -10,8 +11,9 @@ select
   coalesce(place, -1) as place,
   coalesce(source, '') as source,
   coalesce(trace, '') as trace,
-  coalesce(event, 2) as event
+  coalesce(event, 2) as event,
+  coalesce(kind, '') as kind
 from interaction
 where user_id <> '' and item_id <> '' and time_s between 0 and 4294967295
-  and (event is not null or not has_event)
+  and (case when $events = 1 then kind is not null else event is not null or not has_event end)
 order by time_s, file, seq
