@@ -121,8 +121,8 @@ enum mq_status mq_ials_fold_in(const struct mq_ials *model, const int32_t *items
                                struct mq_error *err);
 
 /**
- * The vectors of all users of a matrix with the model's item codes, as mq_ials_fold_in of each: with
- * other confidence than in training (mq_recency_weights_all), or of other users.
+ * The vectors of all users of a matrix with the model's item codes, as mq_ials_fold_in of each:
+ * with other confidence than in training (mq_recency_weights_all), or of other users.
  * @param confidence float32 [matrix->count] by position in user order; NULL: all 1
  * @param ret_vectors float32 [matrix->user_count,factors]
  * @return MQ_OK | MQ_E_RANGE | MQ_E_NOMEM | MQ_E_CANCELLED

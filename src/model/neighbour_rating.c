@@ -84,15 +84,13 @@ mean_of(const float *ratings, int64_t count)
 static bool
 by_user_mean(const struct mq_rater_options *o)
 {
-    return o->centre ==
-           (o->side == MQ_NEIGHBOUR_USERS ? MQ_CENTRE_OWN_MEAN : MQ_CENTRE_OTHER_MEAN);
+    return o->centre == (o->side == MQ_NEIGHBOUR_USERS ? MQ_CENTRE_OWN_MEAN : MQ_CENTRE_OTHER_MEAN);
 }
 
 static bool
 by_item_mean(const struct mq_rater_options *o)
 {
-    return o->centre ==
-           (o->side == MQ_NEIGHBOUR_USERS ? MQ_CENTRE_OTHER_MEAN : MQ_CENTRE_OWN_MEAN);
+    return o->centre == (o->side == MQ_NEIGHBOUR_USERS ? MQ_CENTRE_OTHER_MEAN : MQ_CENTRE_OWN_MEAN);
 }
 
 static void
@@ -363,8 +361,7 @@ predict_all_by_users(const struct mq_rater *r, struct mq_rater_scratch *s, float
         }
     }
     for (int32_t item = 0; item < m->item_count; item++)
-        ret_ratings[item] =
-            predicted(r, s, item, s->sum[item], s->weight[item], s->count[item]);
+        ret_ratings[item] = predicted(r, s, item, s->sum[item], s->weight[item], s->count[item]);
 }
 
 void

@@ -24,13 +24,12 @@
 struct mq_neighbour_options
 mq_neighbour_options_cosine(enum mq_neighbour_side side)
 {
-    return (struct mq_neighbour_options){.side = side,
-                                         .binary = true,
-                                         .shared_min = 1,
-                                         .k = 100,
-                                         .candidates_max = side == MQ_NEIGHBOUR_USERS
-                                                               ? 1 << 16
-                                                               : MQ_NEIGHBOUR_CANDIDATES_MAX};
+    return (struct mq_neighbour_options){
+        .side = side,
+        .binary = true,
+        .shared_min = 1,
+        .k = 100,
+        .candidates_max = side == MQ_NEIGHBOUR_USERS ? 1 << 16 : MQ_NEIGHBOUR_CANDIDATES_MAX};
 }
 
 struct mq_neighbour_options

@@ -90,8 +90,8 @@ struct mq_neighbour_options mq_neighbour_options_cosine(enum mq_neighbour_side s
 /** Seed 001's form: cosine over what both rated, threshold 0, no shrinkage; k 100. */
 struct mq_neighbour_options mq_neighbour_options_literal(enum mq_neighbour_side side);
 
-/** Best found for predicting ratings (docs/decisions/neighbours.md); lists of 1,000, since only those
- * of them that rated an item count. */
+/** Best found for predicting ratings (docs/decisions/neighbours.md); lists of 1,000, since only
+ * those of them that rated an item count. */
 struct mq_neighbour_options mq_neighbour_options_rating(enum mq_neighbour_side side);
 
 /** Best found for lists of films (docs/decisions/neighbours.md): see model/neighbour_ranking.h. */

@@ -4,11 +4,11 @@
  *   s(a→b) = Σ_u w(|p_u(b) - p_u(a)|) · (1 if b came after a, else backward) / √(n_a · n_b),
  *   w(d) = e^(-(d-1)/decay) for 1 ≤ d ≤ window, else 0,
  *
- * p_u the place in the user's choices from the oldest to the newest, n how many chose an item. It is
- * the cosine of choices where only what was chosen close together counts, with a direction; with a
- * list of the user's newest items (mq_rank_by_items, mq_neighbour_recency) it says what comes next.
- * A Markov chain that looks several steps back (cf. Shani et al. 2005; Rendle et al. 2010), and far
- * better here than the cosine of whole histories: docs/decisions/neighbours.md.
+ * p_u the place in the user's choices from the oldest to the newest, n how many chose an item. It
+ * is the cosine of choices where only what was chosen close together counts, with a direction; with
+ * a list of the user's newest items (mq_rank_by_items, mq_neighbour_recency) it says what comes
+ * next. A Markov chain that looks several steps back (cf. Shani et al. 2005; Rendle et al. 2010),
+ * and far better here than the cosine of whole histories: docs/decisions/neighbours.md.
  *
  * Linear in ratings: 2 · window additions each. Threads: see the function.
  */
@@ -21,9 +21,9 @@
 #define MQ_SEQUENCE_WINDOW_MAX 1024
 
 struct mq_sequence_options {
-    int32_t window; /**< 1…MQ_SEQUENCE_WINDOW_MAX */
-    float decay;    /**< > 0 */
-    float backward; /**< 0…1: what came before counts so much of what came after */
+    int32_t window;     /**< 1…MQ_SEQUENCE_WINDOW_MAX */
+    float decay;        /**< > 0 */
+    float backward;     /**< 0…1: what came before counts so much of what came after */
     int32_t shared_min; /**< fewer users who chose both within a window: no neighbour; at least 1 */
     int32_t k;          /**< 1…MQ_NEIGHBOUR_K_MAX */
 };
