@@ -4,14 +4,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/filesystem.h"
 #include "base/memory.h"
+#include "store/lmdb_file.h"
 
 struct mq_lmdb {
     struct mq_lmdb *next; /* of the process's open environments */
     char *path;           /* resolved */
     int references;
+    int claim; /* descriptor that holds the folder for this PID namespace; -1: none */
     MDB_env *env;
     pthread_rwlock_t resizing; /* shared: a transaction runs; exclusive: the map is remapped */
     pthread_mutex_t names_lock;
@@ -55,6 +58,8 @@ free_environment(struct mq_lmdb *environment)
 {
     if (environment->env != NULL)
         mdb_env_close(environment->env);
+    if (environment->claim >= 0)
+        close(environment->claim);
     pthread_rwlock_destroy(&environment->resizing);
     pthread_mutex_destroy(&environment->names_lock);
     mq_strmap_release(&environment->names);
@@ -74,6 +79,11 @@ open_new(char *path, struct mq_lmdb **ret_environment, struct mq_error *err)
     environment->references = 1;
     pthread_rwlock_init(&environment->resizing, NULL);
     pthread_mutex_init(&environment->names_lock, NULL);
+    enum mq_status st = mq_lmdb_file_claim(path, &environment->claim, err);
+    if (st != MQ_OK) {
+        free_environment(environment);
+        return st;
+    }
     int code = mdb_env_create(&environment->env);
     if (code == 0)
         code = mdb_env_set_maxdbs(environment->env, MQ_LMDB_DATABASES_MAX);
@@ -89,8 +99,9 @@ open_new(char *path, struct mq_lmdb **ret_environment, struct mq_error *err)
     int dead;
     if (code == 0)
         code = mdb_reader_check(environment->env, &dead);
-    if (code != 0) {
-        enum mq_status st = translate(environment, code, err);
+    st = code == 0 ? mq_lmdb_file_check(environment->env, path, err)
+                   : translate(environment, code, err);
+    if (st != MQ_OK) {
         free_environment(environment);
         return st;
     }

@@ -5,7 +5,9 @@
  * path share it); the map has a fixed size (grown when full, and re-read when another process grew
  * it; both need all transactions of this process to be over, so every transaction holds a lock
  * shared); a reader that died keeps pages from being reused and takes a place (cleaned at open,
- * before growing, and when no place is left).
+ * before growing, and when no place is left); a file that was cut short ends the process by SIGBUS,
+ * and processes of two PID namespaces are taken for one another (both looked at when opening,
+ * lmdb_file.h).
  *
  * Threads: an environment may be used from many threads; a transaction from one.
  */
@@ -30,7 +32,12 @@
 
 struct mq_lmdb;
 
-/** Open (or make) the environment in a folder. @param path made when missing */
+/**
+ * Open (or make) the environment in a folder.
+ * @param path made when missing
+ * @return MQ_OK | MQ_E_FORMAT (damaged or cut short) | MQ_E_CONFIG (in use from another PID
+ *         namespace) | MQ_E_IO | MQ_E_NOMEM
+ */
 enum mq_status mq_lmdb_open(const char *path, struct mq_lmdb **ret_environment,
                             struct mq_error *err);
 /** Drop one reference; the last closes. NULL allowed. */
