@@ -22,7 +22,6 @@ setup(void **state)
     struct mq_error err = {0};
     check_ok(mq_pool_new(2, &b->pool, &err));
     b->hybrid = make_hybrid(b->pool, 3);
-    check_ok(mq_hybrid_finish(b->hybrid, b->pool, &err));
     check_ok(mq_method_scorer_new(b->hybrid, &b->scorer, &err));
     *state = b;
     return 0;
