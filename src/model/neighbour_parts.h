@@ -93,6 +93,21 @@ enum mq_status mq_neighbour_index_new_tiled(const struct mq_rating_matrix *matri
 enum mq_status mq_neighbour_options_check(const struct mq_neighbour_options *options,
                                           struct mq_error *err);
 
+/** Codes of a block of a tile: with its columns, a megabyte. */
+static inline int32_t
+mq_neighbour_block_size(const struct mq_neighbour_index *index)
+{
+    return index->whole ? 8192 : 4096;
+}
+
+/** Blocks that there are; at least 1. */
+static inline int32_t
+mq_neighbour_block_count(const struct mq_neighbour_index *index)
+{
+    int32_t size = mq_neighbour_block_size(index), blocks = (index->other_count + size - 1) / size;
+    return blocks > 0 ? blocks : 1;
+}
+
 /** A power of x. */
 static inline float
 mq_neighbour_powered(enum mq_neighbour_power power, float x)
