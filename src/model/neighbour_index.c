@@ -144,8 +144,10 @@ x_of(const struct mq_neighbour_index *x, float rating, int32_t row, int32_t code
 {
     if (x->options.binary)
         return 1.0f;
-    float shifted = rating - (x->row_shift != NULL ? x->row_shift[row] : 0.0f);
-    return (shifted - (x->other_shift != NULL ? x->other_shift[code] : 0.0f)) * x->scale;
+    if (x->options.centre == MQ_CENTRE_NONE)
+        return rating * x->scale;
+    return mq_neighbour_centred(rating, x->row_shift != NULL ? x->row_shift[row] : 0.0f,
+                                x->other_shift != NULL ? x->other_shift[code] : 0.0f);
 }
 
 struct filling {
