@@ -10,9 +10,12 @@
 #include "base/rng.h"
 #include "model/neighbour_parts.h"
 
-/* Cost of an entry of a row in a tile, in steps through a list: measured, and not critical. */
-#define TILE_COST_WHOLE 2
-#define TILE_COST_REAL 10
+/* Cost of a tile in steps through a list: for an entry of a row, and for a row in a block of codes.
+ * Measured, and not critical. */
+#define ENTRY_COST_WHOLE 2
+#define ENTRY_COST_REAL 8
+#define ROW_COST_WHOLE 60
+#define ROW_COST_REAL 150
 /* Most memory of the columns' bit sets; beyond it common codes are counted by walking. */
 #define BITS_BYTES_MAX (INT64_C(64) << 20)
 /* Rows, or codes, of a parallel range. */
@@ -141,8 +144,10 @@ x_of(const struct mq_neighbour_index *x, float rating, int32_t row, int32_t code
 {
     if (x->options.binary)
         return 1.0f;
-    float shifted = rating - (x->row_shift != NULL ? x->row_shift[row] : 0.0f);
-    return (shifted - (x->other_shift != NULL ? x->other_shift[code] : 0.0f)) * x->scale;
+    if (x->options.centre == MQ_CENTRE_NONE)
+        return rating * x->scale;
+    return mq_neighbour_centred(rating, x->row_shift != NULL ? x->row_shift[row] : 0.0f,
+                                x->other_shift != NULL ? x->other_shift[code] : 0.0f);
 }
 
 struct filling {
@@ -253,7 +258,9 @@ raters_work(const struct mq_neighbour_index *x, int32_t row)
 static int32_t
 head_by_cost(const struct mq_neighbour_index *x, const struct ranked *ranked)
 {
-    int64_t tile_cost = (x->whole ? TILE_COST_WHOLE : TILE_COST_REAL) * x->count;
+    int64_t rows = (int64_t)x->row_count * mq_neighbour_block_count(x);
+    int64_t tile_cost = x->whole ? ENTRY_COST_WHOLE * x->count + ROW_COST_WHOLE * rows
+                                 : ENTRY_COST_REAL * x->count + ROW_COST_REAL * rows;
     int32_t head = 0;
     while (head < x->column_count) {
         int32_t end = MQ_MIN(head + MQ_BYTE_COLUMNS, x->column_count);

@@ -52,8 +52,10 @@ mq_neighbour_scores(const struct mq_neighbour_index *index, float row_scale, con
             ret_scores[j] = dot[j] * row_scale * column_scale[j];
     } else {
         const float *own = sums + MQ_SLOT_OWN * stride, *other = sums + MQ_SLOT_OTHER * stride;
+        /* The root of the product, not the product of roots: rows that are multiples of each other
+         * then have likeness 1 to the bit, and stay equals. */
         for (int32_t j = 0; j < n; j++) {
-            float length = sqrtf(own[j]) * sqrtf(other[j]);
+            float length = sqrtf(own[j] * other[j]);
             ret_scores[j] = length > 0 ? dot[j] / length : NAN;
         }
     }

@@ -15,6 +15,8 @@
 #ifndef MQ_MODEL_NEIGHBOUR_PARTS_H
 #define MQ_MODEL_NEIGHBOUR_PARTS_H
 
+#include <math.h>
+
 #include "math/kernels.h"
 #include "math/reservoir.h"
 #include "model/neighbours.h"
@@ -54,7 +56,7 @@ struct mq_neighbour_index {
     const int32_t *o_row;
     const float *o_rating;
 
-    /* x of an entry: (rating - row_shift - other_shift) · scale. */
+    /* x of an entry: rating · scale, or centred. */
     float *row_shift;   /* [row_count] or NULL: 0 */
     float *other_shift; /* [other_count] or NULL: 0 */
     float scale;        /* steps in a rating of 1 */
@@ -92,6 +94,30 @@ enum mq_status mq_neighbour_index_new_tiled(const struct mq_rating_matrix *matri
 /** Whether options are in range. */
 enum mq_status mq_neighbour_options_check(const struct mq_neighbour_options *options,
                                           struct mq_error *err);
+
+/** Codes of a block of a tile: with its columns, a megabyte. */
+static inline int32_t
+mq_neighbour_block_size(const struct mq_neighbour_index *index)
+{
+    return index->whole ? 8192 : 4096;
+}
+
+/** Blocks that there are; at least 1. */
+static inline int32_t
+mq_neighbour_block_count(const struct mq_neighbour_index *index)
+{
+    int32_t size = mq_neighbour_block_size(index), blocks = (index->other_count + size - 1) / size;
+    return blocks > 0 ? blocks : 1;
+}
+
+/** x of a rating less its shifts. What is left of a rating by rounding alone is nothing: else
+ * ratings that are all alike would have a length, and likeness to anybody. */
+static inline float
+mq_neighbour_centred(float rating, float row_shift, float other_shift)
+{
+    float left = rating - row_shift - other_shift;
+    return fabsf(left) <= 1e-6f * fabsf(rating) ? 0.0f : left;
+}
 
 /** A power of x. */
 static inline float

@@ -138,10 +138,10 @@ make_values(const struct mq_neighbour_index *x, struct mq_neighbour_scratch *s, 
     double square = 0;
     for (int32_t i = 0; i < count; i++) {
         const struct entry *entry = &s->entries[i];
-        float value = entry->x - shift;
-        value = (value - (x->other_shift != NULL ? x->other_shift[entry->code] : 0.0f)) * x->scale;
-        if (x->options.binary)
-            value = 1;
+        float value = x->options.binary ? 1.0f : entry->x * x->scale;
+        if (x->options.centre != MQ_CENTRE_NONE)
+            value = mq_neighbour_centred(
+                entry->x, shift, x->other_shift != NULL ? x->other_shift[entry->code] : 0.0f);
         s->codes[i] = entry->code;
         s->x[i] = value * entry->weight;
         square += (double)s->x[i] * (double)s->x[i];

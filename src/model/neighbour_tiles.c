@@ -4,30 +4,13 @@
 
 #include "base/memory.h"
 
-/* Codes of a block: with the columns of a tile, a megabyte at most. */
-#define BLOCK_WHOLE 8192
-#define BLOCK_REAL 4096
 /* Columns of a tile of floats: four vectors of 16, or twice four of 8. */
 #define REAL_COLUMNS (MQ_BYTE_COLUMNS / 2)
 
 /* Entries of a row within a block, of one level (1 where x are real). */
 struct mq_row_run {
-    int32_t block, level;
-    int64_t count;
+    int32_t block, level, count;
 };
-
-static int32_t
-block_size(const struct mq_neighbour_index *x)
-{
-    return x->whole ? BLOCK_WHOLE : BLOCK_REAL;
-}
-
-/* Blocks that there are; at least 1. */
-static int32_t
-block_count(const struct mq_neighbour_index *x)
-{
-    return MQ_MAX(1, (x->other_count + block_size(x) - 1) / block_size(x));
-}
 
 /* A row's entries within a block, level by level, each level's codes ascending. Real ones stay in
  * the matrix's order, so that their x are where they are there. */
@@ -36,7 +19,7 @@ add_runs(struct mq_row_group *g, int32_t block, int64_t begin, int64_t end, int6
 {
     const struct mq_neighbour_index *x = g->index;
     int64_t base = x->offset[g->first], next[MQ_NEIGHBOUR_LEVELS + 1];
-    int64_t count[MQ_NEIGHBOUR_LEVELS + 1] = {0};
+    int32_t count[MQ_NEIGHBOUR_LEVELS + 1] = {0};
     for (int64_t i = begin; i < end; i++)
         count[x->level != NULL ? x->level[i] : 1]++;
     int64_t place = begin - base;
@@ -47,7 +30,8 @@ add_runs(struct mq_row_group *g, int32_t block, int64_t begin, int64_t end, int6
             g->runs[run++] = (struct mq_row_run){block, level, count[level]};
     }
     for (int64_t i = begin; i < end; i++)
-        g->codes[next[x->level != NULL ? x->level[i] : 1]++] = x->other[i] - block * block_size(x);
+        g->codes[next[x->level != NULL ? x->level[i] : 1]++] =
+            x->other[i] - block * mq_neighbour_block_size(x);
     return run;
 }
 
@@ -60,8 +44,8 @@ lay_out(struct mq_row_group *g)
         int64_t begin = x->offset[g->first + k], end = x->offset[g->first + k + 1];
         g->row_run[k] = run;
         while (begin < end) {
-            int32_t block = x->other[begin] / block_size(x);
-            int64_t limit = (int64_t)(block + 1) * block_size(x), stop = begin;
+            int32_t block = x->other[begin] / mq_neighbour_block_size(x);
+            int64_t limit = (int64_t)(block + 1) * mq_neighbour_block_size(x), stop = begin;
             while (stop < end && x->other[stop] < limit)
                 stop++;
             run = add_runs(g, block, begin, stop, run);
@@ -79,7 +63,7 @@ runs_most(const struct mq_row_group *g)
     int64_t levels = x->level != NULL ? x->level_max : 1, most = 0;
     for (int32_t k = 0; k < g->count; k++) {
         int64_t n = x->offset[g->first + k + 1] - x->offset[g->first + k];
-        most += MQ_MIN(n, levels * block_count(x));
+        most += MQ_MIN(n, levels * mq_neighbour_block_count(x));
     }
     return most;
 }
@@ -122,10 +106,11 @@ mq_row_group_init(const struct mq_neighbour_index *index, int32_t first, int32_t
     *g = (struct mq_row_group){.index = index, .first = first, .count = count};
     if (index->head == 0)
         return MQ_OK;
-    g->keeps_sums = index->pass_count > 1 || block_count(index) > 1 || !index->whole;
+    g->keeps_sums = index->pass_count > 1 || mq_neighbour_block_count(index) > 1 || !index->whole;
     size_t rows = (size_t)count, slots = (size_t)index->slot_count;
     int64_t entries = index->offset[first + count] - index->offset[first];
-    size_t line = (size_t)MQ_MIN(index->other_count, block_size(index)) * MQ_BYTE_COLUMNS;
+    size_t line =
+        (size_t)MQ_MIN(index->other_count, mq_neighbour_block_size(index)) * MQ_BYTE_COLUMNS;
     enum mq_status st = mq_alloc_array_raw((size_t)runs_most(g), sizeof(*g->runs), &g->runs, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(rows + 1, sizeof(*g->row_run), &g->row_run, err);
@@ -180,8 +165,8 @@ fill(const struct tile_pass *t, int32_t block)
 {
     struct mq_row_group *g = t->group;
     const struct mq_neighbour_index *x = g->index;
-    int32_t begin = block * block_size(x);
-    int32_t size = MQ_MIN(block_size(x), x->other_count - begin);
+    int32_t begin = block * mq_neighbour_block_size(x);
+    int32_t size = MQ_MIN(mq_neighbour_block_size(x), x->other_count - begin);
     int64_t limit = (int64_t)begin + size;
     uint8_t *bytes = g->tile;
     float *floats = g->tile;
@@ -265,7 +250,7 @@ run_pass(const struct tile_pass *t, mq_row_sums_fn take, void *context)
         g->run_next[k] = g->row_run[k];
         g->entry_next[k] = x->offset[g->first + k] - x->offset[g->first];
     }
-    for (int32_t block = 0; block < block_count(x); block++) {
+    for (int32_t block = 0; block < mq_neighbour_block_count(x); block++) {
         fill(t, block);
         for (int32_t k = 0; k < g->count; k++) {
             float *sums = g->sums + (g->keeps_sums ? (size_t)k * slots : 0);

@@ -14,8 +14,9 @@
 
 /* Groups a thread: tiles are filled once a group. */
 #define GROUPS_PER_THREAD 4
-/* Most rows of a group, and memory of what they found so far. */
+/* Most rows of a group, most of their entries, and memory of what they found so far. */
 #define GROUP_ROWS_MAX 4096
+#define GROUP_ENTRIES_MAX (INT64_C(1) << 22)
 #define GROUP_BEST_BYTES (INT64_C(16) << 20)
 
 #define SHRINK_MAX 1e6f
@@ -283,6 +284,7 @@ cut_groups(const struct mq_neighbour_index *x, int threads, int32_t *ret_first)
     int64_t best_bytes = (int64_t)(mq_reservoir_room(mq_neighbour_k(x)) * sizeof(uint64_t));
     int64_t rows_max = MQ_MAX(1, MQ_MIN(GROUP_ROWS_MAX, GROUP_BEST_BYTES / best_bytes));
     int64_t share = (x->count + x->row_count) / (GROUPS_PER_THREAD * (int64_t)threads) + 1;
+    share = MQ_MIN(share, GROUP_ENTRIES_MAX);
     int32_t groups = 0, first = 0;
     while (first < x->row_count) {
         int32_t end = first;

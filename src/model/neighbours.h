@@ -31,7 +31,8 @@
  * more, else as many of those with ratings, drawn once by a hash of their codes. So time is
  * O(ratings · candidates_max / 64) at worst, and nothing is quadratic in users.
  * Memory of the index: 6 bytes a rating of whole steps, 12 otherwise (16 with recency). Of all
- * lists: 12 bytes · rows · k, and up to 32 MiB a thread while they are made.
+ * lists: 12 bytes · rows · k, and up to 128 MiB a thread while they are made. Lists of very many
+ * users had better be short, or asked for one by one (mq_neighbour_query).
  *
  * How it works: docs/decisions/neighbours.md. Golden: tests/golden/neighbours_golden.py
  */

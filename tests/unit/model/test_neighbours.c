@@ -115,8 +115,8 @@ test_degenerate(void **state)
     for (int i = 0; i < 200; i++) {
         one_user[i] = (struct rated){0, i, (float)(1 + i % 5)};
         one_film[i] = (struct rated){i, 0, (float)(1 + i % 5)};
-        alike[2 * i] = (struct rated){i, 0, 3};
-        alike[2 * i + 1] = (struct rated){i, 1 + i % 3, 3};
+        alike[2 * i] = (struct rated){i, 0, 3.7f};
+        alike[2 * i + 1] = (struct rated){i, 1 + i % 3, 3.7f};
         apart[i] = (struct rated){i, i, 4};
     }
     for (int side = 0; side < 2; side++)
