@@ -270,7 +270,8 @@ const struct mq_command mq_command_import_csv = {
         "exposure at an unknown position. Without --items the catalogue is the ids that occur.\n\n"
         "The import is whole or not at all, and replaces what an earlier import "
         "left.\n\n" EVENT_HELP
-        " Each row is one event, of the kind that the column event names (rating, play, exposure, "
+        " Without --items a catalogue that is there stays, and users without --users. Each row is "
+        "one event, of the kind that the column event names (rating, play, exposure, "
         "click, search, add-to-list); without that column a rating, or a play where it has none.",
     .positionals = (const struct mq_positional[]){{"FILE", false, true, "interactions"}, {0}},
     .flags =

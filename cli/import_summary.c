@@ -76,8 +76,11 @@ mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary,
             json_object_set_new(document, "events", events_json(events));
         return mq_cli_print_json(cli, document, err);
     }
-    fprintf(cli->out, "%" PRId64 " programmes, %" PRId64 " users with a profile", summary->items,
-            summary->users);
+    if (summary->files == 0)
+        fprintf(cli->out, "catalogue and users stay as they were");
+    else
+        fprintf(cli->out, "%" PRId64 " programmes, %" PRId64 " users with a profile",
+                summary->items, summary->users);
     if (events == NULL)
         fprintf(cli->out, ", %" PRId64 " plays and %" PRId64 " exposures", summary->plays,
                 summary->exposures);
@@ -86,8 +89,10 @@ mq_cli_print_import(struct mq_cli *cli, const struct mq_input_summary *summary,
     fprintf(cli->out, "\n");
     if (events != NULL)
         print_events(cli, events);
-    fprintf(cli->out, "%" PRId64 " files, %.1f MB, into region %s in %.1f s\n", summary->files,
-            (double)summary->bytes / 1e6, mq_cli_region(cli), seconds);
+    if (summary->files > 0)
+        fprintf(cli->out, "%" PRId64 " files, %.1f MB, ", summary->files,
+                (double)summary->bytes / 1e6);
+    fprintf(cli->out, "into region %s in %.1f s\n", mq_cli_region(cli), seconds);
     mq_autofree char *flags = mq_cli_place_flags(cli);
     if (flags == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a command line");

@@ -61,7 +61,7 @@ void mq_platform_quiet(int quiet);
 #define MQ_PLATFORM_DRY_RUN 2u
 
 /**
- * Run a workflow: "ACTION", "CONTENT", "MODEL" or "USER".
+ * Run a workflow: "ACTION", "CONTENT", "MODEL", "USER" or "RATING".
  *
  * @param flags        MQ_PLATFORM_… or 0
  * @param ret_manifest the run's manifest as JSON, free(); also set when a step failed; may be NULL

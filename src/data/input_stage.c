@@ -45,7 +45,7 @@ struct mq_input_stage {
     struct mq_object_store *store;
     char *region, *source, *folder;
     struct mq_input_options options;
-    bool owns_logs; /* afterwards, the action logs are an import's */
+    unsigned owned; /* MQ_INPUT_… of what is an import's afterwards */
     struct mq_input_summary summary;
     struct file logs[2], basic, users, expand;
     struct mq_xlsx_writer *sheet;
@@ -129,11 +129,21 @@ region_key(const char *region, const char *path, char ret_key[MQ_OBJECT_KEY_MAX]
     return MQ_OK;
 }
 
-/* The import record's state, "" where there is none, and whether the action logs are an import's.
- */
+/* Places of the store that an import may own, as the record names them. */
+static const struct place {
+    const char *name;
+    unsigned bit;
+    enum mq_artifact artifact;
+} places[] = {{"users", MQ_INPUT_USERS, MQ_ARTIFACT_PROFILE_MAP},
+              {"items", MQ_INPUT_ITEMS, MQ_ARTIFACT_ITEM_BASIC},
+              {"items", MQ_INPUT_ITEMS, MQ_ARTIFACT_ITEM_EXPAND},
+              {"logs", MQ_INPUT_LOGS, MQ_ARTIFACT_ACTION_LOGS}};
+#define ALL_PLACES (MQ_INPUT_USERS | MQ_INPUT_ITEMS | MQ_INPUT_LOGS)
+
+/* The import record's state, "" where there is none, and what is an import's. */
 static enum mq_status
-read_state(struct mq_object_store *store, const char *region, char ret_state[32], bool *ret_logs,
-           struct mq_error *err)
+read_state(struct mq_object_store *store, const char *region, char ret_state[32],
+           unsigned *ret_owned, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
     struct mq_error local;
@@ -142,7 +152,7 @@ read_state(struct mq_object_store *store, const char *region, char ret_state[32]
     if (st != MQ_OK)
         return st;
     ret_state[0] = '\0';
-    *ret_logs = false;
+    *ret_owned = 0;
     st = mq_object_reader(store, key, &reader, &local);
     if (st == MQ_E_NOT_FOUND)
         return MQ_OK;
@@ -160,8 +170,16 @@ read_state(struct mq_object_store *store, const char *region, char ret_state[32]
         return st;
     }
     snprintf(ret_state, 32, "%s", state);
-    /* Records without the member are of imports that always wrote logs. */
-    *ret_logs = !json_is_false(json_object_get(record, "logs"));
+    /* Records without the member are of imports that owned everything. */
+    const json_t *owns = json_object_get(record, "owns"), *name;
+    size_t i;
+    *ret_owned = owns == NULL ? ALL_PLACES : 0;
+    json_array_foreach(owns, i, name)
+    {
+        for (size_t p = 0; p < MQ_COUNT(places); p++)
+            if (json_is_string(name) && strcmp(json_string_value(name), places[p].name) == 0)
+                *ret_owned |= places[p].bit;
+    }
     return MQ_OK;
 }
 
@@ -169,8 +187,8 @@ enum mq_status
 mq_input_check(struct mq_object_store *store, const char *region, struct mq_error *err)
 {
     char state[32];
-    bool logs;
-    enum mq_status st = read_state(store, region, state, &logs, err);
+    unsigned owned;
+    enum mq_status st = read_state(store, region, state, &owned, err);
     if (st == MQ_OK && strcmp(state, "writing") == 0) {
         st = mq_fail(err, MQ_E_INPUT,
                      "the input of region %s in '%s' is incomplete: an import was interrupted",
@@ -186,11 +204,15 @@ write_record(struct mq_input_stage *stage, const char *state, struct mq_error *e
     char key[MQ_OBJECT_KEY_MAX], now[MQ_INSTANT_SIZE];
     const struct mq_input_summary *s = &stage->summary;
     mq_instant_format(mq_clock_now_s(), now);
-    mq_autojson json_t *record = json_pack(
-        "{s:i, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I}", "schema", 1, "state", state, "source",
-        stage->source, "at", now, "logs", (int)stage->owns_logs, "items", (json_int_t)s->items,
-        "users", (json_int_t)s->users, "plays", (json_int_t)s->plays, "exposures",
-        (json_int_t)s->exposures, "days", (json_int_t)s->days);
+    json_t *owns = json_array();
+    for (size_t p = 0; owns != NULL && p < MQ_COUNT(places); p++)
+        if ((stage->owned & places[p].bit) != 0 && (p == 0 || places[p].bit != places[p - 1].bit))
+            json_array_append_new(owns, json_string(places[p].name));
+    mq_autojson json_t *record =
+        json_pack("{s:i, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "schema", 1, "state", state,
+                  "source", stage->source, "at", now, "owns", owns, "items", (json_int_t)s->items,
+                  "users", (json_int_t)s->users, "plays", (json_int_t)s->plays, "exposures",
+                  (json_int_t)s->exposures, "days", (json_int_t)s->days);
     if (record == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the import record");
     struct mq_buffer text = {0};
@@ -205,36 +227,26 @@ write_record(struct mq_input_stage *stage, const char *state, struct mq_error *e
     return st;
 }
 
-/* Places of the store that an import owns; the logs last. */
-static const enum mq_artifact input_places[] = {MQ_ARTIFACT_PROFILE_MAP, MQ_ARTIFACT_ITEM_BASIC,
-                                                MQ_ARTIFACT_ITEM_EXPAND, MQ_ARTIFACT_ACTION_LOGS};
-#define PLACES_WITHOUT_LOGS (MQ_COUNT(input_places) - 1)
-
-/* @param ret_logs whether the action logs that are there are an import's */
+/* What this import is to replace must be an import's. @param ret_owned what is one's now */
 static enum mq_status
 check_owner(struct mq_object_store *store, const char *region,
-            const struct mq_input_options *options, bool *ret_logs, struct mq_error *err)
+            const struct mq_input_options *options, unsigned *ret_owned, struct mq_error *err)
 {
     char state[32];
-    enum mq_status st = read_state(store, region, state, ret_logs, err);
-    if (st != MQ_OK || options->replace)
-        return st;
-    size_t begin = state[0] == '\0' ? 0 : PLACES_WITHOUT_LOGS;
-    size_t end = options->keep_logs || *ret_logs ? PLACES_WITHOUT_LOGS : MQ_COUNT(input_places);
-    for (size_t i = begin; i < end; i++) {
+    enum mq_status st = read_state(store, region, state, ret_owned, err);
+    for (size_t p = 0; st == MQ_OK && !options->replace && p < MQ_COUNT(places); p++) {
         bool exists;
-        st = mq_artifact_exists(store, region, input_places[i], MQ_PROGRAM_MOVIE, &exists, err);
-        if (st != MQ_OK)
-            return st;
-        if (exists) {
+        if (((options->keep | *ret_owned) & places[p].bit) != 0)
+            continue;
+        st = mq_artifact_exists(store, region, places[p].artifact, MQ_PROGRAM_MOVIE, &exists, err);
+        if (st == MQ_OK && exists) {
             st = mq_fail(err, MQ_E_CONFLICT,
                          "region %s of '%s' has input that no import put there ('%s')", region,
-                         mq_object_store_uri(store), mq_artifact_info(input_places[i])->path);
+                         mq_object_store_uri(store), mq_artifact_info(places[p].artifact)->path);
             mq_error_hint(err, "give --replace to remove it, or import into another --region");
-            return st;
         }
     }
-    return MQ_OK;
+    return st;
 }
 
 /* Remove staging folders of imports that died. */
@@ -276,8 +288,8 @@ mq_input_begin(struct mq_object_store *store, const char *region,
                const struct mq_input_options *options, struct mq_input_stage **ret_stage,
                struct mq_error *err)
 {
-    bool logs;
-    enum mq_status st = check_owner(store, region, options, &logs, err);
+    unsigned owned;
+    enum mq_status st = check_owner(store, region, options, &owned, err);
     if (st != MQ_OK)
         return st;
     struct mq_input_stage *stage = calloc(1, sizeof(*stage));
@@ -286,7 +298,7 @@ mq_input_begin(struct mq_object_store *store, const char *region,
     stage->store = store;
     stage->options = *options;
     stage->options.source = NULL;
-    stage->owns_logs = logs || !options->keep_logs;
+    stage->owned = (owned & options->keep) | (ALL_PLACES & ~options->keep);
     stage->region = mq_strdup(region);
     stage->source = mq_strdup(options->source);
     stage->day = INT64_MIN;
@@ -788,10 +800,11 @@ remove_old(struct publishing *publishing, struct mq_error *err)
 {
     struct mq_input_stage *stage = publishing->stage;
     enum mq_status st = MQ_OK;
-    size_t places = stage->options.keep_logs ? PLACES_WITHOUT_LOGS : MQ_COUNT(input_places);
-    for (size_t i = 0; i < places && st == MQ_OK; i++) {
+    for (size_t p = 0; p < MQ_COUNT(places) && st == MQ_OK; p++) {
         char key[MQ_OBJECT_KEY_MAX];
-        st = mq_artifact_key(stage->region, input_places[i], MQ_PROGRAM_MOVIE, key, err);
+        if ((stage->options.keep & places[p].bit) != 0)
+            continue;
+        st = mq_artifact_key(stage->region, places[p].artifact, MQ_PROGRAM_MOVIE, key, err);
         if (st == MQ_OK)
             st = mq_object_list(stage->store, key, note_old, publishing, err);
     }

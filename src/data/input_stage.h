@@ -28,13 +28,18 @@ struct mq_input_stage;
 #define MQ_LOG_SOURCE (1u << 3)
 #define MQ_LOG_TRACE (1u << 4)
 
+/** Parts of an input. */
+#define MQ_INPUT_USERS (1u << 0)
+#define MQ_INPUT_ITEMS (1u << 1)
+#define MQ_INPUT_LOGS (1u << 2)
+
 struct mq_input_options {
     const char *source;        /**< borrowed during mq_input_begin: "movielens ml-1m" */
     unsigned exposure_columns; /**< MQ_LOG_… flags of exposure logs */
     unsigned play_columns;     /**< MQ_LOG_… flags of play logs */
     int gzip_level;            /**< logs as .csv.gz at this level; 0: plain */
     bool replace;              /**< replace input that no import of Marquee's put there */
-    bool keep_logs; /**< catalogue and users alone: action logs that are there stay as they are */
+    unsigned keep; /**< MQ_INPUT_… that stay as they are, whoever put them there: none are added */
     /** Called once the files are in place, while the input still counts as incomplete: for what
      * belongs to the import and lies elsewhere. NULL: nothing. */
     enum mq_status (*meanwhile)(void *context, struct mq_error *err);

@@ -347,6 +347,22 @@ screen_events(struct mq_sql *sql, const struct mq_interactions_options *options,
                : st;
 }
 
+/* A day's events are no new catalogue: what nobody gives stays as it is. */
+static enum mq_status
+find_kept(const struct mq_interactions_options *options, struct mq_object_store *store,
+          const char *region, unsigned *ret_keep, struct mq_error *err)
+{
+    bool has_items = false;
+    enum mq_status st = mq_artifact_exists(store, region, MQ_ARTIFACT_ITEM_BASIC, MQ_PROGRAM_MOVIE,
+                                           &has_items, err);
+    *ret_keep = MQ_INPUT_LOGS;
+    if (options->item_path_count == 0 && has_items)
+        *ret_keep |= MQ_INPUT_ITEMS;
+    if (options->user_path_count == 0)
+        *ret_keep |= MQ_INPUT_USERS;
+    return st;
+}
+
 static enum mq_event_kind
 kind_named(struct mq_text name)
 {
@@ -423,7 +439,6 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
     struct mq_input_options input = {.source = "csv",
                                      .gzip_level = options->gzip_level,
                                      .replace = options->replace,
-                                     .keep_logs = as_events,
                                      .meanwhile = as_events ? send_events : NULL,
                                      .context = &sending};
     const struct mq_import_table tables[] = {
@@ -449,6 +464,8 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
     }
     if (st == MQ_OK && as_events)
         st = screen_events(sql, options, err);
+    if (st == MQ_OK && as_events)
+        st = find_kept(options, store, region, &input.keep, err);
     if (st == MQ_OK)
         st = used_columns(sql, &input.play_columns, err);
     if (st == MQ_OK) {
@@ -456,8 +473,10 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
         st = mq_input_begin(store, region, &input, &stage, err);
     }
     if (st == MQ_OK)
-        st = stage_items(sql, options->item_path_count > 0, stage, err);
-    if (st == MQ_OK)
+        st = (input.keep & MQ_INPUT_ITEMS) != 0
+                 ? MQ_OK
+                 : stage_items(sql, options->item_path_count > 0, stage, err);
+    if (st == MQ_OK && (input.keep & MQ_INPUT_USERS) == 0)
         st = stage_users(sql, stage, err);
     if (st == MQ_OK && !as_events)
         st =

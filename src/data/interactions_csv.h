@@ -12,7 +12,8 @@
  *
  * As events (data/event_sink.h), a row is one event of the kind that its column "event" names:
  * rating, play, exposure, click, search, add-to-list; without that column a rating, or a play where
- * it has none.
+ * it has none. Without item files a catalogue that is there stays, and so do users without user
+ * files: the events are added to what is known.
  *
  * Threads: one import, one thread (the engine and the pool use more).
  */

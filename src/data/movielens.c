@@ -270,7 +270,7 @@ mq_movielens_import(const char *const *paths, int path_count,
             .exposure_columns = options->play_at_least > 0 ? MQ_LOG_RATING : 0,
             .gzip_level = options->gzip_level,
             .replace = options->replace,
-            .keep_logs = options->events != NULL,
+            .keep = options->events != NULL ? MQ_INPUT_LOGS : 0,
             .meanwhile = options->events != NULL ? send_ratings : NULL,
             .context = &sending};
         mq_log_info("import: %s: %lld ratings, %d users, %d films", source, (long long)set.count,

@@ -605,7 +605,7 @@ mq_simulate(const struct mq_simulate_options *options, struct mq_object_store *s
                                            .play_columns = columns | MQ_LOG_WATCH | MQ_LOG_RATING,
                                            .gzip_level = options->gzip_level,
                                            .replace = options->replace,
-                                           .keep_logs = options->ratings != NULL,
+                                           .keep = options->ratings != NULL ? MQ_INPUT_LOGS : 0,
                                            .meanwhile =
                                                options->ratings != NULL ? send_ratings : NULL,
                                            .context = &s};

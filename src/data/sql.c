@@ -460,8 +460,7 @@ mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_p
                               column);
     if (st == MQ_OK)
         st = run_text(sql, file,
-                      "set threads = 1; set partitioned_write_flush_threshold = 1000000000000; "
-                      "set partitioned_write_max_open_files = 100000",
+                      "set threads = 1; set partitioned_write_flush_threshold = 1000000000000",
                       NULL, err);
     if (st != MQ_OK) {
         mq_buffer_release(&after);
@@ -475,10 +474,7 @@ mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_p
     enum mq_status ended = run_text(sql, file, reset, NULL, st == MQ_OK ? err : NULL);
     if (st == MQ_OK)
         st = ended;
-    return st == MQ_OK ? run_text(sql, file,
-                                  "reset partitioned_write_flush_threshold; "
-                                  "reset partitioned_write_max_open_files",
-                                  NULL, err)
+    return st == MQ_OK ? run_text(sql, file, "reset partitioned_write_flush_threshold", NULL, err)
                        : st;
 }
 

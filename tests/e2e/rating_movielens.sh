@@ -33,7 +33,7 @@ marquee run --change-type RATING >log 2>&1 || { cat log; fail "again"; }
 
 # One more rating, of a day that was taken long ago.
 printf 'user,item,time,rating\n1,2858,2001-02-03T04:05:06Z,2\n' >late.csv
-marquee import csv late.csv --items store/1/system/item-data/basic/1.csv --as events --quiet >log 2>&1 || { cat log; fail "late"; }
+marquee import csv late.csv --as events --quiet >log 2>&1 || { cat log; fail "late"; }
 marquee run --change-type RATING --json >run.json 2>log || { cat log; fail "RATING with a late rating"; }
 [ "$(figure days)" = 1 ] || { cat run.json; fail "$(figure days) days were taken, expected 1"; }
 written=$(figure user_features_written)

@@ -8,6 +8,11 @@
 #include "data/silver_days.h"
 #include "store/feature_store.h"
 
+static struct mq_rating_matrix *load(struct step_fixture *f,
+                                     const struct mq_rating_load_options *options,
+                                     enum mq_status expected,
+                                     struct mq_rating_load_figures *figures);
+
 #define D1 "2020-12-18"
 #define D2 "2020-12-19"
 #define D3 "2020-12-20"
@@ -342,6 +347,37 @@ features_by_hand(void **state)
                  "3 1 0 2.0 2.6364 0 1 1 0.6781\n4 1 0 3.5 2.7727 1 1 1 0.6781\n");
 }
 
+/* Next to nothing: one rating; before it, only what is no opinion. */
+static void
+one_rating(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_buffer text = {0};
+    fixture_bronze(f, MQ_BRONZE_EVENTS, D1, 0,
+                   "{\"user_id\":\"u3\",\"movie_id\":\"2\",\"timestamp\":1608267600,"
+                   "\"event_type\":\"exposure\"}\n");
+    fixture_ok(f, mq_step_validate_data);
+    assert_int_equal(fixture_run(f, mq_step_extract_features), MQ_E_INPUT);
+    check_contains(f->err.message, "no rating and no choice at all");
+    fixture_rate(&text, D2, "u1", "1", 5, 43200);
+    fixture_bronze(f, MQ_BRONZE_EVENTS, D2, 10, text.data);
+    mq_buffer_release(&text);
+    run_both(f);
+    assert_null(fixture_get(f, RATINGS(D1)));
+    check_answer(f, USERS(D2),
+                 "select concat_ws(' ', user_id, rating_mean, rating_mean_shrunk, "
+                 "rating_deviation, recency_days, genre_affinities[1]) from t",
+                 "u1 5.0 5.0 0.0 0.5 0.0\n");
+    check_answer(f, MOVIES(D2),
+                 "select concat_ws(' ', movie_id, rating_count, rating_mean_shrunk, "
+                 "coalesce(cast(hours[13] as varchar), '-')) from t",
+                 "1 1 5.0 1\n2 0 5.0 -\n3 0 5.0 -\n4 0 5.0 -\n");
+    struct mq_rating_load_options options = {0};
+    struct mq_rating_matrix *m = load(f, &options, MQ_OK, NULL);
+    assert_int_equal(m->count, 1);
+    mq_rating_matrix_free(m);
+}
+
 static void
 other_threads_same_bytes(void **state)
 {
@@ -589,6 +625,7 @@ main(void)
         TEST(days_not_found_good),
         TEST(one_day_at_a_time),
         TEST(features_by_hand),
+        TEST(one_rating),
         TEST(other_threads_same_bytes),
         TEST(records_of_the_store),
         TEST(only_what_changed),

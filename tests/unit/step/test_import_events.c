@@ -319,6 +319,42 @@ csv_kinds(void **state)
     free(text);
 }
 
+/* A day's events are added to the catalogue and users that are there, whoever put them there. */
+static void
+csv_adds_to_what_is_known(void **state)
+{
+    struct step_fixture *f = *state;
+    static const char basic[] = "program_id,program_type,program_name,release_year,director,actor,"
+                                "category_property,language,ticket_num,popularity,score,level,"
+                                "is_new\nx,movie,X,,,,,,,,,,0\n";
+    fixture_put(f, "system/item-data/basic/own.csv", basic);
+    fixture_put(f, "system/user-data/portrait/ProfileMap.csv", "user_id,sex\na,F\n");
+    put_file(f, "day.csv", "user,item,time,rating\na,x,1600000000,3\nb,y,1600000001,4\n");
+    struct mq_event_sink *sink = sink_of(f, &any, NULL);
+    assert_int_equal(import_csv(f, "day.csv", sink), MQ_OK);
+    mq_event_sink_free(sink);
+    check_object(f, "system/item-data/basic/own.csv", basic);
+    check_object(f, "system/user-data/portrait/ProfileMap.csv", "user_id,sex\na,F\n");
+    check_whole(f, 2, 0);
+    /* They are nobody's import still. */
+    struct mq_error err = {0};
+    put_movielens(f);
+    assert_int_equal(import_movielens(f, &any, 0, NULL), MQ_E_CONFLICT);
+    check_contains(f->err.message, "ProfileMap.csv");
+    const char *keys[] = {"1/system/item-data/basic/own.csv",
+                          "1/system/user-data/portrait/ProfileMap.csv"};
+    check_ok(mq_object_delete(f->store, keys, 2, &err));
+    assert_int_equal(import_movielens(f, &any, 0, NULL), MQ_OK);
+    put_file(f, "next.csv", "user,item,time,rating\na,10,1600100000,3\n");
+    sink = sink_of(f, &any, NULL);
+    assert_int_equal(import_csv(f, "next.csv", sink), MQ_OK);
+    mq_event_sink_free(sink);
+    char *basics = fixture_get(f, "system/item-data/basic/1.csv");
+    check_contains(basics, "\n20,movie,Amelie,2001,");
+    free(basics);
+    assert_int_equal(import_movielens(f, &any, 0, NULL), MQ_OK);
+}
+
 static void
 csv_screen(void **state)
 {
@@ -381,9 +417,10 @@ int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {TEST(movielens),       TEST(died_on_the_way),
-                                       TEST(refused_ratings), TEST(csv_kinds),
-                                       TEST(csv_screen),      TEST(through_the_log)};
+    const struct CMUnitTest tests[] = {
+        TEST(movielens),      TEST(died_on_the_way),           TEST(refused_ratings),
+        TEST(csv_kinds),      TEST(csv_adds_to_what_is_known), TEST(csv_screen),
+        TEST(through_the_log)};
     setenv("MARQUEE_NOW", "2021-01-01T00:00:00Z", 1); /* the clock that records are judged by */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
