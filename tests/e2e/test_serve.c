@@ -100,6 +100,7 @@ check_refused_topic(void)
         {"\"reason\":\"wrong-type\"", "\"place\":0", "\"event\":\"17\"}"},
         {"\"reason\":\"off-scale\"", "rating is 9 (allowed: 0.5 to 5)", "\"field\":\"rating\""},
         {"\"reason\":\"too-old\"", "{\"source\":\"api\",\"request_id\":\"", "\"time_ms\":"},
+        {"\"reason\":\"too-deep\"", "\"place\":", "nested deeper than 32 levels"},
         {"\"reason\":\"not-json\"", "\\\"user_id\\\":2]\"}", "\"message\":"},
         {"\"reason\":\"not-json\"", "\"event\":\"\"}", "\"place\":0"},
         {"\"reason\":\"not-json\"", "\"event\":\"[", "or ']' is due"},
@@ -139,6 +140,15 @@ refuses_bad_events(void **state)
     expect(422, "too-old", "POST", "/v1/events", JSON,
            "{\"user_id\":1,\"movie_id\":2,\"rating\":3,\"timestamp\":1}");
     assert_int_equal(events_in_log(), 1);
+    /* Nested too deep is JSON: it is refused alone, with its place. */
+    snprintf(body, sizeof(body), "[%.*s,\"x\":%.40s%.40s},%s]", (int)strlen(event(3)) - 1, event(3),
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+             event(4));
+    expect(422,
+           "{\"taken\":1,\"refused\":1,\"events\":[{\"error\":{\"code\":\"too-deep\",\"place\":"
+           "\"/0\",\"message\":\"nested deeper than 32 levels\"}},{\"partition\":",
+           "POST", "/v1/events", JSON, body);
+    assert_int_equal(events_in_log(), 2);
     /* Not JSON: nothing is taken. */
     snprintf(body, sizeof(body), "[%s,{\"user_id\":2]", event(2));
     expect(422, "\"code\":\"not-json\",\"message\":\"byte ", "POST", "/v1/events", JSON, body);
@@ -151,7 +161,7 @@ refuses_bad_events(void **state)
     char *many = events(1001);
     expect(413, "too-many-events", "POST", "/v1/events", JSON, many);
     free(many);
-    assert_int_equal(events_in_log(), 1);
+    assert_int_equal(events_in_log(), 2);
     assert_true(metric("marquee_events_refused_total{reason=\"missing\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"off-scale\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"not-json\"}") == 4);
