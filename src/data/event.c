@@ -49,6 +49,8 @@ static const char *const fault_helps[] = {
 #define WHOLE_MAX 9007199254740991.0
 /* Bytes of a value that a message quotes. */
 #define QUOTED_MAX 40
+/* Levels that are followed at all. An event of more is longer than an event may be. */
+#define LEVELS_MAX MQ_USER_EVENT_BYTES_MAX
 /* Characters of a text that is compared or read as a time, and their most bytes. */
 #define SHORT_MAX 40
 #define SHORT_SIZE (SHORT_MAX * 4)
@@ -137,14 +139,13 @@ broken(struct scan *s, const char *at, const char *expected)
     return false;
 }
 
-/* Nesting cannot be followed further in bounded memory, so what is behind it stays unread. */
+/* Nesting cannot be followed further in bounded memory: what is behind it stays unread. */
 static bool
-too_deep(struct scan *s, const char *at)
+beyond_bounds(struct scan *s, const char *at)
 {
     s->broken = true;
     s->refused = false;
-    refuse(s, MQ_EVENT_TOO_DEEP, MQ_EVENT_FIELDS, at, "nested deeper than %d levels",
-           MQ_USER_EVENT_DEPTH_MAX);
+    refuse(s, MQ_EVENT_TOO_DEEP, MQ_EVENT_FIELDS, at, "nested deeper than %d levels", LEVELS_MAX);
     return false;
 }
 
@@ -400,20 +401,28 @@ take_scalar(struct scan *s)
     return *s->p == '-' || is_digit(s, s->p) ? take_number(s, &whole) : take_word(s);
 }
 
-/* Skip any value at s->p. @param depth levels around it */
-static bool
-skip_value(struct scan *s, int depth)
+static bool skip_deep(struct scan *s);
+
+/* Skip the value at s->p. @param objects a bit for each of `most` levels: an object, not an array
+ * @param depth levels around it */
+static inline __attribute__((always_inline)) bool
+skip_levels(struct scan *s, int depth, int most, uint64_t *objects)
 {
     const int outer = depth;
-    uint64_t objects = 0; /* bit a level: an object, not an array */
     struct text name;
     for (;;) {
         /* A value begins. */
-        if (s->p < s->end && (*s->p == '{' || *s->p == '[')) {
+        bool nested = s->p < s->end && (*s->p == '{' || *s->p == '[');
+        if (nested && depth == most) {
+            if (most == LEVELS_MAX)
+                return beyond_bounds(s, s->p);
+            if (!skip_deep(s))
+                return false;
+        } else if (nested) {
             bool object = *s->p == '{';
-            if (++depth > MQ_USER_EVENT_DEPTH_MAX)
-                return too_deep(s, s->p);
-            objects = object ? objects | UINT64_C(1) << depth : objects & ~(UINT64_C(1) << depth);
+            uint64_t bit = UINT64_C(1) << (depth & 63);
+            objects[depth >> 6] = object ? objects[depth >> 6] | bit : objects[depth >> 6] & ~bit;
+            depth++;
             s->p++;
             skip_blanks(s);
             if (s->p >= s->end || *s->p != (object ? '}' : ']')) {
@@ -430,7 +439,7 @@ skip_value(struct scan *s, int depth)
         for (;;) {
             if (depth == outer)
                 return true;
-            bool object = objects >> depth & 1;
+            bool object = objects[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
             skip_blanks(s);
             if (s->p < s->end && *s->p == ',') {
                 s->p++;
@@ -444,6 +453,24 @@ skip_value(struct scan *s, int depth)
             depth--;
         }
     }
+}
+
+/* The value at s->p lies too deep: refused, but read, so that its event's end is found. */
+static __attribute__((noinline)) bool
+skip_deep(struct scan *s)
+{
+    uint64_t objects[LEVELS_MAX / 64 + 1] = {0};
+    refuse(s, MQ_EVENT_TOO_DEEP, MQ_EVENT_FIELDS, s->p, "nested deeper than %d levels",
+           MQ_USER_EVENT_DEPTH_MAX);
+    return skip_levels(s, 0, LEVELS_MAX, objects);
+}
+
+/* Skip any value at s->p. @param depth levels around it */
+static bool
+skip_value(struct scan *s, int depth)
+{
+    uint64_t objects[MQ_USER_EVENT_DEPTH_MAX / 64 + 1] = {0};
+    return skip_levels(s, depth, MQ_USER_EVENT_DEPTH_MAX, objects);
 }
 
 /* ---- fields ----------------------------------------------------------------------------- */

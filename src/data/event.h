@@ -111,7 +111,8 @@ struct mq_event_refusal {
 /**
  * Check exactly one event: all of the bytes but blanks around it.
  * @param ret_event    on MQ_OK   @param ret_refusal on failure
- * @return MQ_OK | MQ_E_FORMAT (not JSON, or too deep) | MQ_E_INPUT (JSON, but refused)
+ * @return MQ_OK | MQ_E_FORMAT (not JSON, or nested deeper than MQ_USER_EVENT_BYTES_MAX) |
+ *         MQ_E_INPUT (JSON, but refused)
  */
 enum mq_status mq_user_event_parse(const char *bytes, size_t size,
                                    const struct mq_event_rules *rules,

@@ -65,14 +65,19 @@ free_taking(struct taking *t)
     free(t);
 }
 
-/* Header and the three arrays in one block. */
+/* Header and the three arrays in one block. @return NULL after an answer */
 static struct taking *
 new_taking(struct mq_api *api, struct mq_http_request *request, bool is_array, size_t room)
 {
     size_t each = sizeof(struct outcome) + sizeof(struct mq_new_event) + sizeof(struct mq_produced);
-    struct taking *t = malloc(sizeof(*t) + room * each);
-    if (t == NULL)
+    size_t size = sizeof(struct taking) + room * each;
+    if (!mq_http_account(request, size))
         return NULL;
+    struct taking *t = malloc(size);
+    if (t == NULL) {
+        mq_http_answer_error(request, 503, "no-memory", "no memory for the request");
+        return NULL;
+    }
     *t = (struct taking){.api = api, .request = request, .is_array = is_array, .room = room};
     t->events = (struct mq_new_event *)(t + 1);
     t->produced = (struct mq_produced *)(t->events + room);
@@ -349,10 +354,8 @@ mq_api_take_events(struct mq_http_request *request, void *context)
     bool is_array = at < size && body[at] == '[';
     struct taking *t = new_taking(api, request, is_array,
                                   is_array ? MQ_MIN((size_t)MQ_API_EVENTS_MAX, size / 2 + 1) : 1);
-    if (t == NULL) {
-        mq_http_answer_error(request, 503, "no-memory", "no memory for the request");
+    if (t == NULL)
         return;
-    }
     struct mq_user_event event;
     t->rules = api->rules;
     t->rules.now_ms = mq_clock_now_ms();
@@ -362,6 +365,9 @@ mq_api_take_events(struct mq_http_request *request, void *context)
         mq_http_answer_error(request, 503, "no-memory", "no memory for the request");
         whole = false;
     }
+    /* Bad events may say much more than the request did, and wait with the good ones. */
+    if (whole && t->job.count > 0)
+        whole = mq_http_account(request, t->refusals.capacity);
     if (!whole) {
         free_taking(t);
         return;

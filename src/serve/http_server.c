@@ -52,12 +52,12 @@ struct mq_http_request {
     struct mq_http_match match;
     enum stage stage;
     bool gzip, deferred, counted;
+    bool last; /* of its connection, which is closed behind the answer */
     double began_s;
     char id[REQUEST_ID_SIZE];
     char method[16], path[128];
-    char *body;
-    size_t body_size, body_capacity;
-    size_t accounted_bytes; /* of server->bodies */
+    struct mq_http_body body;
+    size_t expected_bytes; /* of the body; 0: none, or unknown */
     int64_t drained_bytes;
     void *kept;
     /* the answer */
@@ -80,7 +80,7 @@ struct mq_http_server {
     char *certificate, *key;
     uint64_t id_seed;
     _Atomic uint64_t id_next;
-    _Atomic int64_t bodies; /* bytes of request bodies in memory */
+    struct mq_http_budget bodies;
     _Atomic int in_flight, entering, sleeping;
     _Atomic bool draining, closed;
     struct mq_histogram *seconds[MQ_HTTP_ROUTES_MAX + 1];
@@ -92,8 +92,8 @@ struct mq_http_server {
 char *
 mq_http_body(struct mq_http_request *request, size_t *ret_size)
 {
-    *ret_size = request->body_size;
-    return request->body;
+    *ret_size = request->body.size;
+    return request->body.bytes;
 }
 
 const struct mq_http_match *
@@ -211,19 +211,9 @@ count_answer(struct mq_http_request *request, double seconds)
 }
 
 static void
-release_body(struct mq_http_request *request)
-{
-    free(request->body);
-    request->body = NULL;
-    request->body_size = request->body_capacity = 0;
-    atomic_fetch_sub(&request->server->bodies, (int64_t)request->accounted_bytes);
-    request->accounted_bytes = 0;
-}
-
-static void
 free_request(struct mq_http_request *request)
 {
-    release_body(request);
+    mq_http_body_release(&request->body, &request->server->bodies);
     mq_http_match_release(&request->match);
     free(request->target);
     free(request->kept);
@@ -241,65 +231,53 @@ is_json_type(const char *type)
            (type[n] == '\0' || type[n] == ';' || type[n] == ' ');
 }
 
+/* Answer that there is no room for a body, which is let go. */
 static void
-refuse_size(struct mq_http_request *request)
+refuse_body(struct mq_http_request *request, enum mq_status st, const struct mq_error *error)
 {
-    mq_http_answer_error(request, 413, "body-too-large", "the body has more than %zu bytes",
-                         request->server->options->body_bytes);
+    if (st == MQ_E_NOMEM)
+        mq_http_add_header(request, "Retry-After", "1");
+    mq_http_answer_error(request,
+                         st == MQ_E_RANGE    ? 413
+                         : st == MQ_E_FORMAT ? 400
+                                             : 429,
+                         st == MQ_E_RANGE    ? "body-too-large"
+                         : st == MQ_E_FORMAT ? "bad-encoding"
+                                             : "busy",
+                         "%s", error->message);
+    mq_http_body_release(&request->body, &request->server->bodies);
 }
 
 /* Room for `extra` more bytes of body; without it the request has an answer. */
 static bool
 reserve_body(struct mq_http_request *request, size_t extra)
 {
-    struct mq_http_server *server = request->server;
-    size_t need = request->body_size + extra;
-    if (need > server->options->body_bytes) {
-        refuse_size(request);
-        return false;
-    }
-    if (need <= request->body_capacity)
-        return true;
-    size_t capacity = MQ_MIN(MQ_MAX(need, request->body_capacity * 2), server->options->body_bytes);
-    int64_t more = (int64_t)(capacity - request->body_capacity);
-    int64_t held = atomic_fetch_add(&server->bodies, more) + more;
-    request->accounted_bytes += (size_t)more;
-    char *body =
-        held <= (int64_t)server->options->bodies_bytes ? realloc(request->body, capacity) : NULL;
-    if (body == NULL) {
-        mq_http_add_header(request, "Retry-After", "1");
-        mq_http_answer_error(request, 429, "busy",
-                             "requests in flight hold all of the %zu bytes of memory for bodies",
-                             server->options->bodies_bytes);
-        return false;
-    }
-    request->body = body;
-    request->body_capacity = capacity;
-    return true;
+    struct mq_error error = {0};
+    enum mq_status st = mq_http_body_reserve(&request->body, &request->server->bodies, extra,
+                                             request->expected_bytes, &error);
+    if (st != MQ_OK)
+        refuse_body(request, st, &error);
+    return st == MQ_OK;
 }
 
-static bool
+bool
+mq_http_account(struct mq_http_request *request, size_t bytes)
+{
+    struct mq_error error = {0};
+    enum mq_status st =
+        mq_http_body_account(&request->body, &request->server->bodies, bytes, &error);
+    if (st != MQ_OK)
+        refuse_body(request, st, &error);
+    return st == MQ_OK;
+}
+
+static void
 expand_body(struct mq_http_request *request)
 {
-    struct mq_http_server *server = request->server;
     struct mq_error error = {0};
-    char *expanded;
-    size_t size;
-    enum mq_status st = mq_http_gunzip(request->body, request->body_size,
-                                       server->options->body_bytes, &expanded, &size, &error);
-    if (st == MQ_E_RANGE) {
-        refuse_size(request);
-    } else if (st != MQ_OK) {
-        mq_http_answer_error(request, st == MQ_E_NOMEM ? 503 : 400, "bad-encoding", "%s",
-                             error.message);
-    } else {
-        release_body(request);
-        request->body = expanded;
-        request->body_size = size;
-        request->accounted_bytes = size;
-        atomic_fetch_add(&server->bodies, (int64_t)size);
-    }
-    return st == MQ_OK;
+    enum mq_status st = mq_http_body_expand(&request->body, &request->server->bodies, &error);
+    if (st != MQ_OK)
+        refuse_body(request, st, &error);
 }
 
 /* ---- heads ------------------------------------------------------------------------------ */
@@ -381,14 +359,49 @@ choose_id(struct mq_http_request *request)
                  (unsigned long long)atomic_fetch_add(&request->server->id_next, 1));
 }
 
-/* The body's length: -1 unknown (chunked), 0 none. */
-static int64_t
-content_length(const struct mq_http_request *request)
+/* How the head says where the body ends. */
+struct framing {
+    int lengths, codings; /* headers */
+    bool chunked;
+    int64_t length; /* -1: chunked */
+};
+
+static enum MHD_Result
+see_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    const char *text = mq_http_header(request, "Content-Length");
-    if (text == NULL)
-        return mq_http_header(request, "Transfer-Encoding") != NULL ? -1 : 0;
-    return strtoll(text, NULL, 10);
+    (void)kind;
+    struct framing *framing = context;
+    if (strcasecmp(name, "Content-Length") == 0) {
+        framing->lengths++;
+        framing->length = value != NULL ? strtoll(value, NULL, 10) : 0;
+    } else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        framing->codings++;
+        framing->chunked = value != NULL && strcasecmp(value, "chunked") == 0;
+    }
+    return MHD_YES;
+}
+
+/* A proxy may take a head that says it in two ways for other than we do, and then what follows for
+ * a request of somebody else (RFC 9112, 6.3): refused, and the connection ends. */
+static struct framing
+check_framing(struct mq_http_request *request)
+{
+    struct framing framing = {0};
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, see_header, &framing);
+    const char *wrong = framing.lengths > 1   ? "two Content-Length headers"
+                        : framing.codings > 1 ? "two Transfer-Encoding headers"
+                        : framing.codings > 0 && framing.lengths > 0 ? "Content-Length beside "
+                                                                       "Transfer-Encoding"
+                        : framing.codings > 0 && !framing.chunked    ? "a Transfer-Encoding other "
+                                                                       "than chunked"
+                                                                     : NULL;
+    if (framing.codings > 0)
+        framing.length = -1;
+    if (wrong != NULL) {
+        request->last = true;
+        mq_http_answer_error(request, 400, "bad-framing", "the request has %s", wrong);
+    }
+    return framing;
 }
 
 static enum MHD_Result queue_answer(struct mq_http_request *request);
@@ -402,6 +415,9 @@ begin_request(struct mq_http_request *request, const char *url, const char *meth
     snprintf(request->method, sizeof(request->method), "%s", method);
     snprintf(request->path, sizeof(request->path), "%s", url);
     choose_id(request);
+    struct framing framing = check_framing(request);
+    if (request->last)
+        return queue_answer(request);
     if (atomic_load(&server->closed))
         mq_http_answer_error(request, 503, "stopping", "the server is stopping");
     struct mq_http_refusal refusal;
@@ -412,11 +428,10 @@ begin_request(struct mq_http_request *request, const char *url, const char *meth
         answer_refusal(request, &refusal);
     if (request->status == 0)
         check_body_headers(request);
-    int64_t length = content_length(request);
-    if (request->status == 0 && length > (int64_t)server->options->body_bytes)
-        refuse_size(request);
-    if (request->status == 0 && length > 0 && request->route->body_schema != NULL)
-        (void)reserve_body(request, (size_t)length);
+    int64_t length = framing.length;
+    request->expected_bytes = length > 0 ? (size_t)length : 0;
+    if (request->status == 0) /* too large is told at once, room is given as the bytes come */
+        (void)reserve_body(request, 0);
     if (request->status == 0) {
         request->stage = STAGE_BODY;
         return MHD_YES;
@@ -436,8 +451,8 @@ take_piece(struct mq_http_request *request, const char *bytes, size_t *size)
     *size = 0;
     if (request->stage == STAGE_BODY && request->route->body_schema != NULL) {
         if (reserve_body(request, n)) {
-            memcpy(request->body + request->body_size, bytes, n);
-            request->body_size += n;
+            memcpy(request->body.bytes + request->body.size, bytes, n);
+            request->body.size += n;
             return MHD_YES;
         }
         request->stage = STAGE_DRAIN;
@@ -460,13 +475,16 @@ queue_answer(struct mq_http_request *request)
         return MHD_NO;
     request->answer = NULL;
     request->stage = STAGE_QUEUED;
+    /* The client may take its time: from here on the answer counts in place of the body. */
+    mq_http_body_release(&request->body, &server->bodies);
+    mq_http_body_charge(&request->body, &server->bodies, request->answer_size);
     if (request->type != NULL)
         MHD_add_response_header(response, "Content-Type", request->type);
     MHD_add_response_header(response, "X-Request-Id", request->id);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (int i = 0; i < request->header_count; i++)
         MHD_add_response_header(response, request->headers[i].name, request->headers[i].value);
-    if (atomic_load(&server->draining))
+    if (request->last || atomic_load(&server->draining))
         MHD_add_response_header(response, "Connection", "close");
     mq_connection_allow(request->link, server->options->request_ms);
     enum MHD_Result result =
@@ -480,7 +498,7 @@ finish_request(struct mq_http_request *request)
 {
     struct mq_http_server *server = request->server;
     if (request->stage == STAGE_BODY && request->gzip)
-        (void)expand_body(request);
+        expand_body(request);
     /* Stopping closes the door and then waits for those inside: nobody defers behind its back. */
     atomic_fetch_add(&server->entering, 1);
     if (request->status == 0 && atomic_load(&server->closed))
@@ -629,7 +647,7 @@ in_flight_now(void *context)
 static double
 bodies_now(void *context)
 {
-    return (double)atomic_load(&((struct mq_http_server *)context)->bodies);
+    return (double)atomic_load(&((struct mq_http_server *)context)->bodies.held);
 }
 
 static void
@@ -646,7 +664,7 @@ make_metrics(struct mq_http_server *server)
     mq_metrics_gauge_of(options->metrics, "marquee_http_in_flight", "Requests not yet answered.",
                         NULL, in_flight_now, server);
     mq_metrics_gauge_of(options->metrics, "marquee_http_body_bytes",
-                        "Request bodies held in memory.", NULL, bodies_now, server);
+                        "Bodies of requests and answers held in memory.", NULL, bodies_now, server);
 }
 
 static enum mq_status
@@ -745,6 +763,8 @@ mq_http_server_start(const struct mq_http_options *options, struct mq_http_serve
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a server");
     }
     server->options = options;
+    server->bodies = (struct mq_http_budget){.body_bytes = options->body_bytes,
+                                             .bodies_bytes = options->bodies_bytes};
     server->id_seed = ((uint64_t)mq_clock_now_ms() ^ (uint64_t)getpid() << 20) & 0xffffffffU;
     if (options->certificate_path != NULL) {
         st = read_pem("certificate", options->certificate_path, &server->certificate, err);

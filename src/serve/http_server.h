@@ -13,6 +13,9 @@
  * http_acceptor.h). What it answers by itself has a body of its own in HTML: 400 for a malformed
  * head and 431 for one above the limit.
  *
+ * A head that says in two ways where its body ends is refused with 400, and its connection closed:
+ * a proxy in front might understand it otherwise.
+ *
  * Errors are {"error": {"code": …, "message": …, "request_id": …}}. Every answer carries
  * X-Request-Id: the client's own if it sent one of 1 to 64 letters, digits, '.', '_' and '-'.
  * Each request is a log line at debug; answers of 500 and above are logged as errors.
@@ -42,10 +45,10 @@ struct mq_http_options {
     int connections_per_address;        /**< further ones are closed; 0: no limit */
     size_t head_bytes;                  /**< memory of a connection: larger heads get 431 */
     size_t body_bytes;                  /**< largest body, as sent and as expanded: 413 */
-    size_t bodies_bytes;                /**< all bodies in memory together: 429 */
-    int64_t idle_ms;                    /**< longest wait for the next request */
-    int64_t request_ms; /**< longest time to send a request, or to take the answer */
-    int64_t stop_ms;    /**< longest wait for requests in flight when stopping */
+    size_t bodies_bytes; /**< all bodies in memory together, as sent and expanded: 429 */
+    int64_t idle_ms;     /**< longest wait for the next request */
+    int64_t request_ms;  /**< longest time to send a request, or to take the answer */
+    int64_t stop_ms;     /**< longest wait for requests in flight when stopping */
     const struct mq_http_route *routes;
     size_t route_count;
     void *context; /**< of the handlers and of authorise */
@@ -77,6 +80,12 @@ const char *mq_http_header(const struct mq_http_request *request, const char *na
 const char *mq_http_request_id(const struct mq_http_request *request);
 /** Room for the handler's own state; freed with the request (free). */
 void mq_http_keep(struct mq_http_request *request, void *block);
+
+/**
+ * Count memory that the handler holds for the request among that of the bodies, until the answer.
+ * @return false: there is no room, and the request has its answer (429)
+ */
+bool mq_http_account(struct mq_http_request *request, size_t bytes);
 
 /** The handler will answer later. Before the request is handed to another thread. */
 void mq_http_defer(struct mq_http_request *request);

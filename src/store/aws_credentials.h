@@ -13,7 +13,9 @@
 #include "store/http_client.h"
 
 #define MQ_AWS_KEY_MAX 256
-#define MQ_AWS_TOKEN_MAX 8192
+/** Session tokens, and the token that a container's endpoint wants; ends with a NUL. AWS names no
+ * limit; those of long policies and of EKS pods have a few thousand bytes. */
+#define MQ_AWS_TOKEN_MAX 16384
 /** Temporary credentials are renewed this long before they expire. */
 #define MQ_AWS_RENEW_AHEAD_S 300
 
@@ -39,8 +41,14 @@ enum mq_status mq_aws_credentials_new(struct mq_http_client *http, const char *p
 void mq_aws_credentials_free(struct mq_aws_credentials *credentials);
 
 /**
- * Keys that are valid now: from memory, or from the first source that has some.
- * @return MQ_OK | MQ_E_DENIED (no source has any; the message lists what was tried) | MQ_E_FORMAT
+ * Keys that are valid now: from memory, or from the first source that has some. A source that is
+ * named but fails (a container's endpoint that refuses, a token that is too long) is told of; those
+ * behind it are not asked. Where keys in memory still hold they are given instead.
+ *
+ * @return MQ_OK | MQ_E_DENIED (no source has any, the message lists what was tried; or an endpoint
+ *         refused, or the token's file cannot be read) | MQ_E_RANGE (a key or token above its limit) | MQ_E_FORMAT (no keys in an
+ *         endpoint's answer) | MQ_E_UNREACHABLE, MQ_E_TIMEOUT (an endpoint; retriable) |
+ *         MQ_E_IO | MQ_E_NOMEM
  */
 enum mq_status mq_aws_credentials_get(struct mq_aws_credentials *credentials,
                                       struct mq_aws_keys *ret_keys, struct mq_error *err);

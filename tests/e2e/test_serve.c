@@ -100,6 +100,7 @@ check_refused_topic(void)
         {"\"reason\":\"wrong-type\"", "\"place\":0", "\"event\":\"17\"}"},
         {"\"reason\":\"off-scale\"", "rating is 9 (allowed: 0.5 to 5)", "\"field\":\"rating\""},
         {"\"reason\":\"too-old\"", "{\"source\":\"api\",\"request_id\":\"", "\"time_ms\":"},
+        {"\"reason\":\"too-deep\"", "\"place\":", "nested deeper than 32 levels"},
         {"\"reason\":\"not-json\"", "\\\"user_id\\\":2]\"}", "\"message\":"},
         {"\"reason\":\"not-json\"", "\"event\":\"\"}", "\"place\":0"},
         {"\"reason\":\"not-json\"", "\"event\":\"[", "or ']' is due"},
@@ -139,6 +140,15 @@ refuses_bad_events(void **state)
     expect(422, "too-old", "POST", "/v1/events", JSON,
            "{\"user_id\":1,\"movie_id\":2,\"rating\":3,\"timestamp\":1}");
     assert_int_equal(events_in_log(), 1);
+    /* Nested too deep is JSON: it is refused alone, with its place. */
+    snprintf(body, sizeof(body), "[%.*s,\"x\":%.40s%.40s},%s]", (int)strlen(event(3)) - 1, event(3),
+             "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]",
+             event(4));
+    expect(422,
+           "{\"taken\":1,\"refused\":1,\"events\":[{\"error\":{\"code\":\"too-deep\",\"place\":"
+           "\"/0\",\"message\":\"nested deeper than 32 levels\"}},{\"partition\":",
+           "POST", "/v1/events", JSON, body);
+    assert_int_equal(events_in_log(), 2);
     /* Not JSON: nothing is taken. */
     snprintf(body, sizeof(body), "[%s,{\"user_id\":2]", event(2));
     expect(422, "\"code\":\"not-json\",\"message\":\"byte ", "POST", "/v1/events", JSON, body);
@@ -151,7 +161,7 @@ refuses_bad_events(void **state)
     char *many = events(1001);
     expect(413, "too-many-events", "POST", "/v1/events", JSON, many);
     free(many);
-    assert_int_equal(events_in_log(), 1);
+    assert_int_equal(events_in_log(), 2);
     assert_true(metric("marquee_events_refused_total{reason=\"missing\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"off-scale\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"not-json\"}") == 4);
@@ -250,6 +260,88 @@ bodies(void **state)
     assert_int_equal(stop_server(), 0);
 }
 
+/* "VmHWM" of the server in kB. */
+static long
+peak_kb(void)
+{
+    char path[64], line[256];
+    long peak = -1;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)server.pid);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            peak = atol(line + 6);
+    if (file != NULL)
+        fclose(file);
+    return peak;
+}
+
+#define BOMBS 60
+
+struct bomb {
+    pthread_t thread;
+    const char *packed;
+    size_t size;
+    struct answer answer;
+};
+
+static void *
+drop_bomb(void *context)
+{
+    struct bomb *bomb = context;
+    bomb->answer = ask("POST", "/v1/events", GZIP, bomb->packed, (long)bomb->size);
+    return NULL;
+}
+
+/* Kilobytes that expand to 3 MB each, all at once, while the log takes nothing: beyond the bound
+ * for all bodies they are told to come again, and the process stays small. */
+static void
+expanded_bodies_are_bounded(void **state)
+{
+    (void)state;
+    start_server((const char *const[]){"--no-auth", "--set", "serve.bodies_mb=16", "--set",
+                                       "serve.ack_ms=3000", NULL});
+    size_t size = 3 << 20, n = 0;
+    static char packed[1 << 20];
+    char *plain = malloc(size);
+    for (int i = 0; i < 49; i++)
+        n += (size_t)snprintf(plain + n, size - n, "%s%.*s,\"more\":\"%060000d\"}",
+                              i == 0 ? "[" : ",", (int)strlen(event(i)) - 1, event(i), 0);
+    snprintf(plain + n, size - n, "]");
+    size_t packed_size = gzip_of(plain, n + 1, packed, sizeof(packed));
+    assert_true(n > 2900000 && packed_size < 30000);
+    free(plain);
+    expect(202, NULL, "POST", "/v1/events", JSON, event(1)); /* the log is there */
+    long before_kb = peak_kb();
+    struct holder holder;
+    begin_hold(&holder);
+    static struct bomb bombs[BOMBS];
+    for (int i = 0; i < BOMBS; i++) {
+        bombs[i] = (struct bomb){.packed = packed, .size = packed_size};
+        assert_int_equal(pthread_create(&bombs[i].thread, NULL, drop_bomb, &bombs[i]), 0);
+    }
+    wait_metric("marquee_http_requests_total{path=\"/v1/events\",status=\"429\"}", BOMBS / 2);
+    assert_true(metric("marquee_http_body_bytes") <= 16 << 20);
+    end_hold(&holder);
+    int busy = 0, done = 0;
+    for (int i = 0; i < BOMBS; i++) {
+        pthread_join(bombs[i].thread, NULL);
+        busy += bombs[i].answer.status == 429;
+        done += bombs[i].answer.status == 202 || bombs[i].answer.status == 503;
+        if (bombs[i].answer.status == 429)
+            check_contains(bombs[i].answer.head.data, "Retry-After: 1");
+        free_answer(&bombs[i].answer);
+    }
+    assert_true(busy >= BOMBS / 2);
+    assert_true(done >= 1);
+    assert_int_equal(busy + done, BOMBS);
+    if (getenv("ASAN_OPTIONS") == NULL) /* which keeps what was freed */
+        assert_true(peak_kb() - before_kb < 90 * 1024);
+    print_message("peak memory grew by %ld MB\n", (peak_kb() - before_kb) >> 10);
+    expect_bytes(202, GZIP, packed, packed_size); /* the room is there again */
+    assert_int_equal(stop_server(), 0);
+}
+
 static int
 connect_raw(void)
 {
@@ -262,6 +354,49 @@ connect_raw(void)
         return -1;
     }
     return fd;
+}
+
+/* Heads that a proxy in front could take for others than we do. */
+static void
+ambiguous_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers, *says;
+    } cases[] = {
+        {"Content-Length: 5\r\nContent-Length: 60\r\n", "two Content-Length headers"},
+        {"Content-Length: 60\r\nContent-Length: 60\r\n", "two Content-Length headers"},
+        {"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length beside"},
+        {"Transfer-Encoding: chunked\r\ncontent-length: 5\r\n", "Content-Length beside"},
+        {"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "two Transfer-Encoding"},
+        {"Transfer-Encoding: gzip, chunked\r\n", "other than chunked"},
+        {"Transfer-Encoding: identity\r\n", "other than chunked"},
+    };
+    start_server(open_server);
+    for (size_t i = 0; i < MQ_COUNT(cases); i++) {
+        char text[1024], answer[2048];
+        size_t n = 0;
+        ssize_t got;
+        snprintf(text, sizeof(text),
+                 "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%s\r\n"
+                 "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n",
+                 cases[i].headers);
+        int fd = connect_raw();
+        assert_int_equal(send(fd, text, strlen(text), 0), strlen(text));
+        while ((got = recv(fd, answer + n, sizeof(answer) - 1 - n, 0)) > 0) /* it hangs up */
+            n += (size_t)got;
+        answer[n] = '\0';
+        close(fd);
+        check_contains(answer, "HTTP/1.1 400");
+        check_contains(answer, "Connection: close");
+        check_contains(answer, "\"code\":\"bad-framing\"");
+        check_contains(answer, cases[i].says);
+        assert_null(strstr(answer, "404"));
+        assert_null(strstr(answer + 10, "HTTP/1.1 "));
+    }
+    assert_int_equal(events_in_log(), 0);
+    expect(202, NULL, "POST", "/v1/events", JSON, event(1));
+    assert_int_equal(stop_server(), 0);
 }
 
 /* Send a byte every 100 ms until the server hangs up. @return seconds it took */
@@ -595,7 +730,9 @@ main(void)
         SERVE_TEST(other_paths),
         SERVE_TEST(bodies),
         SERVE_TEST(slow_clients_are_cut),
+        SERVE_TEST(expanded_bodies_are_bounded),
         SERVE_TEST(heads),
+        SERVE_TEST(ambiguous_heads),
         SERVE_TEST(full_queue_and_late_answers),
         SERVE_TEST(stops_after_answering),
         SERVE_TEST(tokens),

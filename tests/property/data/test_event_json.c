@@ -118,6 +118,22 @@ random_value(struct mq_rng *rng, struct mq_buffer *text, int depth)
     }
 }
 
+/* Around the depth that an event may have, and far beyond. */
+static void
+deep_value(struct mq_rng *rng, struct mq_buffer *text)
+{
+    char kinds[200];
+    int levels = 25 + (int)mq_rng_below(rng, mq_rng_below(rng, 2) == 0 ? 10 : 170);
+    for (int i = 0; i < levels; i++) {
+        kinds[i] = mq_rng_below(rng, 2) == 0 ? '[' : '{';
+        put(text, kinds[i] == '[' ? "[" : "{\"a\":");
+        blanks(rng, text);
+    }
+    random_value(rng, text, 3);
+    while (levels-- > 0)
+        put(text, kinds[levels] == '[' ? "]" : "}");
+}
+
 static void
 random_event(struct mq_rng *rng, struct mq_buffer *text)
 {
@@ -153,7 +169,7 @@ random_event(struct mq_rng *rng, struct mq_buffer *text)
         else if (i == MQ_EVENT_FIELD_event_type)
             put(text, kinds[mq_rng_below(rng, tame ? 4 : 5)]);
         else if (i == MQ_EVENT_FIELDS || (!tame && mq_rng_below(rng, 10) == 0))
-            random_value(rng, text, 4);
+            mq_rng_below(rng, 50) == 0 ? deep_value(rng, text) : random_value(rng, text, 4);
         else if (tame && i != MQ_EVENT_FIELD_source && i != MQ_EVENT_FIELD_trace)
             put(text, i <= MQ_EVENT_FIELD_movie_id || i >= MQ_EVENT_FIELD_source
                           ? ids[mq_rng_below(rng, 5)]

@@ -24,6 +24,32 @@ compress_gzip(const char *bytes, size_t size, unsigned char *room, size_t room_s
     return n;
 }
 
+/* Expand bytes as a request's body; the whole budget is given back on failure. */
+static enum mq_status
+gunzip(const void *bytes, size_t size, struct mq_http_budget *budget, struct mq_http_body *body,
+       struct mq_error *err)
+{
+    *body = (struct mq_http_body){0};
+    enum mq_status st = mq_http_body_reserve(body, budget, size, size, err);
+    if (st == MQ_OK) {
+        if (size > 0)
+            memcpy(body->bytes, bytes, size);
+        body->size = size;
+        assert_int_equal(body->accounted, size);
+        st = mq_http_body_expand(body, budget, err);
+    }
+    if (st != MQ_OK)
+        mq_http_body_release(body, budget);
+    assert_int_equal(atomic_load(&budget->held), st == MQ_OK ? (int64_t)body->capacity : 0);
+    return st;
+}
+
+static struct mq_http_budget
+budget_of(size_t body, size_t bodies)
+{
+    return (struct mq_http_budget){.body_bytes = body, .bodies_bytes = bodies};
+}
+
 static void
 expands_within_the_limit(void **state)
 {
@@ -33,27 +59,27 @@ expands_within_the_limit(void **state)
     static unsigned char packed[LIMIT];
     for (size_t i = 0; i < sizeof(plain); i++)
         plain[i] = (char)('a' + i * i % 23);
+    struct mq_http_budget budget = budget_of(LIMIT, 10 * LIMIT);
+    struct mq_http_body body;
     const size_t sizes[] = {0, 1, 4095, 4096, 4097, LIMIT};
     for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-        size_t n = compress_gzip(plain, sizes[k], packed, sizeof(packed)), size = 99;
-        char *back;
-        check_ok(mq_http_gunzip(packed, n, LIMIT, &back, &size, &err));
-        assert_int_equal(size, sizes[k]);
-        assert_memory_equal(back, plain, size);
-        free(back);
+        size_t n = compress_gzip(plain, sizes[k], packed, sizeof(packed));
+        check_ok(gunzip(packed, n, &budget, &body, &err));
+        assert_int_equal(body.size, sizes[k]);
+        assert_memory_equal(body.bytes, plain, body.size);
+        mq_http_body_release(&body, &budget);
         /* Every way to cut it is noticed. */
         for (size_t cut = 0; cut < n; cut += 1 + n / 50)
-            check_fails(MQ_E_FORMAT, mq_http_gunzip(packed, cut, LIMIT, &back, &size, &err));
+            check_fails(MQ_E_FORMAT, gunzip(packed, cut, &budget, &body, &err));
         if (n > 30) {
             packed[n / 2] ^= 0x55;
-            check_fails(MQ_E_FORMAT, mq_http_gunzip(packed, n, LIMIT, &back, &size, &err));
+            check_fails(MQ_E_FORMAT, gunzip(packed, n, &budget, &body, &err));
         }
     }
-    size_t n = compress_gzip(plain, LIMIT + 1, packed, sizeof(packed)), size;
-    char *back;
-    check_fails(MQ_E_RANGE, mq_http_gunzip(packed, n, LIMIT, &back, &size, &err));
+    size_t n = compress_gzip(plain, LIMIT + 1, packed, sizeof(packed));
+    check_fails(MQ_E_RANGE, gunzip(packed, n, &budget, &body, &err));
     check_contains(err.message, "100000");
-    check_fails(MQ_E_FORMAT, mq_http_gunzip("{\"user_id\":1}", 13, LIMIT, &back, &size, &err));
+    check_fails(MQ_E_FORMAT, gunzip("{\"user_id\":1}", 13, &budget, &body, &err));
 }
 
 static void
@@ -62,13 +88,14 @@ members_join(void **state)
     (void)state;
     struct mq_error err = {0};
     unsigned char packed[200];
-    size_t n = compress_gzip("[1,", 3, packed, sizeof(packed)), size;
+    struct mq_http_budget budget = budget_of(LIMIT, 2 * LIMIT);
+    struct mq_http_body body;
+    size_t n = compress_gzip("[1,", 3, packed, sizeof(packed));
     n += compress_gzip("2]", 2, packed + n, sizeof(packed) - n);
-    char *back;
-    check_ok(mq_http_gunzip(packed, n, LIMIT, &back, &size, &err));
-    assert_int_equal(size, 5);
-    assert_memory_equal(back, "[1,2]", 5);
-    free(back);
+    check_ok(gunzip(packed, n, &budget, &body, &err));
+    assert_int_equal(body.size, 5);
+    assert_memory_equal(body.bytes, "[1,2]", 5);
+    mq_http_body_release(&body, &budget);
 }
 
 /* A thousand to one: refused after the limit, not after the memory. */
@@ -78,10 +105,61 @@ bombs_are_refused(void **state)
     (void)state;
     struct mq_error err = {0};
     static unsigned char packed[300000];
-    char *zeros = calloc(1, 200 << 20), *back;
-    size_t n = compress_gzip(zeros, 200 << 20, packed, sizeof(packed)), size;
+    struct mq_http_budget budget = budget_of(400000, 4000000);
+    struct mq_http_body body;
+    char *zeros = calloc(1, 200 << 20);
+    size_t n = compress_gzip(zeros, 200 << 20, packed, sizeof(packed));
     free(zeros);
-    check_fails(MQ_E_RANGE, mq_http_gunzip(packed, n, LIMIT, &back, &size, &err));
+    check_fails(MQ_E_RANGE, gunzip(packed, n, &budget, &body, &err));
+}
+
+/* All bodies together stay within the budget, what they are expanded to included; what could never
+ * fit is told from what may come again. */
+static void
+budget_holds(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    static unsigned char packed[LIMIT];
+    char *zeros = calloc(1, LIMIT);
+    size_t n = compress_gzip(zeros, LIMIT, packed, sizeof(packed));
+    struct mq_http_budget budget = budget_of(LIMIT, 3 * LIMIT);
+    struct mq_http_body bodies[3] = {0}, body = {0};
+    for (int i = 0; i < 3; i++) {
+        enum mq_status st = mq_http_body_reserve(&bodies[i], &budget, n, n, &err);
+        memcpy(bodies[i].bytes, packed, n);
+        bodies[i].size = n;
+        if (st == MQ_OK)
+            st = mq_http_body_expand(&bodies[i], &budget, &err);
+        assert_int_equal(st, i < 2 ? MQ_OK : MQ_E_NOMEM);
+        assert_true(atomic_load(&budget.held) <= 3 * LIMIT);
+    }
+    check_contains(err.message, "hold all of the 300000 bytes");
+    assert_int_equal(bodies[2].size, n); /* as it came */
+    check_ok(mq_http_body_account(&bodies[2], &budget, 1000, &err));
+    check_fails(MQ_E_NOMEM, mq_http_body_account(&bodies[2], &budget, 2 * LIMIT, &err));
+    check_fails(MQ_E_RANGE, mq_http_body_account(&bodies[2], &budget, 3 * LIMIT, &err));
+    for (int i = 0; i < 3; i++)
+        mq_http_body_release(&bodies[i], &budget);
+    assert_int_equal(atomic_load(&budget.held), 0);
+    /* A large body that is only announced takes little; one of known size no more than that. */
+    check_ok(mq_http_body_reserve(&body, &budget, 0, LIMIT, &err));
+    assert_int_equal(atomic_load(&budget.held), 0);
+    check_ok(mq_http_body_reserve(&body, &budget, 10, LIMIT, &err));
+    assert_true(atomic_load(&budget.held) < LIMIT);
+    body.size = 70000;
+    check_ok(mq_http_body_reserve(&body, &budget, 1, 70001, &err));
+    assert_int_equal(atomic_load(&budget.held), 70001);
+    check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &budget, LIMIT, 0, &err));
+    check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &budget, 1, LIMIT + 1, &err));
+    mq_http_body_charge(&body, &budget, 5 * LIMIT);
+    assert_int_equal(atomic_load(&budget.held), 570001);
+    mq_http_body_release(&body, &budget);
+    assert_int_equal(atomic_load(&budget.held), 0);
+    struct mq_http_budget small = budget_of(LIMIT, 1000);
+    check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &small, 2000, 2000, &err));
+    check_contains(err.message, "more than 1000 bytes");
+    free(zeros);
 }
 
 int
@@ -91,6 +169,7 @@ main(void)
         cmocka_unit_test(expands_within_the_limit),
         cmocka_unit_test(members_join),
         cmocka_unit_test(bombs_are_refused),
+        cmocka_unit_test(budget_holds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -438,6 +438,116 @@ keys_of_container(void **state)
     free(stub);
 }
 
+/* What a look-up says, by a fresh provider. */
+static struct mq_error
+error_of_keys(enum mq_status expected)
+{
+    struct mq_error err = {0};
+    struct mq_http_client *http;
+    struct mq_aws_credentials *credentials;
+    struct mq_aws_keys keys;
+    check_ok(mq_http_client_new(NULL, &http, &err));
+    check_ok(mq_aws_credentials_new(http, NULL, &credentials, &err));
+    check_fails(expected, mq_aws_credentials_get(credentials, &keys, &err));
+    mq_aws_credentials_free(credentials);
+    mq_http_client_free(http);
+    return err;
+}
+
+static void
+write_token(const char *path, size_t size, const char *end)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (size_t i = 0; i < size; i++)
+        fputc("0123456789abcdef"[i % 16], file);
+    fputs(end, file);
+    fclose(file);
+}
+
+static const char *
+refuse_token(struct http_stub *stub, int number, const char *request)
+{
+    (void)request;
+    return number == 0 ? http_stub_answer(stub, 401, "", "token\nexpired")
+                       : http_stub_answer(stub, 200, "", "{\"no\": \"keys\"}");
+}
+
+/* Tokens of EKS have thousands of bytes: the endpoint gets them whole. What fails is told as what
+ * it is, and nobody else is asked instead. */
+static void
+tokens_of_containers(void **state)
+{
+    (void)state;
+    struct mq_error err;
+    mq_autofree char *folder = NULL;
+    int life_s = 3600;
+    char url[128], path[512];
+    check_ok(mq_fs_scratch(&folder, &err));
+    snprintf(path, sizeof(path), "%s/token", folder);
+    struct http_stub *stub = http_stub_start(metadata, &life_s);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/creds", stub->port);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path, 1);
+    write_token(path, 10000, "-the-end\n");
+    assert_string_equal(keys_of(NULL, MQ_OK).source, "container");
+    http_stub_stop(stub);
+    const char *token = strstr(stub->requests[0], "Authorization: 0123");
+    assert_non_null(token);
+    assert_int_equal(strcspn(token, "\r"), strlen("Authorization: ") + 10000 + strlen("-the-end"));
+    free(stub);
+    write_token(path, MQ_AWS_TOKEN_MAX, "");
+    err = error_of_keys(MQ_E_RANGE);
+    check_contains(err.message, "has more than 16383 bytes");
+    check_contains(err.message, "TOKEN_FILE");
+    write_token(path, 10, "\r\nX-Forged: 1\n");
+    check_contains(error_of_keys(MQ_E_FORMAT).message, "control character at byte 10");
+    assert_int_equal(unlink(path), 0);
+    check_contains(error_of_keys(MQ_E_DENIED).message, path);
+    write_token(path, 10, "");
+    stub = http_stub_start(refuse_token, NULL);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/creds", stub->port);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    err = error_of_keys(MQ_E_DENIED);
+    check_contains(err.message, "/creds' answers 401: token expired");
+    check_contains(err.hint, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    check_contains(error_of_keys(MQ_E_FORMAT).message, "holds no AWS credentials");
+    http_stub_stop(stub);
+    free(stub);
+    check_ok(mq_fs_remove(folder, &err));
+}
+
+/* Session tokens above a kilobyte or two come through, too long ones are told of. */
+static void
+long_session_tokens(void **state)
+{
+    (void)state;
+    struct mq_error err;
+    mq_autofree char *folder = NULL;
+    static char token[MQ_AWS_TOKEN_MAX + 1];
+    char path[512];
+    memset(token, 'x', sizeof(token) - 1);
+    token[12000] = '\0';
+    check_ok(mq_fs_scratch(&folder, &err));
+    snprintf(path, sizeof(path), "%s/credentials", folder);
+    FILE *file = fopen(path, "w");
+    fprintf(file,
+            "[default]\naws_session_token=%s\naws_access_key_id=A\n"
+            "aws_secret_access_key=S\n",
+            token);
+    fclose(file);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    assert_string_equal(keys_of(NULL, MQ_OK).token, token);
+    use_keys();
+    setenv("AWS_SESSION_TOKEN", token, 1);
+    assert_string_equal(keys_of(NULL, MQ_OK).token, token);
+    token[12000] = 'x';
+    setenv("AWS_SESSION_TOKEN", token, 1);
+    check_contains(error_of_keys(MQ_E_RANGE).message,
+                   "session token of the AWS credentials (environment) has 16384 bytes");
+    check_ok(mq_fs_remove(folder, &err));
+}
+
 /* The instance's metadata, by a session token (IMDSv2). */
 static void
 keys_of_instance(void **state)
@@ -625,12 +735,20 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        REQUEST_TEST(refusals),         REQUEST_TEST(tried_again),
-        REQUEST_TEST(deadline_holds),   REQUEST_TEST(clock_skew_is_mended),
-        REQUEST_TEST(session_token),    REQUEST_TEST(addresses),
-        REQUEST_TEST(keys_of_files),    REQUEST_TEST(keys_of_container),
-        REQUEST_TEST(keys_of_instance), REQUEST_TEST(failed_upload_is_aborted),
-        REQUEST_TEST(late_failures),    REQUEST_TEST(unprocessed_items),
+        REQUEST_TEST(refusals),
+        REQUEST_TEST(tried_again),
+        REQUEST_TEST(deadline_holds),
+        REQUEST_TEST(clock_skew_is_mended),
+        REQUEST_TEST(session_token),
+        REQUEST_TEST(addresses),
+        REQUEST_TEST(keys_of_files),
+        REQUEST_TEST(keys_of_container),
+        REQUEST_TEST(tokens_of_containers),
+        REQUEST_TEST(long_session_tokens),
+        REQUEST_TEST(keys_of_instance),
+        REQUEST_TEST(failed_upload_is_aborted),
+        REQUEST_TEST(late_failures),
+        REQUEST_TEST(unprocessed_items),
         REQUEST_TEST(dynamodb_denied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
