@@ -70,9 +70,10 @@ struct mq_command {
     const struct mq_positional *positionals;
     const struct mq_flag *flags; /**< beside the global ones */
     const struct mq_example *examples;
-    bool is_hidden;        /**< not listed in help and documents */
-    bool is_group_default; /**< runs when the group's name stands alone ("runs" = "runs list") */
-    bool without_store;    /**< a store that is not there is fine: it is made, or reported on */
+    bool is_hidden;         /**< not listed in help and documents */
+    bool is_group_default;  /**< runs when the group's name stands alone ("runs" = "runs list") */
+    bool without_store;     /**< a store that is not there is fine: it is made, or reported on */
+    const char *store_hint; /**< else: how to come to a store that it can work on; NULL: imports */
     enum mq_status (*run)(struct mq_cli *cli, struct mq_error *err);
 };
 

@@ -71,7 +71,7 @@ mq_cli_positional(const struct mq_cli *cli, int index)
 
 /* Opening a folder makes nothing, but the first put would: a mistyped --store must not. */
 static enum mq_status
-need_store(struct mq_object_store *store, struct mq_error *err)
+need_store(struct mq_object_store *store, const char *hint, struct mq_error *err)
 {
     if (strncmp(mq_object_store_uri(store), "file:", 5) != 0)
         return MQ_OK; /* the first request tells */
@@ -82,8 +82,10 @@ need_store(struct mq_object_store *store, struct mq_error *err)
     if (st != MQ_E_NOT_FOUND)
         return st == MQ_E_CONFIG ? st : MQ_OK;
     mq_fail(err, MQ_E_UNREACHABLE, "no store at '%s': %s", mq_object_store_uri(store), own.message);
-    mq_error_hint(err, "correct --store, or make one: `marquee import movielens PATH`, `marquee "
-                       "import csv FILE` or `marquee simulate`");
+    mq_error_hint(err, "%s",
+                  hint != NULL ? hint
+                               : "correct --store, or make one: `marquee import movielens PATH`, "
+                                 "`marquee import csv FILE` or `marquee simulate`");
     return MQ_E_UNREACHABLE;
 }
 
@@ -96,7 +98,8 @@ mq_cli_store(struct mq_cli *cli, struct mq_object_store **ret_store, struct mq_e
             mq_object_store_open(mq_config_text(cli->config, "store.uri"), &store, err);
         if (st != MQ_OK)
             return st;
-        if (!cli->command->without_store && (st = need_store(store, err)) != MQ_OK) {
+        if (!cli->command->without_store &&
+            (st = need_store(store, cli->command->store_hint, err)) != MQ_OK) {
             mq_object_store_free(store);
             return st;
         }

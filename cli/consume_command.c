@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "cli/bronze_report.h"
 #include "cli/consume_setup.h"
 #include "serve/metrics_server.h"
 #include "store/event_log_settings.h"
@@ -25,6 +26,7 @@ consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
     struct mq_metrics_server *server = NULL;
     struct mq_consume_options options;
     struct mq_consume_figures figures;
+    char layer[MQ_CLI_LAYER_NAME_MAX];
     enum mq_status st = mq_cli_consume_options(cli, log, &options, err);
     if (st == MQ_OK)
         st = mq_metrics_new(&metrics, err);
@@ -33,9 +35,9 @@ consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
         options.until_end = mq_cli_given(cli, "--until-end");
         options.give_up_ms = options.until_end ? MQ_CLI_GIVE_UP_MS : 0;
         mq_metrics_add_process(metrics);
-        mq_log_info("consume: topic '%s' of '%s' as group '%s' into '%s/%s/bronze'", options.topic,
-                    mq_event_log_uri(log), options.group, mq_object_store_uri(options.layer.store),
-                    options.layer.region);
+        mq_cli_layer_name(options.layer.store, options.layer.region, layer);
+        mq_log_info("consume: topic '%s' of '%s' as group '%s' into '%s'", options.topic,
+                    mq_event_log_uri(log), options.group, layer);
         st = start_metrics(cli->config, metrics, &server, err);
     }
     if (st == MQ_OK)

@@ -30,19 +30,22 @@ mq_cli_consume_options(struct mq_cli *cli, struct mq_event_log *log,
     return mq_cli_store(cli, &ret_options->layer.store, err);
 }
 
+json_t *
+mq_cli_consume_json(const struct mq_consume_figures *f)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "events", (json_int_t)f->good,
+                     "rejected", (json_int_t)f->rejected, "batches", (json_int_t)f->batches,
+                     "redone", (json_int_t)f->redone, "objects", (json_int_t)f->objects,
+                     "event_bytes", (json_int_t)f->bytes, "object_bytes",
+                     (json_int_t)f->bytes_packed, "seconds", f->seconds, "peak_memory_bytes",
+                     (json_int_t)mq_memory_peak_bytes());
+}
+
 enum mq_status
 mq_cli_consume_report(struct mq_cli *cli, const struct mq_consume_figures *f, struct mq_error *err)
 {
     if (cli->json)
-        return mq_cli_print_json(
-            cli,
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:I}", "events",
-                      (json_int_t)f->good, "rejected", (json_int_t)f->rejected, "batches",
-                      (json_int_t)f->batches, "redone", (json_int_t)f->redone, "objects",
-                      (json_int_t)f->objects, "event_bytes", (json_int_t)f->bytes, "object_bytes",
-                      (json_int_t)f->bytes_packed, "seconds", f->seconds, "peak_memory_bytes",
-                      (json_int_t)mq_memory_peak_bytes()),
-            err);
+        return mq_cli_print_json(cli, mq_cli_consume_json(f), err);
     char good[MQ_FORM_SIZE], rejected[MQ_FORM_SIZE], objects[MQ_FORM_SIZE], seconds[MQ_FORM_SIZE];
     char peak[MQ_FORM_SIZE];
     mq_form_count(f->good, good);

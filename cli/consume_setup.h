@@ -15,6 +15,9 @@
 enum mq_status mq_cli_consume_options(struct mq_cli *cli, struct mq_event_log *log,
                                       struct mq_consume_options *ret_options, struct mq_error *err);
 
+/** What was written, as members of a JSON object; owned, NULL: no memory. */
+struct json_t *mq_cli_consume_json(const struct mq_consume_figures *figures);
+
 /** Print what was written, as text or JSON. */
 enum mq_status mq_cli_consume_report(struct mq_cli *cli, const struct mq_consume_figures *figures,
                                      struct mq_error *err);

@@ -28,7 +28,7 @@ fixture_catalogue(struct step_fixture *f)
     fixture_ok(f, mq_step_user_preprocessing);
 }
 
-/** An object of the bronze layer, as the consumer would name it. */
+/** An object of the bronze layer with its batch record, as the consumer would name them. */
 static inline void
 fixture_bronze(struct step_fixture *f, enum mq_bronze_kind kind, const char *date, int64_t first,
                const char *text)
@@ -36,11 +36,22 @@ fixture_bronze(struct step_fixture *f, enum mq_bronze_kind kind, const char *dat
     struct mq_error err = {0};
     struct mq_buffer packed = {0};
     char key[MQ_OBJECT_KEY_MAX];
-    struct mq_bronze_record record = {.topic = "t", .first = first};
-    struct mq_bronze_object object = {.kind = kind};
+    struct mq_bronze_object object = {.kind = kind, .bytes = (int64_t)strlen(text)};
+    struct mq_bronze_record record = {
+        .topic = "t", .first = first, .objects = &object, .object_count = 1};
     memcpy(object.date, date, MQ_DATE_SIZE);
+    mq_sha256_of_bytes(text, strlen(text), object.sha256);
+    for (const char *p = strchr(text, '\n'); p != NULL; p = strchr(p + 1, '\n'))
+        object.lines++;
+    record.count = object.lines;
+    record.end = first + record.count;
     check_ok(mq_bronze_object_key("1", &record, &object, key, &err));
     check_ok(mq_gzip_pack(text, strlen(text), 1, &packed, &err));
+    check_ok(
+        mq_object_put(f->store, key, packed.data, packed.size, MQ_PUT_ALWAYS, NULL, NULL, &err));
+    mq_buffer_reset(&packed);
+    check_ok(mq_bronze_record_key("1", "t", 0, first, key, &err));
+    check_ok(mq_bronze_record_text(&record, &packed, &err));
     check_ok(
         mq_object_put(f->store, key, packed.data, packed.size, MQ_PUT_ALWAYS, NULL, NULL, &err));
     mq_buffer_release(&packed);

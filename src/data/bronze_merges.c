@@ -1,5 +1,6 @@
 #include "data/bronze_merges.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,9 @@
 #include "format/json.h"
 
 #define MERGES_VERSION 1
+/* Of indexes that do not say. */
+#define LEVEL_UNSAID 6
+#define SUFFIX ".jsonl.gz"
 
 void
 mq_bronze_merges_release(struct mq_bronze_merges *merges)
@@ -20,7 +24,8 @@ mq_bronze_merges_release(struct mq_bronze_merges *merges)
 }
 
 enum mq_status
-mq_bronze_merges_add(struct mq_bronze_merges *merges, const char *name, struct mq_error *err)
+mq_bronze_merges_add(struct mq_bronze_merges *merges, const char *name, int level,
+                     struct mq_error *err)
 {
     enum mq_status st = mq_grow(&merges->merges, &merges->capacity, merges->count + 1,
                                 sizeof(*merges->merges), err);
@@ -28,8 +33,11 @@ mq_bronze_merges_add(struct mq_bronze_merges *merges, const char *name, struct m
     if (st == MQ_OK && copy == NULL)
         st = mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
     if (st == MQ_OK)
-        merges->merges[merges->count++] = (struct mq_bronze_merge){
-            .name = copy, .part_begin = merges->parts.count, .part_end = merges->parts.count};
+        merges->merges[merges->count++] =
+            (struct mq_bronze_merge){.name = copy,
+                                     .level = level,
+                                     .part_begin = merges->parts.count,
+                                     .part_end = merges->parts.count};
     return st;
 }
 
@@ -43,6 +51,66 @@ mq_bronze_merges_add_part(struct mq_bronze_merges *merges, const char *name, str
     if (st == MQ_OK)
         merges->merges[merges->count - 1].part_end = code + 1;
     return st;
+}
+
+enum mq_status
+mq_bronze_merges_keep(struct mq_bronze_merges *merges, const bool *keep, const bool *keep_part,
+                      struct mq_error *err)
+{
+    struct mq_bronze_merges kept = {0};
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; st == MQ_OK && i < merges->count; i++) {
+        const struct mq_bronze_merge *merge = &merges->merges[i];
+        if (!keep[i])
+            continue;
+        st = mq_bronze_merges_add(&kept, merge->name, merge->level, err);
+        for (int32_t p = merge->part_begin; st == MQ_OK && p < merge->part_end; p++)
+            if (keep_part[p])
+                st = mq_bronze_merges_add_part(&kept, merges->parts.keys[p], err);
+        if (st != MQ_OK)
+            break;
+        struct mq_bronze_merge *copy = &kept.merges[kept.count - 1];
+        copy->done = merge->done;
+        copy->lines = merge->lines;
+        copy->bytes = merge->bytes;
+        memcpy(copy->sha256, merge->sha256, sizeof(copy->sha256));
+    }
+    if (st != MQ_OK) {
+        mq_bronze_merges_release(&kept);
+        return st;
+    }
+    memcpy(kept.etag, merges->etag, sizeof(kept.etag));
+    mq_bronze_merges_release(merges);
+    *merges = kept;
+    return MQ_OK;
+}
+
+/* ---- names ------------------------------------------------------------------------------ */
+
+void
+mq_bronze_merged_name(const char *topic, int32_t partition, int64_t first, int64_t last,
+                      char ret_name[MQ_BRONZE_MERGED_NAME_MAX])
+{
+    snprintf(ret_name, MQ_BRONZE_MERGED_NAME_MAX, "%s-%d-%020" PRId64 "-to-%020" PRId64 SUFFIX,
+             topic, partition, first, last);
+}
+
+bool
+mq_bronze_merged_name_parse(const char *name, char ret_topic[MQ_TOPIC_NAME_MAX + 1],
+                            int32_t *ret_partition, int64_t *ret_first, int64_t *ret_last)
+{
+    char head[MQ_BRONZE_MERGED_NAME_MAX], again[MQ_BRONZE_MERGED_NAME_MAX];
+    const size_t tail = strlen("-to-") + 20 + strlen(SUFFIX);
+    size_t size = strlen(name);
+    if (size <= tail || size >= sizeof(head))
+        return false;
+    memcpy(head, name, size - tail);
+    head[size - tail] = '\0';
+    if (!mq_bronze_name_parse(head, "", ret_topic, ret_partition, ret_first))
+        return false;
+    *ret_last = strtoll(name + size - tail + strlen("-to-"), NULL, 10);
+    mq_bronze_merged_name(ret_topic, *ret_partition, *ret_first, *ret_last, again);
+    return strcmp(name, again) == 0;
 }
 
 const struct mq_bronze_merge *
@@ -87,8 +155,13 @@ parse_merge(const json_t *json, struct mq_bronze_merges *merges, struct mq_error
         st = mq_json_need_int(json, "bytes", &bytes, err);
     if (st == MQ_OK && strlen(digest) >= MQ_SHA256_HEX_SIZE)
         st = mq_fail(err, MQ_E_FORMAT, "'%s' is no SHA-256", digest);
+    const json_t *level = json_object_get(json, "level");
+    if (st == MQ_OK && level != NULL &&
+        (!json_is_integer(level) || json_integer_value(level) < 1 || json_integer_value(level) > 9))
+        st = mq_fail(err, MQ_E_FORMAT, "'level' of '%s' is no number from 1 to 9", name);
     if (st == MQ_OK)
-        st = mq_bronze_merges_add(merges, name, err);
+        st = mq_bronze_merges_add(
+            merges, name, level != NULL ? (int)json_integer_value(level) : LEVEL_UNSAID, err);
     if (st != MQ_OK)
         return st;
     struct mq_bronze_merge *merge = &merges->merges[merges->count - 1];
@@ -103,6 +176,8 @@ parse_merge(const json_t *json, struct mq_bronze_merges *merges, struct mq_error
         if (!json_is_string(part))
             return mq_fail(err, MQ_E_FORMAT, "a part of '%s' is no text", name);
         st = mq_bronze_merges_add_part(merges, json_string_value(part), err);
+        if (st == MQ_E_EXISTS)
+            st = mq_fail(err, MQ_E_FORMAT, "'%s' is part of two merges", json_string_value(part));
         if (st != MQ_OK)
             return st;
     }
@@ -116,6 +191,8 @@ parse_merges(const struct mq_buffer *text, const char *key, struct mq_bronze_mer
     mq_autojson json_t *root = NULL;
     int64_t version;
     enum mq_status st = mq_json_parse(text->data, text->size, key, &root, err);
+    if (st == MQ_E_RANGE)
+        return mq_fail(err, MQ_E_FORMAT, "it is nested too deep");
     if (st == MQ_OK)
         st = mq_json_need_int(root, "version", &version, err);
     if (st == MQ_OK && version != MERGES_VERSION)
@@ -152,6 +229,10 @@ mq_bronze_merges_read(struct mq_object_store *store, const char *region, const c
     mq_buffer_release(&text);
     if (missing)
         return MQ_OK;
+    if (st == MQ_E_FORMAT) {
+        st = mq_fail_context(err, st, "cannot read the index of merges '%s'", key);
+        mq_error_hint(err, "what makes it anew: `marquee bronze compact --date %s`", date);
+    }
     if (st != MQ_OK) {
         mq_bronze_merges_release(&merges);
         return st;
@@ -161,15 +242,31 @@ mq_bronze_merges_read(struct mq_object_store *store, const char *region, const c
     return MQ_OK;
 }
 
+enum mq_status
+mq_bronze_merges_begin_anew(struct mq_object_store *store, const char *region, const char *date,
+                            struct mq_bronze_merges *ret_merges, struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    struct mq_object_info info;
+    enum mq_status st = index_key(region, date, key, err);
+    if (st == MQ_OK)
+        st = mq_object_stat(store, key, &info, err);
+    if (st != MQ_OK)
+        return st;
+    *ret_merges = (struct mq_bronze_merges){0};
+    memcpy(ret_merges->etag, info.etag, sizeof(ret_merges->etag));
+    return MQ_OK;
+}
+
 static json_t *
 merge_json(const struct mq_bronze_merges *merges, const struct mq_bronze_merge *merge)
 {
     json_t *parts = json_array();
     for (int32_t p = merge->part_begin; parts != NULL && p < merge->part_end; p++)
         json_array_append_new(parts, json_string(merges->parts.keys[p]));
-    return json_pack("{s:s, s:b, s:I, s:I, s:s, s:o}", "name", merge->name, "done",
-                     (int)merge->done, "lines", (json_int_t)merge->lines, "bytes",
-                     (json_int_t)merge->bytes, "sha256", merge->sha256, "parts", parts);
+    return json_pack("{s:s, s:b, s:i, s:I, s:I, s:s, s:o}", "name", merge->name, "done",
+                     (int)merge->done, "level", merge->level, "lines", (json_int_t)merge->lines,
+                     "bytes", (json_int_t)merge->bytes, "sha256", merge->sha256, "parts", parts);
 }
 
 enum mq_status

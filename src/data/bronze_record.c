@@ -28,6 +28,29 @@ mq_bronze_record_release(struct mq_bronze_record *record)
     record->object_count = 0;
 }
 
+const struct mq_bronze_object *
+mq_bronze_record_object(const struct mq_bronze_record *record, enum mq_bronze_kind kind,
+                        const char *date)
+{
+    for (size_t i = 0; i < record->object_count; i++)
+        if (record->objects[i].kind == kind && strcmp(record->objects[i].date, date) == 0)
+            return &record->objects[i];
+    return NULL;
+}
+
+void
+mq_bronze_mending(const char *topic, int32_t partition, int64_t first, int64_t end,
+                  char ret_text[MQ_BRONZE_MENDING_MAX])
+{
+    bool usual = strcmp(topic, "user-events") == 0;
+    if (strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0)
+        snprintf(ret_text, MQ_BRONZE_MENDING_MAX, "import the same source again");
+    else
+        snprintf(ret_text, MQ_BRONZE_MENDING_MAX,
+                 "`marquee replay --offsets %d:%" PRId64 "-%" PRId64 "%s%s`", partition, first,
+                 end - 1, usual ? "" : " --topic ", usual ? "" : topic);
+}
+
 /* ---- names ------------------------------------------------------------------------------ */
 
 static enum mq_status
@@ -259,6 +282,8 @@ mq_bronze_record_parse(const char *text, size_t size, const char *name,
 {
     mq_autojson json_t *root = NULL;
     enum mq_status st = mq_json_parse(text, size, name, &root, err);
+    if (st == MQ_E_RANGE)
+        return mq_fail(err, MQ_E_FORMAT, "batch record '%s' is nested too deep", name);
     if (st != MQ_OK)
         return st;
     struct mq_bronze_record record = {0};
@@ -287,6 +312,9 @@ mq_bronze_record_read(struct mq_object_store *store, const char *region, const c
         st = mq_object_stat(store, key, ret_info, err);
     if (st == MQ_OK)
         st = mq_object_get(store, key, &text, err);
+    if (st == MQ_E_RANGE)
+        st = mq_fail(err, MQ_E_FORMAT, "batch record '%s' has over %zu bytes", key,
+                     MQ_BRONZE_RECORD_MAX);
     if (st == MQ_OK)
         st = mq_bronze_record_parse(text.data, text.size, key, &record, err);
     mq_buffer_release(&text);
@@ -295,6 +323,11 @@ mq_bronze_record_read(struct mq_object_store *store, const char *region, const c
         st = mq_fail(err, MQ_E_FORMAT, "batch record '%s' is one of '%s' %d, offset %" PRId64, key,
                      record.topic, record.partition, record.first);
         mq_bronze_record_release(&record);
+    }
+    if (st == MQ_E_FORMAT) {
+        char mending[MQ_BRONZE_MENDING_MAX];
+        mq_bronze_mending(topic, partition, first, first + 1, mending);
+        mq_error_hint(err, "what makes it anew: %s", mending);
     }
     if (st == MQ_OK)
         *ret_record = record;
@@ -334,9 +367,9 @@ look(void *context, const char *key, const struct mq_object_info *info, struct m
 }
 
 enum mq_status
-mq_bronze_record_before(struct mq_object_store *store, const char *region, const char *topic,
-                        int32_t partition, int64_t offset, struct mq_bronze_record *ret_record,
-                        struct mq_error *err)
+mq_bronze_record_first_before(struct mq_object_store *store, const char *region, const char *topic,
+                              int32_t partition, int64_t offset, int64_t *ret_first,
+                              struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
     struct search search = {.topic = topic, .partition = partition, .offset = offset, .found = -1};
@@ -351,13 +384,26 @@ mq_bronze_record_before(struct mq_object_store *store, const char *region, const
         if (st == MQ_E_CANCELLED)
             st = MQ_OK;
     }
-    if (st == MQ_OK && search.found < 0)
+    if (st == MQ_OK)
+        *ret_first = search.found;
+    return st;
+}
+
+enum mq_status
+mq_bronze_record_before(struct mq_object_store *store, const char *region, const char *topic,
+                        int32_t partition, int64_t offset, struct mq_bronze_record *ret_record,
+                        struct mq_error *err)
+{
+    int64_t first;
+    enum mq_status st =
+        mq_bronze_record_first_before(store, region, topic, partition, offset, &first, err);
+    if (st == MQ_OK && first < 0)
         return mq_fail(err, MQ_E_NOT_FOUND,
                        "no batch of partition %d of topic '%s' begins at offset %" PRId64
                        " or before",
                        partition, topic, offset);
-    return st == MQ_OK ? mq_bronze_record_read(store, region, topic, partition, search.found,
-                                               ret_record, NULL, err)
+    return st == MQ_OK ? mq_bronze_record_read(store, region, topic, partition, first, ret_record,
+                                               NULL, err)
                        : st;
 }
 

@@ -63,6 +63,21 @@ struct mq_bronze_record {
 /** NULL allowed. */
 void mq_bronze_record_release(struct mq_bronze_record *record);
 
+/** The object of a kind and day, or NULL. Borrowed. */
+const struct mq_bronze_object *mq_bronze_record_object(const struct mq_bronze_record *record,
+                                                       enum mq_bronze_kind kind, const char *date);
+
+/** Topics of imports (data/event_sink.h) begin so: no log holds their events. */
+#define MQ_BRONZE_IMPORT_PREFIX "import-"
+#define MQ_BRONZE_MENDING_MAX 320
+
+/**
+ * What writes the batches of offsets [first, end) again, for messages: "`marquee replay …`", or for
+ * an import that it has to be made again.
+ */
+void mq_bronze_mending(const char *topic, int32_t partition, int64_t first, int64_t end,
+                       char ret_text[MQ_BRONZE_MENDING_MAX]);
+
 /** Key of a record, of its place among the objects of a day, or of a day's folder ("…/dt=…/"). */
 enum mq_status mq_bronze_record_key(const char *region, const char *topic, int32_t partition,
                                     int64_t first, char ret_key[MQ_OBJECT_KEY_MAX],
@@ -85,12 +100,20 @@ enum mq_status mq_bronze_record_text(const struct mq_bronze_record *record,
 enum mq_status mq_bronze_record_parse(const char *text, size_t size, const char *name,
                                       struct mq_bronze_record *ret_record, struct mq_error *err);
 
-/** Read the record that begins at an offset. @param ret_info may be NULL @return … MQ_E_NOT_FOUND
+/**
+ * Read the record that begins at an offset.
+ * @param ret_info may be NULL
+ * @return … MQ_E_NOT_FOUND | MQ_E_FORMAT (the hint says what mends it) | MQ_E_UNSUPPORTED
  */
 enum mq_status mq_bronze_record_read(struct mq_object_store *store, const char *region,
                                      const char *topic, int32_t partition, int64_t first,
                                      struct mq_bronze_record *ret_record,
                                      struct mq_object_info *ret_info, struct mq_error *err);
+
+/** Where the last record begins that begins at `offset` or before; -1: there is none. */
+enum mq_status mq_bronze_record_first_before(struct mq_object_store *store, const char *region,
+                                             const char *topic, int32_t partition, int64_t offset,
+                                             int64_t *ret_first, struct mq_error *err);
 
 /** The last record that begins at `offset` or before. @return … MQ_E_NOT_FOUND */
 enum mq_status mq_bronze_record_before(struct mq_object_store *store, const char *region,

@@ -1,419 +1,353 @@
-/* The proof of data/bronze_history.h: records against each other, then against the objects. */
+#include "data/bronze_verify.h"
+
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "data/bronze_history.h"
-#include "data/bronze_merges.h"
-#include "format/gzip_stream.h"
-
-#define READ_BYTES ((size_t)128 << 10)
+#include "data/bronze_verify_objects.h"
 
 void
 mq_bronze_report_release(struct mq_bronze_report *report)
 {
-    for (size_t i = 0; i < report->findings_kept; i++)
-        free(report->findings[i]);
-    free(report->findings);
+    mq_bronze_findings_release(&report->findings);
+    mq_bronze_findings_release(&report->unchecked);
+    for (size_t i = 0; i < report->stray_count; i++)
+        free(report->strays[i]);
+    free(report->strays);
     *report = (struct mq_bronze_report){0};
 }
 
-/* An object that is there, or that a record names; joined by its place. */
-struct item {
-    enum mq_bronze_kind kind;
-    char date[MQ_DATE_SIZE];
-    char *name;   /* below the day's folder; owned */
-    bool named;   /* by a record, or a done merge */
-    bool there;   /* in a listing */
-    bool is_part; /* of a done merge: lives on in its object */
-    bool is_merge;
-    int64_t lines, bytes;
-    char sha256[MQ_SHA256_HEX_SIZE];
-};
-
-struct verifying {
-    struct mq_object_store *store;
-    const char *region;
-    struct mq_bronze_report report;
-    pthread_mutex_t lock; /* guards the report while the pool runs */
-    struct item *items;
-    size_t count, capacity;
-};
-
-static void find(struct verifying *v, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-find(struct verifying *v, const char *format, ...)
+/* What the log says of a partition, or NULL. */
+static const struct mq_bronze_end *
+end_of(const struct mq_bronze_question *question, const char *topic, int32_t partition)
 {
-    char text[2048];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    pthread_mutex_lock(&v->lock);
-    struct mq_bronze_report *r = &v->report;
-    r->finding_count++;
-    char *copy = r->findings_kept < MQ_BRONZE_FINDINGS_MAX ? mq_strdup(text) : NULL;
-    if (copy != NULL && mq_grow(&r->findings, &r->findings_capacity, r->findings_kept + 1,
-                                sizeof(*r->findings), NULL) == MQ_OK)
-        r->findings[r->findings_kept++] = copy;
+    const struct mq_bronze_ends *ends = question->ends;
+    return ends != NULL && ends->is_known && partition < ends->count &&
+                   strcmp(ends->topic, topic) == 0
+               ? &ends->ends[partition]
+               : NULL;
+}
+
+void
+mq_bronze_question_mending(const struct mq_bronze_question *question, const char *topic,
+                           int32_t partition, struct mq_bronze_span span,
+                           char ret_text[MQ_BRONZE_MENDING_MAX])
+{
+    const struct mq_bronze_end *end = end_of(question, topic, partition);
+    if (end != NULL && end->held > span.first)
+        snprintf(ret_text, MQ_BRONZE_MENDING_MAX,
+                 "nothing of Marquee: the log holds its events no more");
     else
-        free(copy);
-    pthread_mutex_unlock(&v->lock);
+        mq_bronze_mending(topic, partition, span.first, span.end, ret_text);
 }
 
 /* ---- chains ----------------------------------------------------------------------------- */
 
-static void
-check_counts(struct verifying *v, const struct mq_bronze_record *record)
-{
-    int64_t lines[MQ_BRONZE_KINDS] = {0};
-    for (size_t i = 0; i < record->object_count; i++)
-        lines[record->objects[i].kind] += record->objects[i].lines;
-    v->report.batches++;
-    v->report.offsets += record->end - record->first;
-    v->report.events += lines[MQ_BRONZE_EVENTS];
-    v->report.rejected += lines[MQ_BRONZE_REJECTED];
-    v->report.lost += record->lost;
-    v->report.empty += record->end - record->first - record->count - record->lost;
-    if (lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED] != record->count)
-        find(v, "count: batch %s-%d-%020" PRId64 " has %" PRId64 " events, its objects %" PRId64,
-             record->topic, record->partition, record->first, record->count,
-             lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED]);
-    if (record->lost > 0)
-        find(v,
-             "lost: %" PRId64 " offsets of batch %s-%d-%020" PRId64
-             " were gone from the log (retention) before they were read",
-             record->lost, record->topic, record->partition, record->first);
-}
-
-static void
-check_chains(struct verifying *v, const struct mq_bronze_history *history)
-{
-    const struct mq_bronze_record *before = NULL;
-    for (size_t i = 0; i < history->count; i++) {
-        const struct mq_bronze_record *record = &history->records[i];
-        bool same = before != NULL && strcmp(before->topic, record->topic) == 0 &&
-                    before->partition == record->partition;
-        v->report.partitions += !same;
-        check_counts(v, record);
-        if (same && record->first > before->end)
-            find(v,
-                 "gap: partition %d of topic '%s': no batch holds offsets %" PRId64 " to %" PRId64,
-                 record->partition, record->topic, before->end, record->first - 1);
-        if (same && record->first < before->end)
-            find(v,
-                 "double: partition %d of topic '%s': two batches hold offsets %" PRId64
-                 " to %" PRId64,
-                 record->partition, record->topic, record->first,
-                 MQ_MIN(before->end, record->end) - 1);
-        before = record;
-    }
-}
-
-/* ---- objects: named, there, or both ----------------------------------------------------- */
-
-static enum mq_status
-add_item(struct verifying *v, const struct item *item, const char *name, struct mq_error *err)
-{
-    enum mq_status st = mq_grow(&v->items, &v->capacity, v->count + 1, sizeof(*v->items), err);
-    if (st != MQ_OK)
-        return st;
-    v->items[v->count] = *item;
-    v->items[v->count].name = mq_strdup(name);
-    if (v->items[v->count].name == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a name");
-    v->count++;
-    return MQ_OK;
-}
-
-static enum mq_status
-add_named(struct verifying *v, const struct mq_bronze_history *history, const char *date,
-          struct mq_error *err)
-{
-    enum mq_status st = MQ_OK;
-    for (size_t i = 0; st == MQ_OK && i < history->count; i++) {
-        const struct mq_bronze_record *record = &history->records[i];
-        for (size_t k = 0; st == MQ_OK && k < record->object_count; k++) {
-            const struct mq_bronze_object *object = &record->objects[k];
-            if (date != NULL && strcmp(object->date, date) != 0)
-                continue;
-            struct item item = {.kind = object->kind,
-                                .named = true,
-                                .lines = object->lines,
-                                .bytes = object->bytes};
-            memcpy(item.date, object->date, sizeof(item.date));
-            memcpy(item.sha256, object->sha256, sizeof(item.sha256));
-            char key[MQ_OBJECT_KEY_MAX];
-            st = mq_bronze_object_key(v->region, record, object, key, err);
-            if (st == MQ_OK)
-                st = add_item(v, &item, strrchr(key, '/') + 1, err);
-        }
-    }
-    return st;
-}
-
-/* Objects in a listing of a kind: "<region>/bronze/<kind>/dt=<date>/<name>". */
-struct listing {
-    struct verifying *v;
-    enum mq_bronze_kind kind;
-    size_t prefix_size;
+/* One partition's batches, as they are gone through. */
+struct chain {
+    const struct mq_bronze_question *question;
+    struct mq_bronze_report *report;
+    const char *topic;
+    int32_t partition;
+    int64_t first; /* of the first batch */
+    int64_t end;   /* of the batch at hand; -1: its record cannot be read */
+    int64_t at;    /* first offset of the batch at hand */
+    bool is_begun;
 };
 
-static enum mq_status
-add_there(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
-{
-    (void)info;
-    struct listing *listing = context;
-    struct item item = {.kind = listing->kind, .there = true};
-    const char *day = key + listing->prefix_size, *slash = strchr(day, '/');
-    if (strncmp(day, "dt=", 3) != 0 || slash == NULL || slash - day != 3 + MQ_DATE_SIZE - 1 ||
-        strchr(slash + 1, '/') != NULL) {
-        find(listing->v, "stray: '%s' is no object of a batch", key);
-        return MQ_OK;
-    }
-    memcpy(item.date, day + 3, MQ_DATE_SIZE - 1);
-    return add_item(listing->v, &item, slash + 1, err);
-}
-
-static enum mq_status
-list_kinds(struct verifying *v, const char *date, struct mq_error *err)
-{
-    enum mq_status st = MQ_OK;
-    for (int k = 0; st == MQ_OK && k < MQ_BRONZE_KINDS; k++) {
-        char prefix[MQ_OBJECT_KEY_MAX];
-        struct listing listing = {.v = v, .kind = (enum mq_bronze_kind)k};
-        st = mq_bronze_day_prefix(v->region, listing.kind, date != NULL ? date : "", prefix, err);
-        if (st != MQ_OK)
-            break;
-        listing.prefix_size = (size_t)(strstr(prefix, "/dt=") + 1 - prefix);
-        if (date == NULL)
-            prefix[listing.prefix_size] = '\0';
-        st = mq_object_list(v->store, prefix, add_there, &listing, err);
-    }
-    return st;
-}
-
-static int
-compare_items(const void *a, const void *b)
-{
-    const struct item *x = a, *y = b;
-    if (x->kind != y->kind)
-        return (int)x->kind - (int)y->kind;
-    int order = strcmp(x->date, y->date);
-    return order != 0 ? order : strcmp(x->name, y->name);
-}
-
-/* One item where a name was both named and there. */
 static void
-join_items(struct verifying *v)
+find_hole(struct chain *c, const char *what, int64_t first, int64_t end)
 {
-    if (v->count > 1)
-        qsort(v->items, v->count, sizeof(*v->items), compare_items);
-    size_t kept = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        struct item *last = kept > 0 ? &v->items[kept - 1] : NULL;
-        struct item *item = &v->items[i];
-        if (last == NULL || compare_items(last, item) != 0) {
-            v->items[kept++] = *item;
+    char mending[MQ_BRONZE_MENDING_MAX];
+    mq_bronze_question_mending(c->question, c->topic, c->partition,
+                               (struct mq_bronze_span){first, end}, mending);
+    mq_bronze_find(&c->report->findings,
+                   "%s: partition %d of topic '%s': no batch holds offsets %" PRId64 " to %" PRId64
+                   " (what mends it: %s)",
+                   what, c->partition, c->topic, first, end - 1, mending);
+}
+
+/* The chain goes on at `first`. */
+static void
+go_on(struct chain *c, int64_t first, int64_t end)
+{
+    if (!c->is_begun)
+        c->first = first;
+    else if (c->end >= 0 && first > c->end)
+        find_hole(c, "gap", c->end, first);
+    else if (c->end >= 0 && first < c->end)
+        mq_bronze_find(
+            &c->report->findings,
+            "double: partition %d of topic '%s': two batches hold offsets %" PRId64 " to %" PRId64,
+            c->partition, c->topic, first, (end >= 0 ? MQ_MIN(c->end, end) : first + 1) - 1);
+    c->is_begun = true;
+    c->at = first;
+    c->end = end;
+}
+
+/* Does the chain begin where it must? */
+static void
+check_beginning(struct chain *c, const struct mq_bronze_end *log)
+{
+    const struct mq_bronze_scope *scope = c->question->scope;
+    bool is_import =
+        strncmp(c->topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0;
+    if (scope != NULL) {
+        if (c->first > scope->spans[c->partition].first)
+            find_hole(c, "gap", scope->spans[c->partition].first, c->first);
+    } else if (c->first > 0 && is_import) {
+        find_hole(c, "beginning", 0, c->first);
+    } else if (c->first > 0 && log != NULL && log->held < c->first) {
+        find_hole(c, "beginning", log->held, c->first);
+    } else if (c->first > 0 && log != NULL) {
+        mq_bronze_find(&c->report->unchecked,
+                       "beginning of partition %d of topic '%s': the first batch begins at offset "
+                       "%" PRId64 ", and the log holds nothing before %" PRId64 " any more",
+                       c->partition, c->topic, c->first, log->held);
+    }
+}
+
+/* Does it reach as far as it must? */
+static void
+check_end(struct chain *c, const struct mq_bronze_end *log)
+{
+    const struct mq_bronze_scope *scope = c->question->scope;
+    int64_t end = c->end >= 0 ? c->end : c->at + 1;
+    if (scope != NULL) {
+        if (c->end >= 0 && c->end < scope->spans[c->partition].end)
+            find_hole(c, "gap", c->end, scope->spans[c->partition].end);
+        return;
+    }
+    if (log == NULL)
+        return;
+    if (log->end < end)
+        mq_bronze_find(&c->report->findings,
+                       "end: the batches of partition %d of topic '%s' reach offset %" PRId64
+                       ", and the log ends at %" PRId64 ": is it the log they came from?",
+                       c->partition, c->topic, end - 1, log->end);
+    else if (log->committed < 0)
+        mq_bronze_find(&c->report->unchecked,
+                       "end of partition %d of topic '%s': group '%s' has committed nothing",
+                       c->partition, c->topic, c->question->ends->group);
+    else if (c->end >= 0 && log->committed > c->end)
+        find_hole(c, "end", c->end, log->committed);
+}
+
+static void
+end_chain(struct chain *c)
+{
+    if (!c->is_begun)
+        return;
+    const struct mq_bronze_end *log = end_of(c->question, c->topic, c->partition);
+    c->report->partitions++;
+    check_beginning(c, log);
+    check_end(c, log);
+    c->is_begun = false;
+}
+
+static void
+check_counts(struct chain *c, const struct mq_bronze_record *record)
+{
+    struct mq_bronze_report *r = c->report;
+    const char *date = c->question->date;
+    int64_t lines[MQ_BRONZE_KINDS] = {0};
+    for (size_t i = 0; i < record->object_count; i++) {
+        const struct mq_bronze_object *object = &record->objects[i];
+        lines[object->kind] += object->lines;
+        if (date != NULL && strcmp(object->date, date) != 0)
             continue;
-        }
-        if (item->named) {
-            item->there = item->there || last->there;
-            free(last->name);
-            *last = *item;
-        } else {
-            last->there = true;
-            free(item->name);
-        }
+        r->events += object->kind == MQ_BRONZE_EVENTS ? object->lines : 0;
+        r->rejected += object->kind == MQ_BRONZE_REJECTED ? object->lines : 0;
     }
-    v->count = kept;
+    r->batches++;
+    r->offsets += record->end - record->first;
+    r->lost += record->lost;
+    r->empty += record->end - record->first - record->count - record->lost;
+    if (lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED] != record->count)
+        mq_bronze_find(&r->findings,
+                       "count: batch %s-%d-%020" PRId64 " has %" PRId64 " events, its objects "
+                       "%" PRId64,
+                       record->topic, record->partition, record->first, record->count,
+                       lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED]);
+    if (record->lost > 0)
+        mq_bronze_find(&r->findings,
+                       "lost: %" PRId64 " offsets of batch %s-%d-%020" PRId64
+                       " were gone from the log (retention) before they were read",
+                       record->lost, record->topic, record->partition, record->first);
 }
 
-/* What compaction did to a day's objects, items [begin, end). */
-static enum mq_status
-apply_merges(struct verifying *v, size_t begin, size_t end, struct mq_error *err)
+static void
+find_unread(struct chain *c, const struct mq_bronze_history *history,
+            const struct mq_bronze_unread *unread)
 {
-    struct mq_bronze_merges merges = {0};
-    enum mq_status st =
-        mq_bronze_merges_read(v->store, v->region, v->items[begin].date, &merges, err);
-    mq_autofree int64_t *lines = calloc(merges.count + 1, sizeof(*lines));
-    if (st == MQ_OK && lines == NULL)
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate merges");
-    for (size_t i = begin; st == MQ_OK && i < end; i++) {
-        struct item *item = &v->items[i];
-        const struct mq_bronze_merge *part_of = mq_bronze_merge_of(&merges, item->name);
-        const struct mq_bronze_merge *merge = mq_bronze_merge_named(&merges, item->name);
-        if (part_of != NULL && part_of->done) {
-            item->is_part = true;
-            lines[part_of - merges.merges] += item->lines;
+    char mending[MQ_BRONZE_MENDING_MAX];
+    int64_t next = mq_bronze_history_next(history, unread->topic, unread->partition, unread->first);
+    struct mq_bronze_span span = {unread->first, next != INT64_MAX ? next : unread->first + 1};
+    mq_bronze_question_mending(c->question, unread->topic, unread->partition, span, mending);
+    if (unread->why == MQ_E_FORMAT)
+        mq_bronze_find(&c->report->findings, "unreadable: %s (what mends it: %s)", unread->message,
+                       mending);
+    else
+        mq_bronze_find(&c->report->findings, "unreadable: %s", unread->message);
+}
+
+static void
+need_chain(struct chain *c, const char *topic, int32_t partition)
+{
+    if (c->is_begun && (c->partition != partition || strcmp(c->topic, topic) != 0))
+        end_chain(c);
+    c->topic = topic;
+    c->partition = partition;
+}
+
+static bool
+comes_before(const struct mq_bronze_unread *u, const struct mq_bronze_record *r)
+{
+    int order = strcmp(u->topic, r->topic);
+    if (order == 0)
+        order = (u->partition > r->partition) - (u->partition < r->partition);
+    return order != 0 ? order < 0 : u->first < r->first;
+}
+
+/* Records and those that cannot be read, each in order: merged. */
+static void
+check_chains(const struct mq_bronze_question *question, const struct mq_bronze_history *history,
+             struct mq_bronze_report *report)
+{
+    struct chain c = {.question = question, .report = report};
+    size_t i = 0, u = 0;
+    while (i < history->count || u < history->unread_count) {
+        const struct mq_bronze_record *record = &history->records[i];
+        const struct mq_bronze_unread *unread = &history->unread[u];
+        if (u < history->unread_count && unread->why == MQ_E_NOT_FOUND) {
+            u++;
+        } else if (u < history->unread_count &&
+                   (i == history->count || comes_before(unread, record))) {
+            need_chain(&c, unread->topic, unread->partition);
+            go_on(&c, unread->first, -1);
+            find_unread(&c, history, unread);
+            u++;
+        } else if (i < history->count) {
+            need_chain(&c, record->topic, record->partition);
+            go_on(&c, record->first, record->end);
+            check_counts(&c, record);
+            i++;
         }
-        if (merge == NULL)
+    }
+    end_chain(&c);
+}
+
+/* ---- partitions without a batch, topics without a log ------------------------------------ */
+
+static bool
+has_batch(const struct mq_bronze_history *history, const char *topic, int32_t partition)
+{
+    for (size_t i = 0; i < history->count; i++)
+        if (history->records[i].partition == partition &&
+            strcmp(history->records[i].topic, topic) == 0)
+            return true;
+    for (size_t i = 0; i < history->unread_count; i++)
+        if (history->unread[i].partition == partition &&
+            strcmp(history->unread[i].topic, topic) == 0)
+            return true;
+    return false;
+}
+
+static void
+check_without_batch(const struct mq_bronze_question *question,
+                    const struct mq_bronze_history *history, struct mq_bronze_report *report)
+{
+    const struct mq_bronze_ends *ends = question->ends;
+    const struct mq_bronze_scope *scope = question->scope;
+    for (int p = 0; ends != NULL && ends->is_known && p < ends->count; p++) {
+        struct chain c = {
+            .question = question, .report = report, .topic = ends->topic, .partition = p};
+        if (ends->ends[p].committed > 0 && !has_batch(history, ends->topic, p))
+            find_hole(&c, "end", MQ_MIN(ends->ends[p].held, ends->ends[p].committed - 1),
+                      ends->ends[p].committed);
+    }
+    for (int p = 0; scope != NULL && p < scope->count; p++) {
+        struct chain c = {
+            .question = question, .report = report, .topic = scope->topic, .partition = p};
+        if (!mq_bronze_span_is_empty(scope->spans[p]) && !has_batch(history, scope->topic, p))
+            find_hole(&c, "gap", scope->spans[p].first, scope->spans[p].end);
+    }
+}
+
+/* Topics whose ends nobody could tell, each once. */
+static void
+tell_unasked(const struct mq_bronze_question *question, const struct mq_bronze_history *history,
+             struct mq_bronze_report *report)
+{
+    const struct mq_bronze_ends *ends = question->ends;
+    const char *before = NULL;
+    for (size_t i = 0; ends != NULL && i < history->count; i++) {
+        const char *topic = history->records[i].topic;
+        if (before != NULL && strcmp(before, topic) == 0)
             continue;
-        item->is_merge = true;
-        item->named = merge->done;
-        item->lines = merge->lines;
-        item->bytes = merge->bytes;
-        memcpy(item->sha256, merge->sha256, sizeof(item->sha256));
+        before = topic;
+        if (strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0)
+            mq_bronze_find(&report->unchecked,
+                           "end of topic '%s': no log holds an import; whether it came to its end, "
+                           "importing the same source again tells",
+                           topic);
+        else if (strcmp(topic, ends->topic) != 0)
+            mq_bronze_find(&report->unchecked,
+                           "both ends of topic '%s': the log was asked for '%s' (--topic)", topic,
+                           ends->topic);
+        else if (!ends->is_known)
+            mq_bronze_find(&report->unchecked, "both ends of topic '%s': %s", topic, ends->why_not);
     }
-    for (size_t m = 0; st == MQ_OK && m < merges.count; m++) {
-        const struct mq_bronze_merge *merge = &merges.merges[m];
-        bool is_there = false;
-        for (size_t i = begin; i < end; i++)
-            is_there =
-                is_there || (v->items[i].there && strcmp(v->items[i].name, merge->name) == 0);
-        if (merge->done && !is_there)
-            find(v, "missing: merged object '%s' of %s", merge->name, v->items[begin].date);
-        if (merge->done && lines[m] != merge->lines)
-            find(v, "count: merged object '%s' of %s has %" PRId64 " lines, its parts %" PRId64,
-                 merge->name, v->items[begin].date, merge->lines, lines[m]);
-    }
-    mq_bronze_merges_release(&merges);
-    return st;
 }
 
-static enum mq_status
-apply_all_merges(struct verifying *v, struct mq_error *err)
+/* ---- nothing ---------------------------------------------------------------------------- */
+
+/* A proof of nothing is none. */
+static void
+find_nothing(const char *region, const struct mq_bronze_question *question,
+             const struct mq_bronze_history *history, struct mq_bronze_report *report)
 {
-    enum mq_status st = MQ_OK;
-    for (size_t i = 0, end; st == MQ_OK && i < v->count; i = end) {
-        for (end = i + 1; end < v->count && v->items[end].kind == v->items[i].kind &&
-                          strcmp(v->items[end].date, v->items[i].date) == 0;
-             end++) {
+    char first[MQ_DATE_SIZE] = "", last[MQ_DATE_SIZE] = "";
+    for (size_t i = 0; i < history->count; i++)
+        for (size_t k = 0; k < history->records[i].object_count; k++) {
+            const char *date = history->records[i].objects[k].date;
+            if (first[0] == '\0' || strcmp(date, first) < 0)
+                memcpy(first, date, sizeof(first));
+            if (strcmp(date, last) > 0)
+                memcpy(last, date, sizeof(last));
         }
-        if (v->items[i].kind == MQ_BRONZE_EVENTS)
-            st = apply_merges(v, i, end, err);
-    }
-    return st;
-}
-
-/* ---- contents --------------------------------------------------------------------------- */
-
-static enum mq_status
-measure(struct mq_object_store *store, const char *key, int64_t *ret_lines, int64_t *ret_bytes,
-        char ret_sha256[MQ_SHA256_HEX_SIZE], struct mq_error *err)
-{
-    struct mq_reader *raw = NULL, *text = NULL;
-    struct mq_sha256 *digest = NULL;
-    mq_autofree char *bytes = malloc(READ_BYTES);
-    int64_t lines = 0, total = 0;
-    size_t n = 1;
-    enum mq_status st = bytes == NULL ? mq_fail(err, MQ_E_NOMEM, "cannot allocate a buffer")
-                                      : mq_sha256_new(&digest, err);
-    if (st == MQ_OK)
-        st = mq_object_reader(store, key, &raw, err);
-    if (st == MQ_OK)
-        st = mq_gzip_reader(raw, &text, err);
-    while (st == MQ_OK && n > 0) {
-        st = mq_reader_some(text, bytes, READ_BYTES, &n, err);
-        if (st == MQ_OK)
-            st = mq_sha256_add(digest, bytes, n, err);
-        total += st == MQ_OK ? (int64_t)n : 0;
-        for (const char *p = bytes; st == MQ_OK && (size_t)(p - bytes) < n; p++) {
-            p = memchr(p, '\n', n - (size_t)(p - bytes));
-            if (p == NULL)
-                break;
-            lines++;
-        }
-    }
-    if (st == MQ_OK)
-        st = mq_sha256_hex(digest, ret_sha256, err);
-    mq_reader_close(text);
-    mq_sha256_free(digest);
-    *ret_lines = lines;
-    *ret_bytes = total;
-    return st;
-}
-
-static enum mq_status
-check_item(struct verifying *v, const struct item *item, struct mq_error *err)
-{
-    char key[MQ_OBJECT_KEY_MAX], sha256[MQ_SHA256_HEX_SIZE];
-    int64_t lines, bytes;
-    enum mq_status st = mq_bronze_day_prefix(v->region, item->kind, item->date, key, err);
-    if (st != MQ_OK)
-        return st;
-    size_t n = strlen(key);
-    snprintf(key + n, sizeof(key) - n, "%s", item->name);
-    if (item->is_part) {
-        if (item->there)
-            find(v, "leftover: '%s' was merged (run: marquee bronze compact --date %s)", key,
-                 item->date);
-        return MQ_OK;
-    }
-    if (!item->named) {
-        if (item->is_merge)
-            find(v, "unfinished: merge '%s' (run: marquee bronze compact --date %s)", key,
-                 item->date);
-        else
-            find(v, "stray: no batch names '%s'", key);
-        return MQ_OK;
-    }
-    if (!item->there) {
-        find(v, "missing: '%s' with %" PRId64 " lines", key, item->lines);
-        return MQ_OK;
-    }
-    st = measure(v->store, key, &lines, &bytes, sha256, err);
-    if (st == MQ_E_FORMAT) {
-        find(v, "damaged: '%s': %s", key, err != NULL ? err->message : "");
-        return MQ_OK;
-    }
-    if (st != MQ_OK)
-        return st;
-    if (lines != item->lines)
-        find(v, "count: '%s' has %" PRId64 " lines, not %" PRId64, key, lines, item->lines);
-    else if (strcmp(sha256, item->sha256) != 0)
-        find(v, "changed: '%s' does not hold what was written (SHA-256 %.12s…, not %.12s…)", key,
-             sha256, item->sha256);
-    pthread_mutex_lock(&v->lock);
-    v->report.objects++;
-    v->report.merged += item->is_merge;
-    v->report.bytes += bytes;
-    pthread_mutex_unlock(&v->lock);
-    return MQ_OK;
-}
-
-static enum mq_status
-check_items(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
-{
-    (void)worker;
-    struct verifying *v = context;
-    enum mq_status st = MQ_OK;
-    for (int64_t i = begin; st == MQ_OK && i < end; i++)
-        st = check_item(v, &v->items[i], err);
-    return st;
+    if (first[0] == '\0')
+        mq_bronze_find(
+            &report->findings,
+            "nothing: there is no batch in region '%s': nothing was consumed or imported "
+            "yet, or --store or --region names another place",
+            region);
+    else
+        mq_bronze_find(&report->findings,
+                       "nothing: no batch holds events of %s, and there is no object of that day "
+                       "(the days are from %s to %s)",
+                       question->date, first, last);
 }
 
 enum mq_status
-mq_bronze_verify(struct mq_object_store *store, const char *region, const char *date,
-                 const struct mq_bronze_history *history, struct mq_pool *pool,
-                 struct mq_bronze_report *ret_report, struct mq_error *err)
+mq_bronze_verify(struct mq_object_store *store, const char *region,
+                 const struct mq_bronze_question *question, const struct mq_bronze_history *history,
+                 struct mq_pool *pool, struct mq_bronze_report *ret_report, struct mq_error *err)
 {
-    struct verifying v = {.store = store, .region = region};
-    pthread_mutex_init(&v.lock, NULL);
-    check_chains(&v, history);
-    enum mq_status st = add_named(&v, history, date, err);
-    if (st == MQ_OK)
-        st = list_kinds(&v, date, err);
-    if (st == MQ_OK) {
-        join_items(&v);
-        st = apply_all_merges(&v, err);
-    }
-    if (st == MQ_OK)
-        st = mq_pool_for(pool, (int64_t)v.count, 1, check_items, &v, err);
-    for (size_t i = 0; i < v.count; i++)
-        free(v.items[i].name);
-    free(v.items);
-    pthread_mutex_destroy(&v.lock);
-    if (st != MQ_OK) {
-        mq_bronze_report_release(&v.report);
-        return st;
-    }
-    *ret_report = v.report;
-    return MQ_OK;
+    bool any = false;
+    *ret_report = (struct mq_bronze_report){0};
+    mq_bronze_findings_init(&ret_report->findings);
+    mq_bronze_findings_init(&ret_report->unchecked);
+    check_chains(question, history, ret_report);
+    check_without_batch(question, history, ret_report);
+    tell_unasked(question, history, ret_report);
+    enum mq_status st =
+        mq_bronze_verify_objects(store, region, question, history, pool, ret_report, &any, err);
+    if (st != MQ_OK)
+        mq_bronze_report_release(ret_report);
+    else if (!any && question->scope == NULL)
+        find_nothing(region, question, history, ret_report);
+    return st;
 }

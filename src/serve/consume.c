@@ -178,11 +178,14 @@ memory_of_batches(const struct consume *c)
 static bool
 is_due(const struct consume *c, const struct mq_lane *lane, double now, bool short_of_memory)
 {
-    return mq_lane_can_close(lane) &&
-           (lane->complete || short_of_memory ||
-            lane->batch.bytes.size >= c->options->batch_bytes ||
-            lane->batch.count >= MQ_BRONZE_BATCH_EVENTS_MAX ||
-            (now - lane->batch_since_s) * 1000 >= (double)c->options->batch_age_ms);
+    if (!mq_lane_can_close(lane))
+        return false;
+    if (lane->complete || short_of_memory || lane->batch.count >= MQ_BRONZE_BATCH_EVENTS_MAX)
+        return true;
+    if (c->options->replay && lane->limit != INT64_MAX)
+        return false; /* a gap between batches is filled in one piece */
+    return lane->batch.bytes.size >= c->options->batch_bytes ||
+           (now - lane->batch_since_s) * 1000 >= (double)c->options->batch_age_ms;
 }
 
 /* Close batches that are due. @return whether memory is used up: no more events, please */
@@ -403,20 +406,22 @@ static enum mq_status
 set_bounds(struct consume *c, int32_t partition, struct mq_error *err)
 {
     const struct mq_consume_options *o = c->options;
-    struct mq_lane *lane = &c->lanes[partition];
-    int64_t first, *end = &c->ends[partition];
-    enum mq_status st = mq_event_log_bounds(o->log, o->topic, partition, &first, end, err);
-    if (st == MQ_OK && o->replay && o->to_ms < mq_clock_now_ms())
-        st = mq_event_log_offset_at(o->log, o->topic, partition, o->to_ms, end, err);
-    if (st == MQ_OK && o->replay)
-        st = mq_event_log_offset_at(o->log, o->topic, partition, o->from_ms, &first, err);
-    if (st != MQ_OK)
-        return st;
-    if (first >= *end) {
-        *end = 0; /* nothing held */
-    } else if (o->replay) {
-        mq_lane_assign(lane, first);
-        lane->seek_to = first;
+    struct mq_bronze_span span = {0, 0};
+    if (o->replay) {
+        if (partition < o->span_count)
+            span = o->spans[partition];
+    } else {
+        enum mq_status st =
+            mq_event_log_bounds(o->log, o->topic, partition, &span.first, &span.end, err);
+        if (st != MQ_OK)
+            return st;
+    }
+    if (mq_bronze_span_is_empty(span))
+        return MQ_OK; /* the end stays 0: nothing held, or asked for */
+    c->ends[partition] = span.end;
+    if (o->replay) {
+        mq_lane_assign(&c->lanes[partition], span.first);
+        c->lanes[partition].seek_to = span.first;
     }
     return MQ_OK;
 }

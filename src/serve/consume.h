@@ -13,16 +13,19 @@
  *
  * Stops at a request to cancel (base/cancel.h): batches at hand are written and committed first.
  *
- * A replay reads again what the log took within a time, without a group: batches that were begun
- * there are written anew by their records, from their first event to their last (so events around
- * the time may be written too), and what nobody has written yet becomes batches like any other.
- * Objects and logs are replaced by the same bytes; no group's offsets change.
+ * A replay reads stretches of offsets again, without a group: batches that were begun there are
+ * written anew by their records, from their first event to their last (so events around a stretch
+ * may be written too), and what nobody has written yet becomes batches like any other. Between two
+ * batches it becomes one batch, as far as memory allows: where a record was lost, that is the batch
+ * it was of. Objects and logs are replaced by the same bytes; no group's offsets change. What else
+ * a replay has to do is in data/bronze_repair.h.
  */
 #ifndef MQ_SERVE_CONSUME_H
 #define MQ_SERVE_CONSUME_H
 
 #include "base/metrics.h"
 #include "data/bronze_publish.h"
+#include "data/bronze_span.h"
 
 /** Least memory_bytes. */
 #define MQ_CONSUME_MEMORY_MIN ((size_t)64 << 20)
@@ -39,9 +42,9 @@ struct mq_consume_options {
     int64_t handover_ms; /**< longest wait for batches at hand when partitions pass to another */
     int64_t give_up_ms;  /**< stop when a store or broker is away for so long; 0: never */
     bool until_end;      /**< stop when everything was read that the topic held at the beginning */
-    bool replay;         /**< read from_ms to to_ms again; group is unused, until_end implied */
-    int64_t from_ms, to_ms; /**< [from, to) by the time when the log took an event; a time that lies
-                               ahead is the end of the topic */
+    bool replay;         /**< read spans again; group is unused, until_end implied */
+    const struct mq_bronze_span *spans; /**< [span_count] by partition; others are not read */
+    int span_count;
     struct mq_metrics *metrics;
 };
 

@@ -74,11 +74,16 @@ real_ms(void)
 }
 
 static MDB_val
+group_key(const char *group, const char *topic, int32_t partition, char name[NAME_SIZE])
+{
+    int size = snprintf(name, NAME_SIZE, "%s/%s/%d", group, topic, partition);
+    return (MDB_val){(size_t)size, name};
+}
+
+static MDB_val
 partition_key(const struct lmdb_consumer *consumer, int32_t partition, char name[NAME_SIZE])
 {
-    int size = snprintf(name, NAME_SIZE, "%s/%s/%d", consumer->base.options.group,
-                        consumer->base.options.topic, partition);
-    return (MDB_val){(size_t)size, name};
+    return group_key(consumer->base.options.group, consumer->base.options.topic, partition, name);
 }
 
 static MDB_val
@@ -577,16 +582,25 @@ struct committed_work {
     int64_t offset;
 };
 
+/* A group's offset by its key; -1: none. */
+static int
+get_committed(const struct mq_lmdb_log *log, MDB_txn *txn, MDB_val key, int64_t *ret_offset)
+{
+    MDB_val value;
+    int code = mdb_get(txn, log->groups, &key, &value);
+    *ret_offset = -1;
+    if (code == 0 && value.mv_size == sizeof(*ret_offset))
+        memcpy(ret_offset, value.mv_data, sizeof(*ret_offset));
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
 static int
 find_committed(void *context, MDB_txn *txn)
 {
     struct committed_work *work = context;
     char name[NAME_SIZE];
-    MDB_val key = partition_key(work->consumer, work->partition, name), value;
-    int code = mdb_get(txn, work->consumer->log->groups, &key, &value);
-    if (code == 0 && value.mv_size == sizeof(work->offset))
-        memcpy(&work->offset, value.mv_data, sizeof(work->offset));
-    return code == MDB_NOTFOUND ? 0 : code;
+    return get_committed(work->consumer->log, txn,
+                         partition_key(work->consumer, work->partition, name), &work->offset);
 }
 
 enum mq_status
@@ -600,6 +614,34 @@ mq_lmdb_consumer_committed(struct mq_consumer *base, int32_t partition, int64_t 
     if (st == MQ_OK)
         *ret_offset = work.offset;
     return st;
+}
+
+struct group_work {
+    struct mq_lmdb_log *log;
+    const char *topic, *group;
+    int partitions;
+    int64_t *offsets; /* [partitions] */
+};
+
+static int
+find_group(void *context, MDB_txn *txn)
+{
+    struct group_work *work = context;
+    int code = 0;
+    for (int p = 0; code == 0 && p < work->partitions; p++) {
+        char name[NAME_SIZE];
+        code = get_committed(work->log, txn, group_key(work->group, work->topic, p, name),
+                             &work->offsets[p]);
+    }
+    return code;
+}
+
+enum mq_status
+mq_lmdb_group_committed(struct mq_event_log *base, const char *topic, const char *group,
+                        int partitions, int64_t *ret_offsets, struct mq_error *err)
+{
+    struct group_work work = {(struct mq_lmdb_log *)base, topic, group, partitions, ret_offsets};
+    return mq_lmdb_read(work.log->environment, find_group, &work, err);
 }
 
 enum mq_status

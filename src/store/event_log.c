@@ -139,6 +139,17 @@ mq_event_log_offset_at(struct mq_event_log *log, const char *topic, int32_t part
 }
 
 enum mq_status
+mq_event_log_committed(struct mq_event_log *log, const char *topic, const char *group,
+                       int partitions, int64_t *ret_offsets, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    if (st == MQ_OK)
+        st = check_name("group", group, err);
+    return st != MQ_OK ? st
+                       : log->ops->group_committed(log, topic, group, partitions, ret_offsets, err);
+}
+
+enum mq_status
 mq_event_log_trim(struct mq_event_log *log, const char *topic, int64_t time_ms,
                   int64_t *ret_removed, struct mq_error *err)
 {

@@ -119,6 +119,14 @@ enum mq_status mq_event_log_offset_at(struct mq_event_log *log, const char *topi
                                       struct mq_error *err);
 
 /**
+ * How far a group has committed in each partition, without joining it; -1: nothing.
+ * @param partitions as mq_event_log_partitions says  @param ret_offsets [partitions]
+ */
+enum mq_status mq_event_log_committed(struct mq_event_log *log, const char *topic,
+                                      const char *group, int partitions, int64_t *ret_offsets,
+                                      struct mq_error *err);
+
+/**
  * Forget events taken before time_ms. Kafka does this by itself (retention.ms): there a no-op.
  * @param ret_removed may be NULL
  */

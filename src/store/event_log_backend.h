@@ -24,6 +24,9 @@ struct mq_event_log_ops {
                              int64_t *ret_first, int64_t *ret_end, struct mq_error *err);
     enum mq_status (*offset_at)(struct mq_event_log *log, const char *topic, int32_t partition,
                                 int64_t time_ms, int64_t *ret_offset, struct mq_error *err);
+    enum mq_status (*group_committed)(struct mq_event_log *log, const char *topic,
+                                      const char *group, int partitions, int64_t *ret_offsets,
+                                      struct mq_error *err);
     enum mq_status (*trim)(struct mq_event_log *log, const char *topic, int64_t time_ms,
                            int64_t *ret_removed, struct mq_error *err);
     enum mq_status (*consumer_new)(struct mq_event_log *log,

@@ -383,6 +383,7 @@ const struct mq_event_log_ops mq_event_log_kafka_ops = {
     .poll = mq_kafka_consumer_poll,
     .commit = mq_kafka_consumer_commit,
     .committed = mq_kafka_consumer_committed,
+    .group_committed = mq_kafka_group_committed,
     .seek = mq_kafka_consumer_seek,
     .lag = mq_kafka_consumer_lag,
     .consumer_close = mq_kafka_consumer_close,

@@ -606,6 +606,7 @@ const struct mq_event_log_ops mq_event_log_lmdb_ops = {
     .poll = mq_lmdb_consumer_poll,
     .commit = mq_lmdb_consumer_commit,
     .committed = mq_lmdb_consumer_committed,
+    .group_committed = mq_lmdb_group_committed,
     .seek = mq_lmdb_consumer_seek,
     .lag = mq_lmdb_consumer_lag,
     .consumer_close = mq_lmdb_consumer_close,

@@ -1,127 +1,4 @@
-#include "check.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/filesystem.h"
-#include "base/memory.h"
-#include "data/bronze_compact.h"
-#include "data/bronze_history.h"
-#include "data/bronze_publish.h"
-
-#define NOW_MS INT64_C(1773100800000) /* 2026-03-10 00:00 */
-
-struct layer {
-    char *folder;
-    struct mq_object_store *store;
-    struct mq_bronze_layer layer;
-};
-
-static int
-setup(void **state)
-{
-    struct layer *l = calloc(1, sizeof(*l));
-    setenv("MARQUEE_NOW", "1773100800", 1);
-    if (mq_fs_scratch(&l->folder, NULL) != MQ_OK ||
-        mq_object_store_open(l->folder, &l->store, NULL) != MQ_OK)
-        return 1;
-    l->layer =
-        (struct mq_bronze_layer){.store = l->store,
-                                 .region = "1",
-                                 .rules = {.age_max_ms = INT64_C(365) * MQ_DAY_SECONDS * 1000,
-                                           .ahead_max_ms = 3600000,
-                                           .rating_min = 0.5,
-                                           .rating_max = 5},
-                                 .level = 1};
-    *state = l;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct layer *l = *state;
-    mq_object_store_free(l->store);
-    mq_fs_remove(l->folder, NULL);
-    free(l->folder);
-    free(l);
-    return 0;
-}
-
-static void
-add(struct mq_bronze_batch *batch, int64_t offset, const char *value)
-{
-    struct mq_error err = {0};
-    struct mq_event event = {
-        .offset = offset, .time_ms = NOW_MS, .value = value, .value_size = strlen(value)};
-    check_ok(mq_bronze_batch_add(batch, &event, &err));
-}
-
-/* Good events of two days, one with line ends, and three that are refused. */
-static struct mq_bronze_batch
-make_batch(int64_t first)
-{
-    struct mq_bronze_batch batch = {
-        .topic = "user-events", .partition = 2, .first = first, .end = first};
-    add(&batch, first, "{\"user_id\":1,\"movie_id\":2,\"rating\":4,\"timestamp\":1773100000}");
-    add(&batch, first + 1, "{\"user_id\":1,\"movie_id\":3,\"rating\":9,\"timestamp\":1773100000}");
-    add(&batch, first + 2,
-        "{\"user_id\": 1,\n \"movie_id\": 4, \"rating\": 5,\r\n"
-        "\"timestamp\": 1773010000}");
-    add(&batch, first + 3, "not json \xff");
-    add(&batch, first + 4, "{\"user_id\":1,\"movie_id\":5,\"rating\":1,\"timestamp\":1}");
-    add(&batch, first + 5, "{\"user_id\":7,\"movie_id\":2,\"rating\":3,\"timestamp\":1773010001}");
-    return batch;
-}
-
-static enum mq_status
-publish(struct layer *l, const struct mq_bronze_batch *batch, struct mq_bronze_published *figures,
-        struct mq_error *err)
-{
-    struct mq_bronze_publication *p;
-    assert_int_equal(mq_bronze_publication_new(&l->layer, batch, NULL, &p, err), MQ_OK);
-    enum mq_status st = mq_bronze_publication_run(p, err);
-    if (st == MQ_OK)
-        mq_bronze_publication_figures(p, figures);
-    mq_bronze_publication_free(p);
-    return st;
-}
-
-static struct mq_bronze_report
-verify(struct layer *l)
-{
-    struct mq_error err = {0};
-    struct mq_bronze_history history = {0};
-    struct mq_bronze_report report = {0};
-    check_ok(mq_bronze_history_load(l->store, "1", NULL, NULL, &history, &err));
-    check_ok(mq_bronze_verify(l->store, "1", NULL, &history, NULL, &report, &err));
-    mq_bronze_history_release(&history);
-    return report;
-}
-
-static void
-assert_finding(struct layer *l, const char *part)
-{
-    struct mq_bronze_report report = verify(l);
-    assert_true(report.finding_count > 0);
-    bool found = false;
-    for (size_t i = 0; i < report.findings_kept; i++)
-        found = found || strstr(report.findings[i], part) != NULL;
-    if (!found)
-        fail_msg("no finding holds '%s'; the first: %s", part, report.findings[0]);
-    mq_bronze_report_release(&report);
-}
-
-static void
-assert_whole(struct layer *l, int64_t events, int64_t rejected)
-{
-    struct mq_bronze_report report = verify(l);
-    if (report.finding_count > 0)
-        fail_msg("%s", report.findings[0]);
-    assert_int_equal(report.events, events);
-    assert_int_equal(report.rejected, rejected);
-    mq_bronze_report_release(&report);
-}
+#include "bronze_fixture.h"
 
 static void
 judges_and_publishes(void **state)
@@ -186,16 +63,6 @@ other_bounds_and_other_events(void **state)
 }
 
 static void
-publish_at(struct layer *l, int64_t first)
-{
-    struct mq_error err = {0};
-    struct mq_bronze_published figures;
-    struct mq_bronze_batch batch = make_batch(first);
-    check_ok(publish(l, &batch, &figures, &err));
-    mq_bronze_batch_release(&batch);
-}
-
-static void
 gaps_doubles_and_strangers_are_found(void **state)
 {
     struct layer *l = *state;
@@ -250,31 +117,210 @@ chains_are_looked_up(void **state)
     }
 }
 
-/* Merged once; a replay leaves it so; late batches merge apart. */
 static void
-compaction_stays_exactly_once(void **state)
+days_and_stretches_are_asked_for(void **state)
 {
     struct layer *l = *state;
     struct mq_error err = {0};
-    struct mq_compact_options options = {1 << 30, 6};
-    struct mq_compact_figures figures;
+    struct mq_bronze_report report;
     for (int64_t first = 0; first < 30; first += 6)
         publish_at(l, first);
-    check_ok(mq_bronze_compact(l->store, "1", "2026-03-08", &options, &figures, &err));
-    assert_int_equal(figures.before, 5);
-    assert_int_equal(figures.after, 1);
-    assert_int_equal(figures.lines, 10);
-    assert_whole(l, 15, 15);
-    for (int64_t first = 0; first < 30; first += 6)
-        publish_at(l, first); /* a replay */
-    assert_whole(l, 15, 15);
-    publish_at(l, 30);
-    publish_at(l, 36);
-    check_ok(mq_bronze_compact(l->store, "1", "2026-03-08", &options, &figures, &err));
-    assert_int_equal(figures.after, 2);
-    assert_whole(l, 21, 21);
-    check_ok(mq_bronze_compact(l->store, "1", "2026-03-08", &options, &figures, &err));
-    assert_int_equal(figures.merges, 0);
+    const struct mq_bronze_question day = {.date = "2026-03-08"};
+    verify_as(l, &day, &report);
+    assert_int_equal(report.findings.count, 0);
+    assert_int_equal(report.batches, 5);  /* all chains */
+    assert_int_equal(report.events, 10);  /* the day's alone */
+    assert_int_equal(report.objects, 10); /* and the originals */
+    mq_bronze_report_release(&report);
+    const struct mq_bronze_question other = {.date = "2030-01-01"};
+    verify_as(l, &other, &report);
+    assert_among(&report.findings, "nothing: no batch holds events of 2030-01-01");
+    assert_among(&report.findings, "(the days are from 2026-03-08 to 2026-03-10)");
+    mq_bronze_report_release(&report);
+
+    /* A stretch is all batches that reach into it, and must be covered by them. */
+    struct mq_bronze_span spans[3] = {{0, 0}, {0, 0}, {8, 13}};
+    const struct mq_bronze_scope scope = {"user-events", spans, 3};
+    const struct mq_bronze_question stretch = {.scope = &scope};
+    verify_as(l, &stretch, &report);
+    assert_int_equal(report.findings.count, 0);
+    assert_int_equal(report.batches, 2); /* 6 to 11, 12 to 17 */
+    mq_bronze_report_release(&report);
+    spans[2] = (struct mq_bronze_span){27, 40};
+    verify_as(l, &stretch, &report);
+    assert_among(&report.findings,
+                 "gap: partition 2 of topic 'user-events': no batch holds offsets "
+                 "30 to 39 (what mends it: `marquee replay --offsets 2:30-39`)");
+    mq_bronze_report_release(&report);
+    spans[0] = (struct mq_bronze_span){5, 7};
+    spans[2] = (struct mq_bronze_span){0, 0};
+    verify_as(l, &stretch, &report);
+    assert_among(&report.findings,
+                 "gap: partition 0 of topic 'user-events': no batch holds offsets "
+                 "5 to 6");
+    mq_bronze_report_release(&report);
+    const char *lost = "1/bronze/user-events/dt=2026-03-09/"
+                       "user-events-2-00000000000000000012.jsonl.gz";
+    check_ok(mq_object_delete(l->store, &lost, 1, &err));
+    spans[2] = (struct mq_bronze_span){14, 15};
+    verify_as(l, &stretch, &report);
+    assert_among(&report.findings, "missing: '1/bronze/user-events/dt=2026-03-09/");
+    mq_bronze_report_release(&report);
+    verify_as(l, &day, &report); /* of another day */
+    assert_int_equal(report.findings.count, 0);
+    mq_bronze_report_release(&report);
+}
+
+/* Partition 2 holds batches of offsets 6 to 17; the log and the group are where the test says. */
+static void
+check_ends(struct layer *l, struct mq_bronze_end partition, const char *finding,
+           const char *unchecked)
+{
+    struct mq_bronze_report report;
+    struct mq_bronze_ends *ends = calloc(1, sizeof(*ends));
+    mq_bronze_ends_unknown("user-events", "consumers", "", ends);
+    ends->is_known = true;
+    ends->count = 3;
+    ends->ends[0] = ends->ends[1] = (struct mq_bronze_end){0, 0, -1};
+    ends->ends[2] = partition;
+    const struct mq_bronze_question question = {.ends = ends};
+    verify_as(l, &question, &report);
+    assert_int_equal(report.findings.count, finding != NULL);
+    if (finding != NULL)
+        assert_among(&report.findings, finding);
+    assert_int_equal(report.unchecked.count, unchecked != NULL);
+    if (unchecked != NULL)
+        assert_among(&report.unchecked, unchecked);
+    mq_bronze_report_release(&report);
+    free(ends);
+}
+
+static void
+ends_are_told_by_the_log(void **state)
+{
+    struct layer *l = *state;
+    struct mq_error err = {0};
+    struct mq_bronze_report report;
+    publish_at(l, 6);
+    publish_at(l, 12);
+    check_ends(l, (struct mq_bronze_end){0, 18, 18},
+               "beginning: partition 2 of topic 'user-events': no batch holds offsets 0 to 5 (what "
+               "mends it: `marquee replay --offsets 2:0-5`)",
+               NULL);
+    check_ends(l, (struct mq_bronze_end){6, 18, 18}, NULL,
+               "beginning of partition 2 of topic 'user-events': the first batch begins at offset "
+               "6, and the log holds nothing before 6");
+    check_ends(l, (struct mq_bronze_end){3, 30, 18},
+               "beginning: partition 2 of topic 'user-events': no batch holds offsets 3 to 5",
+               NULL);
+    publish_at(l, 0);
+    check_ends(l, (struct mq_bronze_end){0, 30, 18}, NULL, NULL);
+    check_ends(l, (struct mq_bronze_end){0, 30, 12}, NULL, NULL); /* committed a little later */
+    check_ends(l, (struct mq_bronze_end){0, 30, 25},
+               "end: partition 2 of topic 'user-events': no batch holds offsets 18 to 24", NULL);
+    check_ends(l, (struct mq_bronze_end){20, 30, 25}, "(what mends it: nothing of Marquee", NULL);
+    check_ends(
+        l, (struct mq_bronze_end){0, 30, -1}, NULL,
+        "end of partition 2 of topic 'user-events': group 'consumers' has committed nothing");
+    check_ends(l, (struct mq_bronze_end){0, 10, 10}, "is it the log they came from?", NULL);
+
+    /* The last batch is begun and not committed: its objects may be on their way. */
+    const char *coming[] = {"1/bronze/user-events/dt=2026-03-09/"
+                            "user-events-2-00000000000000000012.jsonl.gz",
+                            "1/bronze/user-events/dt=2026-03-09/"
+                            "user-events-2-00000000000000000006.jsonl.gz"};
+    check_ok(mq_object_delete(l->store, &coming[0], 1, &err));
+    check_ends(l, (struct mq_bronze_end){0, 30, 12}, NULL, "begun and not committed yet");
+    check_ends(l, (struct mq_bronze_end){0, 30, 18}, "missing: '1/bronze", NULL);
+    check_ok(mq_object_delete(l->store, &coming[1], 1, &err));
+    check_ends(l, (struct mq_bronze_end){0, 30, 0}, "missing: '1/bronze",
+               "begun and not committed yet"); /* the group was set back: only the last may be */
+
+    struct mq_bronze_ends *ends = calloc(1, sizeof(*ends));
+    mq_bronze_ends_unknown("user-events", "consumers", "the broker is away", ends);
+    const struct mq_bronze_question question = {.ends = ends};
+    verify_as(l, &question, &report);
+    assert_among(&report.unchecked, "both ends of topic 'user-events': the broker is away");
+    mq_bronze_report_release(&report);
+    mq_bronze_ends_unknown("clicks", "consumers", "", ends);
+    verify_as(l, &question, &report);
+    assert_among(&report.unchecked, "both ends of topic 'user-events': the log was asked for");
+    mq_bronze_report_release(&report);
+    free(ends);
+}
+
+static void
+a_damaged_record_is_one_finding(void **state)
+{
+    struct layer *l = *state;
+    struct mq_error err = {0};
+    struct mq_bronze_report report;
+    struct mq_bronze_record record = {0};
+    assert_finding(l, "nothing: there is no batch in region '1'");
+    for (int64_t first = 0; first < 18; first += 6)
+        publish_at(l, first);
+    const char *key = "1/bronze/batches/user-events-2-00000000000000000006.json";
+    check_ok(mq_object_put(l->store, key, "{\n", 2, MQ_PUT_ALWAYS, NULL, NULL, &err));
+    verify(l, &report);
+    assert_int_equal(report.findings.count, 1);
+    assert_among(&report.findings, key);
+    assert_among(&report.findings, "`marquee replay --offsets 2:6-11`");
+    assert_int_equal(report.batches, 2);
+    mq_bronze_report_release(&report);
+    check_fails(MQ_E_FORMAT,
+                mq_bronze_record_read(l->store, "1", "user-events", 2, 6, &record, NULL, &err));
+    check_contains(err.hint, "marquee replay --offsets 2:6-6");
+    /* One with another's name is damaged, too; what is no record at all is passed over. */
+    check_ok(mq_object_copy(l->store, "1/bronze/batches/user-events-2-00000000000000000000.json",
+                            key, &err));
+    check_ok(mq_object_put(l->store, "1/bronze/batches/README", "x", 1, MQ_PUT_ALWAYS, NULL, NULL,
+                           &err));
+    assert_finding(l, "unreadable: batch record '1/bronze/batches/user-events-2-0000000000000000000"
+                      "6.json' is one of 'user-events' 2, offset 0");
+}
+
+static void
+imports_have_no_log(void **state)
+{
+    struct layer *l = *state;
+    struct mq_bronze_report report;
+    struct mq_bronze_batch batch = make_batch(6);
+    struct mq_bronze_published figures;
+    struct mq_error err = {0};
+    struct mq_bronze_ends *ends = calloc(1, sizeof(*ends));
+    batch.topic = "import-ml-1m-0123456789ab";
+    check_ok(publish(l, &batch, &figures, &err));
+    mq_bronze_ends_unknown("user-events", "consumers", "", ends);
+    const struct mq_bronze_question question = {.ends = ends};
+    verify_as(l, &question, &report);
+    assert_among(&report.findings,
+                 "beginning: partition 2 of topic 'import-ml-1m-0123456789ab': no "
+                 "batch holds offsets 0 to 5 (what mends it: import the same "
+                 "source again)");
+    assert_among(&report.unchecked, "end of topic 'import-ml-1m-0123456789ab': no log holds");
+    mq_bronze_report_release(&report);
+    mq_bronze_batch_release(&batch);
+    free(ends);
+}
+
+static void
+stretches_are_read(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",    "0",      "0:",    ":1",     "0:1-",    "0:5-4",
+                                      "a:1", "0:1-2x", "256:1", "0:-1-2", "0:1 - 2", "0: 1"};
+    struct mq_error err = {0};
+    struct mq_bronze_span span;
+    int32_t partition;
+    check_ok(mq_bronze_span_parse("3:120-250", &partition, &span, &err));
+    assert_int_equal(partition, 3);
+    assert_int_equal(span.first, 120);
+    assert_int_equal(span.end, 251);
+    check_ok(mq_bronze_span_parse("0:7", &partition, &span, &err));
+    assert_int_equal(span.end, 8);
+    check_fails(MQ_E_RANGE, mq_bronze_span_parse("0:9223372036854775807", &partition, &span, &err));
+    for (size_t i = 0; i < MQ_COUNT(bad); i++)
+        check_fails(MQ_E_RANGE, mq_bronze_span_parse(bad[i], &partition, &span, &err));
 }
 
 int
@@ -286,7 +332,11 @@ main(void)
         cmocka_unit_test_setup_teardown(other_bounds_and_other_events, setup, teardown),
         cmocka_unit_test_setup_teardown(gaps_doubles_and_strangers_are_found, setup, teardown),
         cmocka_unit_test_setup_teardown(chains_are_looked_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(compaction_stays_exactly_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(days_and_stretches_are_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(ends_are_told_by_the_log, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_record_is_one_finding, setup, teardown),
+        cmocka_unit_test_setup_teardown(imports_have_no_log, setup, teardown),
+        cmocka_unit_test(stretches_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 #include "step_fixture.h"
 
 #include "base/clock.h"
-#include "data/bronze_history.h"
+#include "data/bronze_verify.h"
 #include "data/interactions_csv.h"
 #include "data/movielens.h"
 #include "format/gzip_stream.h"
@@ -117,10 +117,11 @@ check_whole(struct step_fixture *f, int64_t events, int64_t rejected)
     struct mq_error err = {0};
     struct mq_bronze_history history = {0};
     struct mq_bronze_report report = {0};
+    const struct mq_bronze_question all = {.date = NULL};
     check_ok(mq_bronze_history_load(f->store, "1", NULL, f->pool, &history, &err));
-    check_ok(mq_bronze_verify(f->store, "1", NULL, &history, f->pool, &report, &err));
-    if (report.finding_count > 0)
-        fail_msg("%s", report.findings[0]);
+    check_ok(mq_bronze_verify(f->store, "1", &all, &history, f->pool, &report, &err));
+    if (report.findings.count > 0)
+        fail_msg("%s", report.findings.texts[0]);
     assert_int_equal(report.events, events);
     assert_int_equal(report.rejected, rejected);
     mq_bronze_report_release(&report);

@@ -190,6 +190,13 @@ log_commits(void **state)
     check_ok(mq_consumer_commit(consumer, next, 3, &err));
     check_ok(mq_consumer_committed(consumer, 1, &committed, &err));
     assert_int_equal(committed, next[1].offset);
+    int64_t group[3], other[3]; /* asked from outside: the group keeps its members */
+    check_ok(mq_event_log_committed(s->log, s->topic, s->group, 3, group, &err));
+    check_ok(mq_event_log_committed(s->log, s->topic, "nobody", 3, other, &err));
+    for (int p = 0; p < 3; p++) {
+        assert_int_equal(group[p], next[p].offset);
+        assert_int_equal(other[p], -1);
+    }
     produce_numbers(s, 300, 200);
     assert_int_equal(take_numbers(consumer, 200, seen, next), 200);
     mq_consumer_close(consumer); /* the last 200 are not committed */
