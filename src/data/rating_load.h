@@ -2,7 +2,7 @@
  * silver/ratings as a matrix of ratings: what every user said of every film, last, up to a day.
  *
  * Users and films get codes in order of first appearance: day by day, within a day by user and
- * time. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
+ * time; films of a catalogue that is given come first, in its order, rated or not. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
  * of a kind the later one.
  *
  * Memory: 24 bytes a rating, those of the matrix (data/rating_matrix.h), the ids, and what the
@@ -12,6 +12,7 @@
 #ifndef MQ_DATA_RATING_LOAD_H
 #define MQ_DATA_RATING_LOAD_H
 
+#include "data/catalogue.h"
 #include "data/event.h"
 #include "data/rating_matrix.h"
 #include "data/silver_days.h"
@@ -22,6 +23,7 @@ struct mq_rating_load_options {
      * alone. Other kinds are not in silver. */
     unsigned kinds;
     float choice_rating; /**< what a choice without a rating counts; finite */
+    const struct mq_catalogue *catalogue; /**< whose rows are the first films' codes; NULL: none */
 };
 
 /** What was read. */

@@ -131,6 +131,21 @@ static const struct mq_step_row rows[] = {
          {MQ_ARTIFACT_FEATURE_WRITES, MQ_MAY_MISS}),
      .options = "features events.rating_min events.rating_max events.max_ahead_s", .version = 1,
      .flags = MQ_STEP_DATED},
+    {.name = "train-hybrid",
+     .help = "the hybrid model from all ratings: neighbours, factors, content, and their blend",
+     .fn = mq_step_train_hybrid,
+     IN(A(SILVER_DAYS), A(SILVER_RATINGS), A(ITEM_PARQUET), MAYBE(RAW_EMBED_ITEM)),
+     OUT(A(HYBRID_CANDIDATE)),
+     .options = "hybrid youtubednn events.rating_min events.rating_max run.seed", .version = 1,
+     .flags = MQ_STEP_DATED},
+    {.name = "evaluate",
+     .help = "the hybrid model rebuilt without the newest ratings, and held against them; the gate",
+     .fn = mq_step_evaluate,
+     IN(A(HYBRID_CANDIDATE), A(SILVER_DAYS), A(SILVER_RATINGS), A(ITEM_PARQUET),
+        MAYBE(RAW_EMBED_ITEM)),
+     OUT(A(HYBRID_EVALUATION)),
+     .options = "eval gate hybrid youtubednn events.rating_min events.rating_max run.seed",
+     .version = 1, .flags = MQ_STEP_DATED},
 };
 
 /* item- and user-preprocessing clean raw input, so a workflow that reads their outputs brings them
@@ -153,8 +168,8 @@ static const struct mq_workflow workflows[] = {
      .help = "new users: clean and give them a code",
      .steps = STEPS("user-preprocessing", "add-item-user-batch")},
     {.name = "RATING",
-     .help = "new events: check them, silver tables, features of users and films",
-     .steps = STEPS("validate-data", "extract-features")},
+     .help = "new events: check them, silver tables, features, the hybrid model, its evaluation",
+     .steps = STEPS("validate-data", "extract-features", "train-hybrid", "evaluate")},
 };
 /* clang-format on */
 

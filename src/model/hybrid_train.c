@@ -306,6 +306,15 @@ static enum mq_status (*const trainers[MQ_METHOD_COUNT])(struct training *t,
     [MQ_METHOD_DEEP] = train_deep,        [MQ_METHOD_POPULAR] = measure_films,
 };
 
+/* Until something better is learned. */
+static void
+weigh_alike(struct mq_hybrid *h)
+{
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        h->blend[m] = mq_hybrid_has(h, (enum mq_method)m);
+    h->rating_weight[h->factors != NULL ? MQ_PREDICTOR_FACTORS : MQ_PREDICTOR_BASELINE] = 1;
+}
+
 static enum mq_status
 train_all(struct training *t, struct mq_hybrid_report *report, struct mq_error *err)
 {
@@ -326,6 +335,7 @@ train_all(struct training *t, struct mq_hybrid_report *report, struct mq_error *
     if (st == MQ_OK)
         st = train_predictors(t, err);
     report->predictors_s = mq_clock_monotonic_s() - begun;
+    weigh_alike(t->hybrid);
     return st == MQ_OK ? mq_hybrid_finish(t->hybrid, t->pool, err) : st;
 }
 

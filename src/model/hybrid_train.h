@@ -1,6 +1,6 @@
 /**
- * Training of the hybrid's parts from ratings and catalogue: each method on its own; how they are
- * blended is learned afterwards (rec/hybrid_blend.h).
+ * Training of the hybrid's parts from ratings and catalogue: each method on its own, all weighing
+ * the same; how they are blended is learned by rec/hybrid_fit.h.
  *
  * Every rating is a choice: for ranking it counts that a film was watched, not how it was liked;
  * for prediction it counts how.
