@@ -475,10 +475,13 @@ open_candidate(struct evaluation *e, struct mq_error *err)
 {
     struct mq_rating_matrix *train = NULL;
     struct mq_hybrid *h = NULL;
+    struct mq_hybrid_fit_options fit = e->options->fit;
+    fit.model.methods &= fit.blended;
+    fit.model.predict = fit.model.predict && e->options->predict;
     enum mq_status st = mq_split_part(e->task->matrix, e->task->marks, MQ_SPLIT_TRAIN, &train, err);
     if (st == MQ_OK)
-        st = mq_hybrid_fit(train, e->task->catalogue, &e->options->fit, e->made_s, e->options->seed,
-                           e->pool, &h, NULL, err);
+        st = mq_hybrid_fit(train, e->task->catalogue, &fit, e->made_s, e->options->seed, e->pool,
+                           &h, NULL, err);
     if (st != MQ_OK) {
         mq_rating_matrix_free(train);
         return st;

@@ -3,7 +3,8 @@
  * split (blends included), then asked for the test part, beside popularity, each of its methods
  * and, where there is one, the model that serves.
  *
- * Lists are made as the product makes them: methods by their scores alone, the hybrid with its
+ * Methods that the hybrid is not blended of are not trained again for this, nor measured. Lists are
+ * made as the product makes them: methods by their scores alone, the hybrid with its
  * rerank. Availability does not count: what was chosen then may have left since. Ratings are
  * predicted by the baseline, each predictor and the blend.
  *

@@ -32,6 +32,13 @@ struct mq_hybrid_options {
     struct mq_biased_mf_options factors;
 };
 
+/**
+ * Bits 1u << enum mq_method of names joined by '|'; the popular one always is among them.
+ * @param setting its name, for the message @return MQ_OK | MQ_E_CONFIG
+ */
+enum mq_status mq_methods_parse(const char *text, const char *setting, unsigned *ret_methods,
+                                struct mq_error *err);
+
 /** From the settings hybrid.*, youtubednn.*, events.rating_min and rating_max. */
 enum mq_status mq_hybrid_options_read(const struct mq_config *config,
                                       struct mq_hybrid_options *ret_options, struct mq_error *err);

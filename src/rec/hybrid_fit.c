@@ -29,7 +29,9 @@ mq_hybrid_fit_options_read(const struct mq_config *config,
                            struct mq_hybrid_fit_options *ret_options, struct mq_error *err)
 {
     ret_options->blend_users = (int32_t)mq_config_int(config, "hybrid.blend_users");
-    return mq_hybrid_options_read(config, &ret_options->model, err);
+    enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.blended"), "hybrid.blended",
+                                         &ret_options->blended, err);
+    return st == MQ_OK ? mq_hybrid_options_read(config, &ret_options->model, err) : st;
 }
 
 /* Held-out ratings: positions in user order, ascending. */
@@ -152,6 +154,7 @@ learn_blend(const struct fitting *f, float *ret_blend, struct mq_hybrid_fit_repo
     struct held_out h = {0};
     struct mq_hybrid *hybrid = NULL;
     options.predict = false;
+    options.methods &= f->options->blended;
     enum mq_status st = hold_out_newest(f, &h, err);
     if (st == MQ_OK && h.count > 0)
         st = train_part(f, &h, &options, &hybrid, err);
@@ -216,19 +219,22 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
         return st;
     if (report.blend.cases > 0)
         memcpy(h->blend, blend, sizeof(blend));
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        if ((options->blended & 1u << m) == 0)
+            h->blend[m] = 0;
     if (report.rating_cases > 0) {
         memcpy(h->rating_weight, report.rating_blend.weight, sizeof(h->rating_weight));
         h->rating_bias = report.rating_blend.bias;
     }
-    mq_log_info("hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats; of %lld ratings "
-                "in %.1f s, RMSE %.4f",
-                (long long)report.blend.cases, report.blend_s, report.blend.loss,
-                report.blend.loss_uniform, (long long)report.rating_cases, report.rating_blend_s,
-                report.rating_blend.rmse_blend);
+    mq_log_debug("hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats; of %lld ratings "
+                 "in %.1f s, RMSE %.4f",
+                 (long long)report.blend.cases, report.blend_s, report.blend.loss,
+                 report.blend.loss_uniform, (long long)report.rating_cases, report.rating_blend_s,
+                 report.rating_blend.rmse_blend);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(h, (enum mq_method)m))
-            mq_log_info("hybrid: %s weighs %.3f", mq_method_name((enum mq_method)m),
-                        (double)h->blend[m]);
+            mq_log_debug("hybrid: %s weighs %.3f", mq_method_name((enum mq_method)m),
+                         (double)h->blend[m]);
     *ret_hybrid = h;
     if (ret_report != NULL)
         *ret_report = report;

@@ -17,6 +17,7 @@
 
 struct mq_hybrid_fit_options {
     struct mq_hybrid_options model;
+    unsigned blended;    /**< 1u << enum mq_method of those that may be blended */
     int32_t blend_users; /**< users whose newest rating is held out; 0: equal weights */
 };
 

@@ -31,6 +31,7 @@ struct work {
     struct mq_eval_report *report;
     struct mq_gate_result gate;
     int64_t live_cases;
+    struct mq_error nothing; /* why nothing could be held out, where `report` is NULL */
 };
 
 static enum mq_status
@@ -109,6 +110,16 @@ judge(struct work *w, struct mq_error *err)
     return st == MQ_OK ? mq_quality_gate(w->report, &gate, &w->gate, err) : st;
 }
 
+/* Too little data to hold anything out fails no run: the gate says so. */
+static enum mq_status
+judge_or_say_why(struct work *w, struct mq_error *err)
+{
+    enum mq_status st = judge(w, &w->nothing);
+    if (st != MQ_OK && st != MQ_E_INPUT)
+        *err = w->nothing;
+    return st == MQ_E_INPUT ? MQ_OK : st;
+}
+
 /* ---- what is written ---------------------------------------------------------------------- */
 
 static enum mq_status
@@ -133,6 +144,17 @@ write_report(const struct work *w, const char *suffix,
     return st;
 }
 
+/* A report without a case: the gate does not let pass what cannot be judged. */
+static enum mq_status
+nothing_json(const struct work *w, json_t **ret_report, struct mq_error *err)
+{
+    *ret_report = json_pack(
+        "{s:i, s:{s:b, s:[{s:s, s:b, s:{s:f}, s:f, s:s}]}}", "cases", 0, "gate", "passed", 0,
+        "rules", "rule", "cases", "passed", 0, "figure", "value", 0.0, "limit",
+        (double)mq_config_int(w->context->config, "gate.cases_min"), "note", w->nothing.message);
+    return *ret_report != NULL ? MQ_OK : mq_fail(err, MQ_E_NOMEM, "no memory for the outcome");
+}
+
 static enum mq_status
 write_outcome(const struct work *w, struct mq_error *err)
 {
@@ -141,7 +163,8 @@ write_outcome(const struct work *w, struct mq_error *err)
     json_t *report = NULL;
     struct mq_buffer text = {0};
     struct mq_writer *writer = NULL;
-    enum mq_status st = mq_eval_report_json(w->report, &w->gate, &report, err);
+    enum mq_status st = w->report != NULL ? mq_eval_report_json(w->report, &w->gate, &report, err)
+                                          : nothing_json(w, &report, err);
     if (st == MQ_OK)
         outcome = json_pack("{s:s, s:s, s:s?, s:I, s:o}", "version", w->version, "run",
                             c->run_id != NULL ? c->run_id : "", "live",
@@ -167,6 +190,11 @@ static void
 tell(const struct work *w)
 {
     struct mq_step_context *c = w->context;
+    if (w->report == NULL) {
+        mq_step_note(c, "model %s cannot be judged, and does not pass the quality gate: %s",
+                     w->version, w->nothing.message);
+        return;
+    }
     static const char *const keys[] = {"hit_rate_10", "hit_rate_50", "ndcg_10", "rmse"};
     mq_step_count(c, "cases", w->report->cases);
     mq_step_count(c, "live_cases", w->live_cases);
@@ -200,10 +228,10 @@ mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
     if (st == MQ_OK)
         st = read_live(&w, err);
     if (st == MQ_OK)
-        st = judge(&w, err);
-    if (st == MQ_OK)
+        st = judge_or_say_why(&w, err);
+    if (st == MQ_OK && w.report != NULL)
         st = write_report(&w, "json", mq_eval_report_write_json, err);
-    if (st == MQ_OK)
+    if (st == MQ_OK && w.report != NULL)
         st = write_report(&w, "html", mq_eval_report_write_html, err);
     if (st == MQ_OK)
         st = write_outcome(&w, err);

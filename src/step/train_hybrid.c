@@ -70,6 +70,10 @@ count(struct mq_step_context *context, const struct mq_hybrid *h,
     mq_step_count(context, "films", h->ratings->item_count);
     mq_step_count(context, "ratings", h->ratings->count);
     mq_step_count(context, "blend_choices", report->blend.cases);
+    if (report->blend.cases > 0) {
+        mq_step_figure(context, "blend_loss", report->blend.loss);
+        mq_step_figure(context, "blend_loss_uniform", report->blend.loss_uniform);
+    }
     for (int m = 0; m < MQ_METHOD_COUNT; m++) {
         const char *name = mq_method_name((enum mq_method)m);
         char key[64];

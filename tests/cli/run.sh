@@ -22,7 +22,7 @@ unset MARQUEE_STORE MARQUEE_REGION MARQUEE_CONFIG
 
 normalise() {
     sed -E -e "s#$1#SCRATCH#g" \
-        -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}/RUN/g' \
+        -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}/RUN/g' -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\b/MODEL/g' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z/INSTANT/g' \
         -e 's/\b[0-9]+\.[0-9] s\b/TIME/g' \
         -e 's/\b[0-9]+(\.[0-9])? [MG]B\b/SIZE/g' \
