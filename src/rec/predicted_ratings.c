@@ -12,7 +12,8 @@ struct mq_predictor {
     float *row; /* [factors+1], room for a folded one */
     /* the user at hand */
     const float *factors; /* of the model or `row`; NULL: none */
-    float shift;          /* mean + the user's part of the baseline */
+    struct mq_neighbour_list alike;
+    float shift; /* mean + the user's part of the baseline */
     /* rated films of a user who changed */
     int32_t *code; /* [capacity] */
     float *rating; /* [capacity] */
@@ -91,6 +92,8 @@ take_stored(struct mq_predictor *p, int32_t code, struct mq_error *err)
         st = mq_rater_take_user(&h->item_rater, code, p->items, err);
     if (st == MQ_OK && p->users != NULL)
         st = mq_rater_take_user(&h->user_rater, code, p->users, err);
+    if (p->users != NULL)
+        p->alike = mq_neighbours_of(&h->rating_users, code);
     return st;
 }
 
@@ -122,6 +125,7 @@ take_given(struct mq_predictor *p, const struct mq_rated_user *user, struct mq_e
         st = mq_neighbour_query(h->rating_user_index, &row, p->search, &list, err);
     if (st == MQ_OK && p->users != NULL)
         st = mq_rater_take_row(&h->user_rater, &row, &list, p->users, err);
+    p->alike = list;
     return st;
 }
 
@@ -129,6 +133,7 @@ enum mq_status
 mq_predictor_take(struct mq_predictor *p, const struct mq_rated_user *user, struct mq_error *err)
 {
     p->factors = NULL;
+    p->alike = (struct mq_neighbour_list){0};
     return user->code >= 0 && !user->changed ? take_stored(p, user->code, err)
                                              : take_given(p, user, err);
 }
@@ -152,6 +157,12 @@ mq_predict_rating(struct mq_predictor *p, int32_t item, float *ret_parts)
             ret_parts[k] = parts[k];
     }
     return fminf(fmaxf(rating, h->rating_low), h->rating_high);
+}
+
+struct mq_neighbour_list
+mq_predictor_alike(const struct mq_predictor *p)
+{
+    return p->alike;
 }
 
 int32_t

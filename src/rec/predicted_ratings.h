@@ -41,6 +41,10 @@ enum mq_status mq_predictor_take(struct mq_predictor *predictor, const struct mq
  */
 float mq_predict_rating(struct mq_predictor *predictor, int32_t item, float *ret_parts);
 
+/** Users alike of the user taken, best first, with how many films both rated; empty where the model
+ * has no user-based predictor. Borrowed until another is taken. */
+struct mq_neighbour_list mq_predictor_alike(const struct mq_predictor *predictor);
+
 /**
  * The users alike that a prediction is made from, best first: for reasons. None where the model has
  * no user-based predictor.
