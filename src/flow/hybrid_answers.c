@@ -62,8 +62,8 @@ put_parts(struct mq_json_text *t, const struct mq_hybrid_reason *reason)
 
 static enum mq_status
 put_entry(struct mq_json_text *t, struct mq_hybrid_session *session,
-          const struct mq_hybrid_list *list, const struct mq_hybrid_request *request,
-          const struct mq_hybrid_entry *entry, const struct mq_answer_options *options,
+          const struct mq_hybrid_recommendations *list, const struct mq_hybrid_request *request,
+          const struct mq_hybrid_recommendation *entry, const struct mq_answer_options *options,
           struct mq_arena *arena, struct mq_error *err)
 {
     const struct mq_snapshot *snapshot = mq_hybrid_session_snapshot(session);
@@ -106,7 +106,7 @@ mq_answer_list(struct mq_hybrid_session *session, const struct mq_hybrid_request
                struct mq_buffer *out, struct mq_error *err)
 {
     const struct mq_snapshot *snapshot = mq_hybrid_session_snapshot(session);
-    struct mq_hybrid_list list;
+    struct mq_hybrid_recommendations list;
     struct mq_json_text t;
     enum mq_status st = mq_hybrid_recommend(session, request, &list, err);
     if (st == MQ_OK && options->explain)
@@ -421,8 +421,8 @@ mq_answer_item(const struct mq_snapshot *snapshot, const char *id, struct mq_buf
 
 /* ---- one film for one user ---------------------------------------------------------------- */
 
-static const struct mq_hybrid_entry *
-find_entry(const struct mq_hybrid_list *list, int32_t row)
+static const struct mq_hybrid_recommendation *
+find_entry(const struct mq_hybrid_recommendations *list, int32_t row)
 {
     for (int32_t i = 0; i < list->count; i++)
         if (list->entries[i].row == row)
@@ -460,7 +460,7 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
     const struct mq_hybrid *h = snapshot->hybrid->hybrid;
     struct mq_predictor *predictor = mq_hybrid_session_predictor(session);
     int32_t row = mq_catalogue_find(snapshot->catalogue, id);
-    struct mq_hybrid_list list;
+    struct mq_hybrid_recommendations list;
     struct mq_json_text t;
     if (row < 0)
         return mq_fail(err, MQ_E_NOT_FOUND, "no film has the id '%.64s'", id);
@@ -470,7 +470,7 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
         st = mq_predictor_take(predictor, request->user, err);
     if (st != MQ_OK)
         return st;
-    const struct mq_hybrid_entry *entry = find_entry(&list, row);
+    const struct mq_hybrid_recommendation *entry = find_entry(&list, row);
     bool seen = item >= 0 && was_rated(request->user, item);
     enum mq_bar bar = (enum mq_bar)snapshot->bar[row];
     const char *verdict = entry != NULL
@@ -479,7 +479,7 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
                           : seen               ? "seen"
                           : item < 0           ? "not-known"
                                                : "ranked-lower";
-    struct mq_hybrid_entry own = {
+    struct mq_hybrid_recommendation own = {
         .row = row, .item = item, .kind = MQ_ENTRY_RECOMMEND, .category = -1};
     struct mq_hybrid_reason reason = {.seed_row = -1};
     if (item >= 0 || entry != NULL)

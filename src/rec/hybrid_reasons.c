@@ -19,7 +19,7 @@ struct explaining {
     const struct mq_snapshot *snapshot;
     const struct mq_hybrid *hybrid;
     const struct mq_rated_user *user;
-    const struct mq_hybrid_entry *entry;
+    const struct mq_hybrid_recommendation *entry;
     enum mq_language language;
     struct mq_arena *arena;
     struct mq_hybrid_reason *reason;
@@ -232,8 +232,8 @@ by_parts(struct explaining *e)
 }
 
 enum mq_status
-mq_hybrid_reason(struct mq_hybrid_session *session, const struct mq_hybrid_list *list,
-                 const struct mq_rated_user *user, const struct mq_hybrid_entry *entry,
+mq_hybrid_reason(struct mq_hybrid_session *session, const struct mq_hybrid_recommendations *list,
+                 const struct mq_rated_user *user, const struct mq_hybrid_recommendation *entry,
                  enum mq_language language, struct mq_arena *arena,
                  struct mq_hybrid_reason *ret_reason, struct mq_error *err)
 {

@@ -19,7 +19,7 @@ struct mq_hybrid_session {
     struct mq_ranked_candidate *ranked;     /* [candidate_max] */
     int32_t *place_of;                      /* [catalogue] place among the candidates */
     struct mq_list_entry *listed;           /* [candidate_max + picks] */
-    struct mq_hybrid_entry *entries;        /* [candidate_max + picks] */
+    struct mq_hybrid_recommendation *entries;        /* [candidate_max + picks] */
     int32_t candidate_max;
     int32_t *genre_count; /* [categories] */
     int32_t *rows;        /* [row_capacity] played and excluded */
@@ -186,7 +186,7 @@ mark_played(struct mq_hybrid_session *s, const struct mq_hybrid_request *request
 
 static enum mq_status
 rank(struct mq_hybrid_session *s, const struct mq_hybrid_request *request,
-     struct mq_hybrid_list *list, int32_t *ret_count, struct mq_error *err)
+     struct mq_hybrid_recommendations *list, int32_t *ret_count, struct mq_error *err)
 {
     bool known;
     struct mq_hybrid_query query = {.user = request->user,
@@ -216,8 +216,8 @@ fill_entries(struct mq_hybrid_session *s, int32_t count)
     const struct mq_hybrid_view *view = s->snapshot->hybrid;
     for (int32_t i = 0; i < count; i++) {
         const struct mq_list_entry *from = &s->listed[i];
-        struct mq_hybrid_entry *to = &s->entries[i];
-        *to = (struct mq_hybrid_entry){.row = from->item,
+        struct mq_hybrid_recommendation *to = &s->entries[i];
+        *to = (struct mq_hybrid_recommendation){.row = from->item,
                                        .item = view->item_of[from->item],
                                        .kind = from->kind,
                                        .position = i,
@@ -235,11 +235,11 @@ fill_entries(struct mq_hybrid_session *s, int32_t count)
 
 enum mq_status
 mq_hybrid_recommend(struct mq_hybrid_session *s, const struct mq_hybrid_request *request,
-                    struct mq_hybrid_list *ret_list, struct mq_error *err)
+                    struct mq_hybrid_recommendations *ret_list, struct mq_error *err)
 {
     const struct mq_hybrid_view *view = s->snapshot->hybrid;
     struct mq_user_state state;
-    struct mq_hybrid_list list = {.entries = s->entries};
+    struct mq_hybrid_recommendations list = {.entries = s->entries};
     int32_t n = 0;
     enum mq_status st = mark_played(s, request, &state, err);
     if (st == MQ_OK)
@@ -262,7 +262,7 @@ mq_hybrid_recommend(struct mq_hybrid_session *s, const struct mq_hybrid_request 
 }
 
 size_t
-mq_hybrid_trace(const struct mq_snapshot *snapshot, const struct mq_hybrid_entry *entry,
+mq_hybrid_trace(const struct mq_snapshot *snapshot, const struct mq_hybrid_recommendation *entry,
                 enum mq_method method, const char *path, char ret_trace[MQ_TRACE_MAX])
 {
     if (entry->kind == MQ_ENTRY_DIVERSITY) {

@@ -34,7 +34,7 @@ struct mq_hybrid_request {
 };
 
 /** An entry; scores are 0 for diversity picks. */
-struct mq_hybrid_entry {
+struct mq_hybrid_recommendation {
     int32_t row;  /**< of the catalogue */
     int32_t item; /**< of the model; -1: newer than the model (a diversity pick) */
     enum mq_entry_kind kind;
@@ -45,11 +45,11 @@ struct mq_hybrid_entry {
 };
 
 /** A list; borrowed from the session until its next use. */
-struct mq_hybrid_list {
+struct mq_hybrid_recommendations {
     enum mq_method method; /**< that made it: MQ_METHOD_POPULAR in a cold start */
     bool cold_start;       /**< the method asked for knows nothing of the user */
     int32_t count;
-    const struct mq_hybrid_entry *entries;
+    const struct mq_hybrid_recommendation *entries;
 };
 
 /**
@@ -59,7 +59,7 @@ struct mq_hybrid_list {
  */
 enum mq_status mq_hybrid_recommend(struct mq_hybrid_session *session,
                                    const struct mq_hybrid_request *request,
-                                   struct mq_hybrid_list *ret_list, struct mq_error *err);
+                                   struct mq_hybrid_recommendations *ret_list, struct mq_error *err);
 
 /** The session's ranker and predictor, for scores of given films and for reasons; the predictor
  * has no user until mq_predictor_take. */
@@ -73,7 +73,7 @@ const struct mq_snapshot *mq_hybrid_session_snapshot(const struct mq_hybrid_sess
  *   <path>_diversity_<n>|<category>
  * @param path "batch" or "online"  @return bytes written without the NUL
  */
-size_t mq_hybrid_trace(const struct mq_snapshot *snapshot, const struct mq_hybrid_entry *entry,
+size_t mq_hybrid_trace(const struct mq_snapshot *snapshot, const struct mq_hybrid_recommendation *entry,
                        enum mq_method method, const char *path, char ret_trace[MQ_TRACE_MAX]);
 
 #endif
