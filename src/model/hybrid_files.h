@@ -23,6 +23,8 @@
 /** Form of the files; a reader refuses newer ones. */
 #define MQ_HYBRID_FORM 1
 #define MQ_HYBRID_PREFIX "model/hybrid/"
+/** Beside the model, not part of it: how it did before it was deployed or refused (step deploy). */
+#define MQ_HYBRID_EVALUATION "evaluation.json"
 
 /** Key "<region>/model/hybrid/<version>/<file>". */
 enum mq_status mq_hybrid_key(const char *region, const char *version, const char *file,
