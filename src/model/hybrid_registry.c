@@ -114,6 +114,68 @@ moved_meanwhile(struct mq_object_store *store, const char *region, const char *v
     return st;
 }
 
+/* Whether all files of a model are there, in full length; their bytes are checked by a load. */
+static enum mq_status
+check_files(struct mq_object_store *store, const char *region, const char *version,
+            const json_t *model, struct mq_error *err)
+{
+    enum mq_status st = MQ_OK;
+    const char *name;
+    json_t *file;
+    json_object_foreach((json_t *)json_object_get(model, "files"), name, file)
+    {
+        char key[MQ_OBJECT_KEY_MAX];
+        struct mq_object_info info = {0};
+        int64_t bytes = json_integer_value(json_object_get(file, "bytes"));
+        st = mq_hybrid_key(region, version, name, key, err);
+        if (st == MQ_OK)
+            st = mq_object_stat(store, key, &info, err);
+        if (st == MQ_E_NOT_FOUND)
+            st = mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s is missing", version, name);
+        else if (st == MQ_OK && info.size_bytes != bytes)
+            st =
+                mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s has %lld bytes, %lld expected",
+                        version, name, (long long)info.size_bytes, (long long)bytes);
+        if (st != MQ_OK)
+            return st;
+    }
+    return st;
+}
+
+static enum mq_status
+write_pointer(struct mq_object_store *store, const char *key, const char *version, json_t *history,
+              const char *etag, struct mq_object_info *ret_info, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    mq_autojson json_t *root = json_pack("{s:s, s:O}", "version", version, "history", history);
+    enum mq_status st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
+                                     : mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&text, '\n', err);
+    if (st == MQ_OK)
+        st = mq_object_put(store, key, text.data, text.size,
+                           etag != NULL ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT, etag, ret_info, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+/* Pruned between the look at it and the move (model/hybrid_prune.h): back, if nobody moved on. */
+static enum mq_status
+pruned_meanwhile(struct mq_object_store *store, const char *key,
+                 const struct mq_hybrid_pointer *before, const struct mq_hybrid_move *move,
+                 const char *etag, struct mq_error *err)
+{
+    struct mq_object_info info;
+    enum mq_status st =
+        before->version[0] != '\0'
+            ? write_pointer(store, key, before->version, before->history, etag, &info, err)
+            : mq_object_delete(store, &key, 1, err);
+    if (st != MQ_OK && st != MQ_E_CONFLICT)
+        return st;
+    return mq_fail(err, MQ_E_CONFLICT, "model '%s' was removed while it was to be deployed",
+                   move->version);
+}
+
 enum mq_status
 mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
                        struct mq_hybrid_pointer *pointer, const struct mq_hybrid_move *move,
@@ -121,39 +183,36 @@ mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
 {
     char key[MQ_OBJECT_KEY_MAX];
     json_t *model = NULL;
-    struct mq_buffer text = {0};
     struct mq_object_info info;
     enum mq_status st = mq_hybrid_describe(store, region, move->version, &model, err);
+    if (st == MQ_OK)
+        st = check_files(store, region, move->version, model, err);
     json_decref(model);
     if (st == MQ_OK)
         st = pointer_key(region, key, err);
     if (st != MQ_OK)
         return st;
-    mq_autojson json_t *root =
-        json_pack("{s:s, s:[o]}", "version", move->version, "history", entry_of(move));
+    mq_autojson json_t *history = json_pack("[o]", entry_of(move));
     size_t i;
     json_t *before;
     json_array_foreach(pointer->history, i, before)
     {
         if (i + 1 < MQ_HYBRID_HISTORY_MAX)
-            json_array_append(json_object_get(root, "history"), before);
+            json_array_append(history, before);
     }
-    st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
-                      : mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(store, key, text.data, text.size,
-                           pointer->version[0] != '\0' ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT,
-                           pointer->version[0] != '\0' ? pointer->etag : NULL, &info, err);
-    mq_buffer_release(&text);
+    st = write_pointer(store, key, move->version, history,
+                       pointer->version[0] != '\0' ? pointer->etag : NULL, &info, err);
     if (st == MQ_E_CONFLICT || st == MQ_E_EXISTS)
         return moved_meanwhile(store, region, move->version, err);
     if (st != MQ_OK)
         return st;
-    json_t *history = json_incref(json_object_get(root, "history"));
+    model = NULL;
+    st = mq_hybrid_describe(store, region, move->version, &model, NULL);
+    json_decref(model);
+    if (st == MQ_E_NOT_FOUND)
+        return pruned_meanwhile(store, key, pointer, move, info.etag, err);
     mq_hybrid_pointer_release(pointer);
-    pointer->history = history;
+    pointer->history = json_incref(history);
     memcpy(pointer->etag, info.etag, sizeof(pointer->etag));
     snprintf(pointer->version, sizeof(pointer->version), "%s", move->version);
     return MQ_OK;
