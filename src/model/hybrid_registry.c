@@ -81,6 +81,25 @@ mq_hybrid_pointer_read(struct mq_object_store *store, const char *region,
     return st;
 }
 
+enum mq_status
+mq_hybrid_pointer_renew(struct mq_object_store *store, const char *region,
+                        struct mq_hybrid_pointer *ret_pointer, struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    struct mq_object_info info = {0};
+    enum mq_status st = pointer_key(region, key, err);
+    if (st == MQ_OK)
+        st = mq_object_stat(store, key, &info, err);
+    if (st != MQ_OK)
+        return st;
+    json_t *history = json_array();
+    if (history == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
+    *ret_pointer = (struct mq_hybrid_pointer){.history = history};
+    memcpy(ret_pointer->etag, info.etag, sizeof(info.etag));
+    return MQ_OK;
+}
+
 static json_t *
 entry_of(const struct mq_hybrid_move *move)
 {
@@ -201,7 +220,7 @@ mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
             json_array_append(history, before);
     }
     st = write_pointer(store, key, move->version, history,
-                       pointer->version[0] != '\0' ? pointer->etag : NULL, &info, err);
+                       pointer->etag[0] != '\0' ? pointer->etag : NULL, &info, err);
     if (st == MQ_E_CONFLICT || st == MQ_E_EXISTS)
         return moved_meanwhile(store, region, move->version, err);
     if (st != MQ_OK)

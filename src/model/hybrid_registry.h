@@ -20,8 +20,8 @@
 /** Zero-initialise; then mq_hybrid_pointer_release. */
 struct mq_hybrid_pointer {
     char version[MQ_HYBRID_VERSION_SIZE]; /**< "": there is none yet */
-    char etag[MQ_ETAG_MAX];
-    json_t *history; /**< array */
+    char etag[MQ_ETAG_MAX];               /**< "": there is no object yet */
+    json_t *history;                      /**< array */
 };
 
 void mq_hybrid_pointer_release(struct mq_hybrid_pointer *pointer);
@@ -29,6 +29,13 @@ void mq_hybrid_pointer_release(struct mq_hybrid_pointer *pointer);
 /** Read it; none is an empty pointer. @return MQ_OK | MQ_E_FORMAT | errors of the store */
 enum mq_status mq_hybrid_pointer_read(struct mq_object_store *store, const char *region,
                                       struct mq_hybrid_pointer *ret_pointer, struct mq_error *err);
+
+/**
+ * In place of a pointer that cannot be read (MQ_E_FORMAT): an empty one that may be moved, which
+ * writes over the damaged one.
+ */
+enum mq_status mq_hybrid_pointer_renew(struct mq_object_store *store, const char *region,
+                                       struct mq_hybrid_pointer *ret_pointer, struct mq_error *err);
 
 /** How it came to be moved. */
 struct mq_hybrid_move {
