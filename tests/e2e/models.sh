@@ -120,4 +120,17 @@ for i in 1 2 3 4 5; do
     [ "$(serving)" != "$b" ] || b_wins=$((b_wins + 1))
 done
 marquee models show >out || { cat out; fail "show at the end"; }
+
+# The examples of the how-to page, on a store of their own.
+export MARQUEE_STORE=file:page
+mkdir page
+"$MARQUEE_BUILD/tests/e2e/make_hybrid" page 1 1773100800 >made && "$MARQUEE_BUILD/tests/e2e/make_hybrid" page 2 1773187200 >>made ||
+    fail "models of the page"
+sed -n '/^```sh$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/models.md" | grep '^marquee ' >examples
+[ "$(wc -l <examples)" -ge 5 ] || fail "the page has no examples"
+while read -r line; do
+    eval "$line" >out 2>err </dev/null || { cat out err; fail "the page's example: $line"; }
+done <examples
+sed -n '/^```yaml$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/models.md" | grep -v '^```' >page.yaml
+marquee config --config page.yaml >out 2>err && grep -q '10.0.0.6:8080' out || { cat out err; fail "the page's settings"; }
 echo "models: ok ($b_wins of 5 races to the first)"
