@@ -191,7 +191,7 @@ run_prune(struct mq_cli *cli, struct mq_error *err)
     struct mq_run_lock *lock = NULL;
     struct mq_prune_report report = {0};
     char candidate[MQ_HYBRID_VERSION_SIZE];
-    struct mq_prune_options options = {.keep = mq_config_int(cli->config, "hybrid.keep"),
+    struct mq_prune_options options = {.keep = mq_config_int(cli->config, "models.keep"),
                                        .candidate = candidate,
                                        .now_s = mq_clock_now_s(),
                                        .dry_run = mq_cli_given(cli, "--dry-run")};
@@ -262,8 +262,8 @@ const struct mq_command mq_command_models_prune = {
              .placeholder = "N",
              .min = 0,
              .max = 10000,
-             .option = "hybrid.keep",
-             .help = "how many of the newest to keep; else the setting hybrid.keep, 5 by default"},
+             .option = "models.keep",
+             .help = "how many of the newest to keep; else the setting models.keep, 5 by default"},
             {.name = "--dry-run", .help = "only say what would be removed"},
             {0}},
     .examples =

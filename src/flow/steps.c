@@ -179,8 +179,9 @@ static const struct mq_workflow workflows[] = {
      .help = "new users: clean and give them a code",
      .steps = STEPS("user-preprocessing", "add-item-user-batch")},
     {.name = "RATING",
-     .help = "new events: check them, silver tables, features, the hybrid model, its evaluation",
-     .steps = STEPS("validate-data", "extract-features", "train-hybrid", "evaluate")},
+     .help = "new events: check them, silver tables, features, the hybrid model; serve it if good",
+     .steps = STEPS("validate-data", "extract-features", "train-hybrid", "evaluate", "deploy",
+                    "reload")},
 };
 /* clang-format on */
 

@@ -162,6 +162,28 @@ judged_against_another(const struct deployment *d, struct mq_error *err)
     return MQ_E_CONFLICT;
 }
 
+/* A model that serves and cannot be read is judged against as little as none at all, and is no
+ * reason to keep a good one back. */
+static enum mq_status
+cannot_be_read(const struct deployment *d, bool *ret_unread, struct mq_error *err)
+{
+    struct mq_step_context *context = d->context;
+    struct mq_hybrid *live = NULL;
+    struct mq_error error = {0};
+    enum mq_status st = mq_hybrid_load(context->store, context->region, d->pointer.version,
+                                       context->pool, &live, &error);
+    mq_hybrid_free(live);
+    *ret_unread = st == MQ_E_NOT_FOUND || st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED;
+    if (*ret_unread)
+        mq_step_note(context, "the model that serves, '%s', cannot be read: %s", d->pointer.version,
+                     error.message);
+    if (st == MQ_OK || *ret_unread)
+        return MQ_OK;
+    if (err != NULL)
+        *err = error;
+    return st;
+}
+
 /* ---- the step ---------------------------------------------------------------------------- */
 
 static void
@@ -222,8 +244,14 @@ decide(struct deployment *d, const struct mq_gate_verdict *verdict, struct mq_er
     }
     if (!verdict->passed)
         return refuse(d, verdict, err);
-    if (strcmp(d->pointer.version, d->live) != 0)
-        return judged_against_another(d, err);
+    if (strcmp(d->pointer.version, d->live) != 0) {
+        bool unread = false;
+        enum mq_status st = d->live[0] == '\0' ? cannot_be_read(d, &unread, err) : MQ_OK;
+        if (st != MQ_OK)
+            return st;
+        if (!unread)
+            return judged_against_another(d, err);
+    }
     return move(d, verdict, err);
 }
 

@@ -185,6 +185,16 @@ undoes_no_rollback(void **state)
     put_candidate(f, c, a, PASSES);
     fixture_ok(f, mq_step_deploy);
     check_serves(f, c, 4);
+
+    /* One that serves and cannot be read was judged against by nobody, and keeps nothing back. */
+    struct mq_error err = {0};
+    char d[MQ_HYBRID_VERSION_SIZE];
+    save_model(f, 4, d);
+    check_ok(mq_hybrid_delete(f->store, "1", c, &err));
+    put_candidate(f, d, NULL, PASSES);
+    fixture_ok(f, mq_step_deploy);
+    check_contains(f->report.notes.data, "cannot be read");
+    check_serves(f, d, 5);
 }
 
 static void
