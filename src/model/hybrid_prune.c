@@ -44,37 +44,26 @@ mq_prune_report_release(struct mq_prune_report *report)
 
 /* ---- what is there ----------------------------------------------------------------------- */
 
-struct listing {
-    size_t prefix_size;
-    struct mq_prune_report report;
-};
-
-/* Files come in order of their keys, so those of a folder follow each other. */
+/* Files come by version, so those of a folder follow each other. */
 static enum mq_status
-visit(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+visit(void *context, const char *version, const char *file, const struct mq_object_info *info,
+      struct mq_error *err)
 {
-    struct listing *l = context;
-    struct mq_prune_report *r = &l->report;
-    const char *name = key + l->prefix_size, *slash = strchr(name, '/');
-    char version[MQ_HYBRID_VERSION_SIZE];
-    if (slash == NULL || (size_t)(slash - name) >= sizeof(version))
-        return MQ_OK;
-    snprintf(version, sizeof(version), "%.*s", (int)(slash - name), name);
-    if (!mq_hybrid_version_is_valid(version))
-        return MQ_OK;
+    struct mq_prune_report *r = context;
     if (r->count == 0 || strcmp(r->folders[r->count - 1].version, version) != 0) {
         enum mq_status st =
             mq_grow(&r->folders, &r->capacity, r->count + 1, sizeof(*r->folders), err);
         if (st != MQ_OK)
             return st;
-        r->folders[r->count] = (struct mq_prune_folder){0};
-        memcpy(r->folders[r->count++].version, version, sizeof(version));
+        struct mq_prune_folder *added = &r->folders[r->count++];
+        *added = (struct mq_prune_folder){0};
+        snprintf(added->version, sizeof(added->version), "%s", version);
     }
     struct mq_prune_folder *folder = &r->folders[r->count - 1];
     folder->objects++;
     folder->bytes += info->size_bytes;
     folder->modified_ms = MQ_MAX(folder->modified_ms, info->modified_ms);
-    folder->whole |= strcmp(slash + 1, MODEL_JSON) == 0;
+    folder->whole |= strcmp(file, MODEL_JSON) == 0;
     return MQ_OK;
 }
 
@@ -94,19 +83,14 @@ static enum mq_status
 list_folders(struct mq_object_store *store, const char *region, struct mq_prune_report *ret_report,
              struct mq_error *err)
 {
-    struct listing l = {0};
-    char prefix[MQ_OBJECT_KEY_MAX];
-    int n = snprintf(prefix, sizeof(prefix), "%s/" MQ_HYBRID_PREFIX, region);
-    if (n >= (int)sizeof(prefix))
-        return mq_fail(err, MQ_E_RANGE, "region '%s' is too long", region);
-    l.prefix_size = (size_t)n;
-    enum mq_status st = mq_object_list(store, prefix, visit, &l, err);
+    struct mq_prune_report report = {0};
+    enum mq_status st = mq_hybrid_each_file(store, region, visit, &report, err);
     if (st != MQ_OK) {
-        mq_prune_report_release(&l.report);
+        mq_prune_report_release(&report);
         return st;
     }
-    for (size_t i = 0; i < l.report.count; i++) {
-        struct mq_prune_folder *folder = &l.report.folders[i];
+    for (size_t i = 0; i < report.count; i++) {
+        struct mq_prune_folder *folder = &report.folders[i];
         struct mq_error error = {0};
         json_t *model = NULL;
         if (!folder->whole)
@@ -119,9 +103,9 @@ list_folders(struct mq_object_store *store, const char *region, struct mq_prune_
         }
         json_decref(model);
     }
-    if (l.report.count > 1)
-        qsort(l.report.folders, l.report.count, sizeof(*l.report.folders), compare_folders);
-    *ret_report = l.report;
+    if (report.count > 1)
+        qsort(report.folders, report.count, sizeof(*report.folders), compare_folders);
+    *ret_report = report;
     return MQ_OK;
 }
 

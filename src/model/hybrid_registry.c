@@ -9,7 +9,7 @@
 #include "base/memory.h"
 
 #define POINTER_MAX_BYTES ((size_t)1 << 20)
-#define MODEL_JSON "/model.json"
+#define MODEL_JSON "model.json"
 
 static enum mq_status
 pointer_key(const char *region, char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
@@ -257,42 +257,31 @@ mq_hybrid_pointer_previous(const struct mq_hybrid_pointer *pointer,
 
 /* ---- listing ----------------------------------------------------------------------------- */
 
-struct listing {
-    struct mq_object_store *store;
-    const char *region;
-    size_t prefix_size;
-    struct mq_hybrid_list list;
-};
-
-/* "<version>/model.json" is a model. */
+/* A version with a model.json is a model. */
 static enum mq_status
-visit(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+visit(void *context, const char *version, const char *file, const struct mq_object_info *info,
+      struct mq_error *err)
 {
-    struct listing *l = context;
-    const char *name = key + l->prefix_size, *slash = strchr(name, '/');
-    char version[MQ_HYBRID_VERSION_SIZE];
+    struct mq_hybrid_list *list = context;
     (void)info;
-    if (slash == NULL || strcmp(slash, MODEL_JSON) != 0 ||
-        (size_t)(slash - name) >= sizeof(version))
+    if (strcmp(file, MODEL_JSON) != 0)
         return MQ_OK;
-    snprintf(version, sizeof(version), "%.*s", (int)(slash - name), name);
-    if (!mq_hybrid_version_is_valid(version))
-        return MQ_OK;
-    enum mq_status st = mq_grow(&l->list.entries, &l->list.capacity, l->list.count + 1,
-                                sizeof(*l->list.entries), err);
+    enum mq_status st =
+        mq_grow(&list->entries, &list->capacity, list->count + 1, sizeof(*list->entries), err);
     if (st == MQ_OK) {
-        l->list.entries[l->list.count] = (struct mq_hybrid_entry){0};
-        memcpy(l->list.entries[l->list.count++].version, version, sizeof(version));
+        struct mq_hybrid_entry *entry = &list->entries[list->count++];
+        *entry = (struct mq_hybrid_entry){0};
+        snprintf(entry->version, sizeof(entry->version), "%s", version);
     }
     return st;
 }
 
 /* What model.json says. @return false: it cannot be read */
 static bool
-describe(struct listing *l, struct mq_hybrid_entry *entry)
+describe(struct mq_object_store *store, const char *region, struct mq_hybrid_entry *entry)
 {
     struct mq_error error = {0};
-    if (mq_hybrid_describe(l->store, l->region, entry->version, &entry->model, &error) != MQ_OK) {
+    if (mq_hybrid_describe(store, region, entry->version, &entry->model, &error) != MQ_OK) {
         mq_log_warn("model '%s' is passed over: %s", entry->version, error.message);
         return false;
     }
@@ -317,25 +306,20 @@ enum mq_status
 mq_hybrid_list_read(struct mq_object_store *store, const char *region,
                     struct mq_hybrid_list *ret_list, struct mq_error *err)
 {
-    struct listing l = {.store = store, .region = region};
-    char prefix[MQ_OBJECT_KEY_MAX];
-    int n = snprintf(prefix, sizeof(prefix), "%s/" MQ_HYBRID_PREFIX, region);
-    if (n >= (int)sizeof(prefix))
-        return mq_fail(err, MQ_E_RANGE, "region '%s' is too long", region);
-    l.prefix_size = (size_t)n;
-    enum mq_status st = mq_object_list(store, prefix, visit, &l, err);
+    struct mq_hybrid_list list = {0};
+    enum mq_status st = mq_hybrid_each_file(store, region, visit, &list, err);
     if (st != MQ_OK) {
-        mq_hybrid_list_release(&l.list);
+        mq_hybrid_list_release(&list);
         return st;
     }
     size_t kept = 0;
-    for (size_t i = 0; i < l.list.count; i++)
-        if (describe(&l, &l.list.entries[i]))
-            l.list.entries[kept++] = l.list.entries[i];
-    l.list.count = kept;
+    for (size_t i = 0; i < list.count; i++)
+        if (describe(store, region, &list.entries[i]))
+            list.entries[kept++] = list.entries[i];
+    list.count = kept;
     if (kept > 1)
-        qsort(l.list.entries, kept, sizeof(*l.list.entries), compare_entries);
-    *ret_list = l.list;
+        qsort(list.entries, kept, sizeof(*list.entries), compare_entries);
+    *ret_list = list;
     return MQ_OK;
 }
 

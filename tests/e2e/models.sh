@@ -91,6 +91,13 @@ expect 1 "model '$c', which served before '$b', was pruned; nothing was changed"
 grep -q "others there are: '$d'" err || { cat err; fail "rollback does not name what there is"; }
 serves "$b" "a rollback to nothing"
 
+# As JSON.
+marquee models promote "$b" --json >out && grep -q '"moved": false' out || { cat out; fail "promote --json"; }
+marquee models diff "$b" "$d" --json | tr -d ' \n' >out
+grep -qF '{"part":"setting","name":"settings.run.seed","a":"2","b":"4"}' out || { cat out; fail "diff --json"; }
+marquee models prune --keep 0 --dry-run --json | tr -d ' \n' >out
+grep -qF '"dry_run":true' out && grep -qF '"removed":false,"verdict":"serves"}' out || { cat out; fail "prune --json"; }
+
 # One that lacks a file is not promoted; a damaged pointer is told of and mended by a promotion.
 mv "store/1/model/hybrid/$d/items.json" kept
 expect 3 "model '$d' is damaged: items.json is missing" marquee models promote "$d"

@@ -1,20 +1,10 @@
-#include "hybrid_fixture.h"
+#include "hybrid_bench.h"
 
 #include <pthread.h>
 
-#include "base/filesystem.h"
 #include "model/hybrid_prune.h"
 
 /* Which models go, and that none that serves ever does. */
-
-enum { MODELS = 5 };
-
-struct bench {
-    char *folder;
-    struct mq_object_store *store;
-    struct mq_pool *pool;
-    char version[MODELS][MQ_HYBRID_VERSION_SIZE]; /* oldest first */
-};
 
 static void
 save(struct bench *b, int place)
@@ -25,30 +15,6 @@ save(struct bench *b, int place)
     check_ok(mq_hybrid_save(b->store, "1", hybrid, NULL, &err));
     memcpy(b->version[place], hybrid->version, MQ_HYBRID_VERSION_SIZE);
     mq_hybrid_free(hybrid);
-}
-
-static int
-setup(void **state)
-{
-    struct bench *b = calloc(1, sizeof(*b));
-    if (mq_fs_scratch(&b->folder, NULL) != MQ_OK ||
-        mq_object_store_open(b->folder, &b->store, NULL) != MQ_OK ||
-        mq_pool_new(2, &b->pool, NULL) != MQ_OK)
-        return 1;
-    *state = b;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct bench *b = *state;
-    mq_pool_free(b->pool);
-    mq_object_store_free(b->store);
-    mq_fs_remove(b->folder, NULL);
-    free(b->folder);
-    free(b);
-    return 0;
 }
 
 static enum mq_status
@@ -212,7 +178,7 @@ static void
 loses_no_model_that_serves(void **state)
 {
     struct bench *b = *state;
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 15; round++) {
         struct mq_error err = {0};
         struct mq_prune_report report = {0};
         struct mq_hybrid_pointer now = {0};
