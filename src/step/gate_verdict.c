@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A rule's text: its name has at most 96 bytes, its numbers and note less. */
-#define RULE_TEXT_MAX 320
+/* A rule's text: its name has at most 96 bytes, its numbers and note some more. */
+#define RULE_TEXT_MAX 448
 /* Room for "; and N more rules". */
 #define MORE_TEXT_MAX 40
 
@@ -52,7 +52,7 @@ mq_gate_rule_text(const json_t *rule, char *ret_text, size_t size)
     if (json_is_number(limit))
         snprintf(bound, sizeof(bound), ", limit %.4g", json_number_value(limit));
     const char *name = json_string_value(json_object_get(rule, "rule"));
-    snprintf(ret_text, size, "%.100s%s%s%s%s%.100s", name != NULL ? name : "", number, range, bound,
+    snprintf(ret_text, size, "%.100s%s%s%s%s%.160s", name != NULL ? name : "", number, range, bound,
              note == NULL        ? ""
              : number[0] != '\0' ? ", "
                                  : ": ",
