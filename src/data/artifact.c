@@ -79,6 +79,8 @@ maker(enum mq_artifact artifact)
         return "train-hybrid";
     case MQ_ARTIFACT_HYBRID_EVALUATION:
         return "evaluate";
+    case MQ_ARTIFACT_HYBRID_CURRENT:
+        return "deploy";
     case MQ_ARTIFACT_PROPERTY_DICT:
     case MQ_ARTIFACT_LIST_CATEGORY:
     case MQ_ARTIFACT_LIST_DIRECTOR:

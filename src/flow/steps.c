@@ -146,6 +146,17 @@ static const struct mq_step_row rows[] = {
      OUT(A(HYBRID_EVALUATION)),
      .options = "eval gate hybrid youtubednn events.rating_min events.rating_max run.seed",
      .version = 1, .flags = MQ_STEP_DATED},
+    {.name = "deploy",
+     .help = "let the candidate serve, if its evaluation's quality gate says so",
+     .fn = mq_step_deploy,
+     IN(A(HYBRID_CANDIDATE), A(HYBRID_EVALUATION), CACHE(HYBRID_CURRENT)),
+     OUT(A(HYBRID_CURRENT)),
+     .options = "", .version = 1},
+    {.name = "reload",
+     .help = "have every server of serve.reload_urls take up the model that serves",
+     .fn = mq_step_reload,
+     IN(A(HYBRID_CURRENT)),
+     .options = "serve.reload_urls", .version = 1},
 };
 
 /* item- and user-preprocessing clean raw input, so a workflow that reads their outputs brings them
@@ -168,8 +179,9 @@ static const struct mq_workflow workflows[] = {
      .help = "new users: clean and give them a code",
      .steps = STEPS("user-preprocessing", "add-item-user-batch")},
     {.name = "RATING",
-     .help = "new events: check them, silver tables, features, the hybrid model, its evaluation",
-     .steps = STEPS("validate-data", "extract-features", "train-hybrid", "evaluate")},
+     .help = "new events: check them, silver tables, features, the hybrid model; serve it if good",
+     .steps = STEPS("validate-data", "extract-features", "train-hybrid", "evaluate", "deploy",
+                    "reload")},
 };
 /* clang-format on */
 
