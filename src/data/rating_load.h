@@ -2,8 +2,9 @@
  * silver/ratings as a matrix of ratings: what every user said of every film, last, up to a day.
  *
  * Users and films get codes in order of first appearance: day by day, within a day by user and
- * time; films of a catalogue that is given come first, in its order, rated or not. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
- * of a kind the later one.
+ * time; films of a catalogue that is given come first, in its order, rated or not. A rating counts
+ * more than a choice (play, click, entry in a list), whenever it came; of two of a kind the later
+ * one.
  *
  * Memory: 24 bytes a rating, those of the matrix (data/rating_matrix.h), the ids, and what the
  * engine reads at a time; nothing else grows with the ratings. Two passes over the parts. Threads:
