@@ -23,7 +23,7 @@ struct mq_rating_load_options {
     /** Bits 1 << enum mq_event_kind of what is taken: RATING, PLAY, CLICK, ADD_TO_LIST; 0: RATING
      * alone. Other kinds are not in silver. */
     unsigned kinds;
-    float choice_rating; /**< what a choice without a rating counts; finite */
+    float choice_rating;                  /**< what a choice without a rating counts; finite */
     const struct mq_catalogue *catalogue; /**< whose rows are the first films' codes; NULL: none */
 };
 
