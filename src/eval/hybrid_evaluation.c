@@ -1,7 +1,6 @@
 #include "eval/hybrid_evaluation.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,53 +277,14 @@ make_cases(struct evaluation *e, int64_t *ret_live_cases, struct mq_error *err)
     return st;
 }
 
-static int
-compare_codes(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Categories of the catalogue's rows; films beyond them have none. */
-static enum mq_status
-make_genres(struct evaluation *e, struct mq_error *err)
-{
-    const struct mq_catalogue *c = e->task->catalogue;
-    int32_t items = e->task->matrix->item_count;
-    if (c == NULL)
-        return MQ_OK;
-    const int64_t *offset = c->offset[MQ_PROPERTY_CATEGORY];
-    enum mq_status st =
-        mq_alloc_array((size_t)items + 1, sizeof(*e->genre_offset), &e->genre_offset, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)offset[c->count], sizeof(*e->genre), &e->genre, err);
-    int64_t count = 0;
-    for (int32_t i = 0; st == MQ_OK && i < items; i++) {
-        int64_t first = count;
-        for (int64_t k = i < c->count ? offset[i] : 0; i < c->count && k < offset[i + 1]; k++)
-            e->genre[count++] = c->value[MQ_PROPERTY_CATEGORY][k];
-        qsort(e->genre + first, (size_t)(count - first), sizeof(*e->genre), compare_codes);
-        int64_t kept = first;
-        for (int64_t k = first; k < count; k++)
-            if (k == first || e->genre[k] != e->genre[kept - 1])
-                e->genre[kept++] = e->genre[k];
-        count = kept;
-        e->genre_offset[i + 1] = count;
-    }
-    e->genres = (struct mq_item_genres){.item_count = items,
-                                        .genre_count = c->names[MQ_PROPERTY_CATEGORY].count,
-                                        .offset = e->genre_offset,
-                                        .genre = e->genre};
-    return st;
-}
-
 static enum mq_status
 make_ranking(struct evaluation *e, int64_t *ret_live_cases, struct mq_error *err)
 {
     const struct mq_rating_matrix *train = e->candidate.train;
     enum mq_status st = make_cases(e, ret_live_cases, err);
-    if (st == MQ_OK)
-        st = make_genres(e, err);
+    if (st == MQ_OK && e->task->catalogue != NULL)
+        st = mq_item_genres_of_catalogue(e->task->catalogue, train->item_count, &e->genres,
+                                         &e->genre_offset, &e->genre, err);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)train->item_count, sizeof(*e->plays), &e->plays, err);
     if (st != MQ_OK)
@@ -436,13 +396,15 @@ run_system(struct evaluation *e, const struct model *model, enum mq_method metho
     const struct mq_ranking_system system = {
         .name = name, .rank = rank, .score = score, .context = asked};
     int predictor = model == &e->candidate ? predictor_of(h, method) : -1;
+    /* One that the model lacks is here for its predictions alone. */
+    bool ranks = e->options->rank && mq_hybrid_has(h, method);
     enum mq_status st = MQ_OK;
-    if (e->options->rank)
+    if (ranks)
         st = mq_ranking_evaluate(&e->ranking, &system, e->pool, NULL, &e->results[at], err);
     e->entries[at] = (struct mq_eval_entry){
         .name = name,
         .role = role,
-        .ranking = e->options->rank ? &e->results[at] : NULL,
+        .ranking = ranks ? &e->results[at] : NULL,
         .predicted = e->options->predict && predictor >= 0 ? e->predicted[predictor] : NULL,
     };
     return st;

@@ -1,12 +1,13 @@
 /**
  * A hybrid model as files of a store, under <region>/model/hybrid/<version>/:
  *
- *   model.json               what it is: form, version, sizes, blends, and of each file its size
- * and SHA-256; written last, so that a model that has it is whole users.json, items.json   ids by
- * code ratings.safetensors      what users rated, popularity and averages of films
- *   neighbours.safetensors   lists of films and users
- *   factors.safetensors      iALS and rating factors
+ *   users.json, items.json    ids by code
+ *   ratings.safetensors       what users rated, popularity and averages of films
+ *   neighbours.safetensors    lists of films and users
+ *   factors.safetensors       baseline, iALS and rating factors
  *   ease.safetensors, slit.safetensors, tower.h5    where the model has them
+ *   model.json                what it is: form, version, sizes, blends, and of each file its size
+ *                             and SHA-256; written last, so that a model that has it is whole
  *
  * Any program reads them (docs/formats/hybrid-model.md, docs/howto/open-model-in-python.md). Files
  * are never changed; a model that is not whole is none.

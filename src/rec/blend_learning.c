@@ -240,9 +240,12 @@ mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *case
     mq_free(l.alternatives);
     if (st != MQ_OK)
         return st;
+    double sum = 0;
+    for (int32_t m = 0; m < l.method_count; m++)
+        sum += weight[m];
     memset(ret_blend, 0, sizeof(*ret_blend) * MQ_METHOD_COUNT);
     for (int32_t m = 0; m < l.method_count; m++)
-        ret_blend[l.method[m]] = cases->count > 0 ? (float)weight[m] : 1;
+        ret_blend[l.method[m]] = sum > 0 ? (float)weight[m] : 1;
     if (ret_report != NULL)
         *ret_report = report;
     return MQ_OK;

@@ -38,8 +38,8 @@ struct mq_blend_report {
 
 /**
  * @param hybrid trained without the cases; its blend is not looked at
- * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case all methods that the model
- *                  has weigh the same
+ * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
+ *                  explains the choices, all that the model has weigh the same
  * @param ret_report may be NULL
  * @return MQ_OK | MQ_E_RANGE (more cases than allowed) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Cost: every method's scores for every case; then up to 8 fits.

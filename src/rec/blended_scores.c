@@ -100,7 +100,7 @@ blend(struct mq_blended_scorer *s, const struct mq_rated_user *user, float *ret_
         standardise(s->scores[m], (int32_t)items, &s->scale[m], &s->shift[m]);
         kernels->axpy(weight * s->scale[m], s->scores[m], ret_scores, items);
         shift += weight * s->shift[m];
-        *ret_known = *ret_known || m != MQ_METHOD_POPULAR;
+        *ret_known = *ret_known || m != MQ_METHOD_POPULAR || user->count > 0;
     }
     for (size_t i = 0; i < items; i++)
         ret_scores[i] -= shift;

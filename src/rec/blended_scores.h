@@ -27,8 +27,8 @@ void mq_blended_scorer_free(struct mq_blended_scorer *scorer);
 /**
  * @param method any; a single one's scores are as it gives them
  * @param ret_scores float32 [items of the model]; all 0 where nothing is known
- * @param ret_known  whether the method knows something of the user; of the hybrid: whether any does
- *                   but the popular one
+ * @param ret_known  whether the method knows something of the user; of the hybrid: whether any
+ * does, the popular one only of a user with a history
  * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
  * Cost: that of the methods (rec/method_scores.h), and two passes over the films for each.
  */

@@ -45,11 +45,13 @@ read_candidate(struct work *w, struct mq_error *err)
                            MQ_PROGRAM_MOVIE, &reader, err);
     if (st == MQ_OK)
         st = mq_json_read(reader, CANDIDATE_MAX_BYTES, &candidate, err);
-    if (st == MQ_OK)
+    if (st == MQ_OK) {
         st = mq_json_need_text(candidate, "version", &version, err);
-    if (st == MQ_OK && !mq_hybrid_version_is_valid(version))
-        st = mq_fail(err, MQ_E_FORMAT, "'%s': '%.40s' is no version of a model", reader->name,
-                     version);
+        if (st == MQ_OK && !mq_hybrid_version_is_valid(version))
+            st = mq_fail(err, MQ_E_FORMAT, "'%.40s' is no version of a model", version);
+        if (st != MQ_OK)
+            st = mq_fail_context(err, st, "'%s'", reader->name);
+    }
     if (st == MQ_OK)
         snprintf(w->version, sizeof(w->version), "%s", version);
     mq_reader_close(reader);
