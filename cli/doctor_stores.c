@@ -297,8 +297,8 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
         } else if (mq_store_place_is_embedded(place) &&
                    mq_store_place_check(&stores, place, NULL) == MQ_E_NOT_FOUND) {
             mq_doctor_find(e, place->kind_name, MQ_HEALTH_OK, "",
-                           "%s: '%s' is made at first use, or by marquee stores create", place->shown,
-                           place->name);
+                           "%s: '%s' is made at first use, or by marquee stores create",
+                           place->shown, place->name);
         } else {
             st = place->kind == MQ_STORE_FEATURES ? examine_table(e, &stores, place, &error)
                                                   : examine_topic(e, &stores, place, &error);

@@ -441,7 +441,8 @@ static enum mq_status
 produce_rejected(struct mq_bronze_publication *p, struct mq_error *err)
 {
     enum mq_status st = MQ_OK;
-    while (st == MQ_OK && p->layer->rejected_topic != NULL && p->next < p->verdict.text_count) {
+    bool wanted = p->layer->rejected_topic != NULL && !p->batch->holds_refusals;
+    while (st == MQ_OK && wanted && p->next < p->verdict.text_count) {
         const struct mq_bronze_text *text = &p->verdict.texts[p->next];
         if (text->object.kind == MQ_BRONZE_REJECTED && p->line != text->text + text->size) {
             st = produce_some(p, text, err);

@@ -88,7 +88,7 @@ mq_refused_events_add(struct mq_refused_events *refused, const char *request_id,
         return;
     mq_buffer_init(&line->text, MQ_EVENT_BYTES_MAX);
     enum mq_status st = mq_buffer_printf(
-        &line->text, NULL, "{\"source\":\"api\",\"request_id\":\"%s\",\"time_ms\":%" PRId64,
+        &line->text, NULL, MQ_REJECTED_BY_API "\"request_id\":\"%s\",\"time_ms\":%" PRId64,
         request_id, now_ms);
     if (st == MQ_OK)
         st = mq_rejected_line_end(refusal, bytes, MQ_MIN(size, (size_t)MQ_USER_EVENT_BYTES_MAX),

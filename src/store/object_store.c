@@ -60,8 +60,8 @@ mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct
         return MQ_OK;
     }
     enum mq_status st =
-        mq_fail(err, MQ_E_CONFIG, "cannot open store '%.512s': no back end for scheme '%.*s'", shown,
-                (int)MQ_MIN(scheme_size, (size_t)32), scheme);
+        mq_fail(err, MQ_E_CONFIG, "cannot open store '%.512s': no back end for scheme '%.*s'",
+                shown, (int)MQ_MIN(scheme_size, (size_t)32), scheme);
     char known[128] = "";
     for (size_t i = 0; i < MQ_COUNT(backends); i++) {
         size_t used = strlen(known);
