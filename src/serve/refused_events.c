@@ -11,7 +11,10 @@
 /* Partitions of the topic where it has to be made: as the consumer makes it. */
 #define PARTITIONS 1
 
-static const char *const labels[] = {"queue", "refused", NULL};
+static const struct mq_intake_names names = {
+    "marquee_refused_written_total",    "marquee_refused_failed_total",
+    "marquee_refused_queue_full_total", "marquee_refused_batch_events",
+    "marquee_refused_write_seconds",    "marquee_refused_queued"};
 
 struct mq_refused_events {
     struct mq_intake *intake;
@@ -36,7 +39,7 @@ mq_refused_events_new(struct mq_event_log *log, const char *topic, struct mq_met
                                               .queue_bytes = MQ_REFUSED_QUEUE_BYTES,
                                               .ack_ms = ACK_MS,
                                               .metrics = metrics,
-                                              .labels = labels};
+                                              .names = &names};
     int partitions;
     enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
     if (st == MQ_E_NOT_FOUND)
