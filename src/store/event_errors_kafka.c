@@ -1,8 +1,8 @@
 /*
  * What librdkafka's error codes mean here, and why the cluster cannot be reached.
  *
- * Codes that are not in the table are taken for failures that pass: the client goes on by itself,
- * and the reason is told once in a while. Those that waiting does not heal are in it.
+ * Failures that pass are listed: the client goes on by itself, and the reason is told once in a
+ * while. A code that nobody thought of is none of them: it ends what was tried, with its name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +84,82 @@ static const struct meaning {
     {RD_KAFKA_RESP_ERR__STATE, MQ_E_CONFLICT, NULL}, /* a commit after it was taken away */
 };
 
+/* A broker that is away, goes down, comes up, or hands its work to another; MQ_E_UNREACHABLE. */
+static const rd_kafka_resp_err_t passing[] = {
+    RD_KAFKA_RESP_ERR__BAD_MSG,
+    RD_KAFKA_RESP_ERR__DESTROY,
+    RD_KAFKA_RESP_ERR__TRANSPORT,
+    RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE,
+    RD_KAFKA_RESP_ERR__RESOLVE,
+    RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+    RD_KAFKA_RESP_ERR__QUEUE_FULL,
+    RD_KAFKA_RESP_ERR__ISR_INSUFF,
+    RD_KAFKA_RESP_ERR__NODE_UPDATE,
+    RD_KAFKA_RESP_ERR__SSL,
+    RD_KAFKA_RESP_ERR__WAIT_COORD,
+    RD_KAFKA_RESP_ERR__IN_PROGRESS,
+    RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS,
+    RD_KAFKA_RESP_ERR__NO_OFFSET,
+    RD_KAFKA_RESP_ERR__OUTDATED,
+    RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+    RD_KAFKA_RESP_ERR__WAIT_CACHE,
+    RD_KAFKA_RESP_ERR__INTR,
+    RD_KAFKA_RESP_ERR__PARTIAL,
+    RD_KAFKA_RESP_ERR__UNDERFLOW,
+    RD_KAFKA_RESP_ERR__RETRY,
+    RD_KAFKA_RESP_ERR__PURGE_QUEUE,
+    RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE,
+    RD_KAFKA_RESP_ERR_UNKNOWN,
+    RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
+    RD_KAFKA_RESP_ERR_INVALID_MSG,
+    RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+    RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_STALE_CTRL_EPOCH,
+    RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+    RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+    RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+    RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER,
+    RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
+    RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
+    RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+    RD_KAFKA_RESP_ERR_OPERATION_NOT_ATTEMPTED,
+    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+    RD_KAFKA_RESP_ERR_LOG_DIR_NOT_FOUND,
+    RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+    RD_KAFKA_RESP_ERR_REASSIGNMENT_IN_PROGRESS,
+    RD_KAFKA_RESP_ERR_FETCH_SESSION_ID_NOT_FOUND,
+    RD_KAFKA_RESP_ERR_INVALID_FETCH_SESSION_EPOCH,
+    RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND,
+    RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+    RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+    RD_KAFKA_RESP_ERR_STALE_BROKER_EPOCH,
+    RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_MEMBER_ID_REQUIRED,
+    RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED,
+    RD_KAFKA_RESP_ERR_ELIGIBLE_LEADERS_NOT_AVAILABLE,
+    RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
+    RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+};
+
+#define UNKNOWN_HINT "Marquee does not know that waiting mends this: the brokers' logs may say more"
+
+static bool
+is_passing(rd_kafka_resp_err_t code)
+{
+    for (size_t i = 0; i < MQ_COUNT(passing); i++)
+        if (passing[i] == code)
+            return true;
+    return false;
+}
+
 static const struct meaning *
 find(rd_kafka_resp_err_t code)
 {
@@ -99,7 +175,9 @@ mq_kafka_status(rd_kafka_resp_err_t code)
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return MQ_OK;
     const struct meaning *meaning = find(code);
-    return meaning != NULL ? meaning->status : MQ_E_UNREACHABLE;
+    if (meaning != NULL)
+        return meaning->status;
+    return is_passing(code) ? MQ_E_UNREACHABLE : MQ_E_UNSUPPORTED;
 }
 
 bool
@@ -218,6 +296,8 @@ give_hint(const struct mq_kafka_log *log, rd_kafka_resp_err_t code, const char *
         mq_error_hint(err, "see the brokers' names in events.log");
     else if (strstr(reason, "isconnected") != NULL)
         mq_error_hint(err, "does the broker want TLS or SASL? see security.protocol " PAGE);
+    else if (meaning == NULL && st == MQ_E_UNSUPPORTED)
+        mq_error_hint(err, UNKNOWN_HINT);
     else if (st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE)
         mq_error_hint(err, "is a broker running at %s?", log->servers);
 }

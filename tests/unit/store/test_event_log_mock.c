@@ -223,6 +223,11 @@ tells_what_does_not_pass(void **state)
                                       RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
     check_fails(MQ_E_DENIED, poll_for(&options, 20, 1, &taken, &err));
     check_contains(err.hint, "Read on group 'g'");
+    /* One that a newer broker may have is no error that passes. */
+    rd_kafka_mock_push_request_errors(f.cluster, JOIN_GROUP, 1, (rd_kafka_resp_err_t)777);
+    check_fails(MQ_E_UNSUPPORTED, poll_for(&options, 20, 1, &taken, &err));
+    check_contains(err.message, "777");
+    check_contains(err.hint, "does not know");
     rd_kafka_mock_push_request_errors(f.cluster, JOIN_GROUP, 2, RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
                                       RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
     check_ok(poll_for(&options, 20, 1, &taken, &err));
