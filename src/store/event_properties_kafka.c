@@ -159,6 +159,8 @@ mq_kafka_conf(const struct mq_kafka_log *log, const char *const (*defaults)[2],
         st = mq_kafka_set(conf, "client.id", "marquee", err);
     if (st == MQ_OK) /* a broker that comes back is found within a second */
         st = mq_kafka_set(conf, "reconnect.backoff.max.ms", "1000", err);
+    if (st == MQ_OK) /* and new partitions of a topic within ten */
+        st = mq_kafka_set(conf, "topic.metadata.refresh.interval.ms", "10000", err);
     for (size_t i = 0; st == MQ_OK && i < default_count; i++)
         st = mq_kafka_set(conf, defaults[i][0], defaults[i][1], err);
     for (size_t i = 0; st == MQ_OK && i < log->property_count; i++)
