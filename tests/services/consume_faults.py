@@ -22,7 +22,7 @@ import threading
 import time
 import urllib.request
 
-from fixture_server import Server
+from fixture_server import SERVICES, Server
 from serve_process import free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
