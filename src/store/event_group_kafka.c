@@ -47,11 +47,12 @@ struct kafka_consumer {
     size_t held;      /* messages at the front that came while paused: not given out yet */
     bool paused;      /* fetching rests (poll of no events) */
     bool from_latest; /* where a group without commits begins */
-    int64_t next[MQ_PARTITIONS_MAX]; /* what comes next, by partition; -1: unknown */
-    bool at_end[MQ_PARTITIONS_MAX];  /* nothing lay behind it when last heard of */
-    int partitions;                  /* of the topic, as far as heard of */
-    int poked;                       /* the one whose broker was woken last */
-    double empty_s, poked_s;         /* since when no message came, and the last poke; 0: none */
+    int64_t next[MQ_PARTITIONS_MAX];  /* what comes next, by partition; -1: unknown */
+    bool at_end[MQ_PARTITIONS_MAX];   /* nothing lay behind it when last heard of */
+    int64_t first[MQ_PARTITIONS_MAX]; /* that the log held when it was asked; -1: not yet */
+    int partitions;                   /* of the topic, as far as heard of */
+    int poked;                        /* the one whose broker was woken last */
+    double empty_s, poked_s;          /* since when no message came, and the last poke; 0: none */
 };
 
 static void
@@ -118,6 +119,8 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
         options->on_revoked(options->context, partitions, count);
     for (size_t i = 0; i < count; i++) {
         drop_held(consumer, partitions[i]);
+        if (partitions[i] >= 0 && partitions[i] < MQ_PARTITIONS_MAX)
+            consumer->first[partitions[i]] = -1;
         set_next(consumer, partitions[i], assigning ? positions[i].offset : -1, false);
     }
     for (int i = 0; known && consumer->from_latest && i < list->cnt; i++)
@@ -264,7 +267,7 @@ mq_kafka_consumer_new(struct mq_event_log *base, const struct mq_consumer_option
             ? mq_fail(err, MQ_E_NOMEM, "cannot allocate a consumer")
             : base->ops->partitions(base, options->topic, &consumer->partitions, err);
     for (int p = 0; p < MQ_PARTITIONS_MAX; p++)
-        consumer->next[p] = -1;
+        consumer->next[p] = consumer->first[p] = -1;
     if (st == MQ_OK)
         st = make_handle(consumer, err);
     if (st == MQ_OK)
@@ -586,6 +589,30 @@ ask_ends(struct kafka_consumer *consumer, struct mq_bounds *bounds, size_t count
     return code;
 }
 
+/* The end is known from the last fetch. The first offset is asked for once: a question waits behind
+ * whole fetches, and holds up who polls. */
+static rd_kafka_resp_err_t
+find_bounds(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_first,
+            int64_t *ret_end)
+{
+    const char *topic = consumer->base.options.topic;
+    int64_t *known =
+        partition >= 0 && partition < MQ_PARTITIONS_MAX ? &consumer->first[partition] : NULL;
+    int64_t low;
+    if (known != NULL && *known >= 0 &&
+        rd_kafka_get_watermark_offsets(consumer->handle, topic, partition, &low, ret_end) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        *ret_end >= 0) {
+        *ret_first = MQ_MAX(*known, low);
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer->handle, topic, partition,
+                                                                ret_first, ret_end, BOUNDS_ASK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && known != NULL)
+        *known = *ret_first;
+    return code;
+}
+
 enum mq_status
 mq_kafka_consumer_bounds(struct mq_consumer *base, struct mq_bounds *bounds, size_t count,
                          struct mq_error *err)
@@ -595,12 +622,7 @@ mq_kafka_consumer_bounds(struct mq_consumer *base, struct mq_bounds *bounds, siz
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < count; i++) {
         int64_t first = -1, end = -1;
-        /* Known from the last fetch; before that the broker has to be asked. */
-        code = rd_kafka_get_watermark_offsets(consumer->handle, topic, bounds[i].partition, &first,
-                                              &end);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR || first < 0 || end < 0)
-            code = rd_kafka_query_watermark_offsets(consumer->handle, topic, bounds[i].partition,
-                                                    &first, &end, BOUNDS_ASK_MS);
+        code = find_bounds(consumer, bounds[i].partition, &first, &end);
         bounds[i].first = first;
         bounds[i].end = end;
     }
