@@ -276,6 +276,54 @@ kafka_offset_at(struct mq_event_log *base, const char *topic, int32_t partition,
     return MQ_OK;
 }
 
+/* A handle that subscribes to nothing can ask for a group's offsets, and is no member of it. */
+static enum mq_status
+make_asker(struct mq_kafka_log *log, const char *group, rd_kafka_t **ret_handle,
+           struct mq_error *err)
+{
+    char reason[MQ_KAFKA_REASON_SIZE];
+    rd_kafka_conf_t *conf;
+    enum mq_status st = mq_kafka_conf(log, NULL, 0, &conf, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_kafka_set(conf, "group.id", group, err);
+    rd_kafka_t *handle =
+        st == MQ_OK ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason)) : NULL;
+    if (st == MQ_OK && handle == NULL)
+        st = mq_fail(err, MQ_E_CONFIG, "cannot make a Kafka consumer: %s", reason);
+    if (st != MQ_OK) {
+        rd_kafka_conf_destroy(conf);
+        return st;
+    }
+    *ret_handle = handle;
+    return MQ_OK;
+}
+
+static enum mq_status
+kafka_group_committed(struct mq_event_log *base, const char *topic, const char *group,
+                      int partitions, int64_t *ret_offsets, struct mq_error *err)
+{
+    struct mq_kafka_log *log = mq_kafka_log_of(base);
+    rd_kafka_t *handle;
+    enum mq_status st = make_asker(log, group, &handle, err);
+    if (st != MQ_OK)
+        return st;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    for (int p = 0; p < partitions; p++)
+        rd_kafka_topic_partition_list_add(list, topic, p);
+    rd_kafka_resp_err_t code = rd_kafka_committed(handle, list, MQ_KAFKA_ASK_MS);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+        code = list->elems[i].err;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        st = mq_kafka_fail(log, code, "ask for committed offsets", topic, err);
+    for (int i = 0; st == MQ_OK && i < list->cnt; i++)
+        if (list->elems[i].partition >= 0 && list->elems[i].partition < partitions)
+            ret_offsets[list->elems[i].partition] = MQ_MAX(list->elems[i].offset, (int64_t)-1);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(handle);
+    return st;
+}
+
 static enum mq_status
 kafka_trim(struct mq_event_log *base, const char *topic, int64_t time_ms, int64_t *ret_removed,
            struct mq_error *err)
@@ -301,7 +349,7 @@ const struct mq_event_log_ops mq_event_log_kafka_ops = {
     .poll = mq_kafka_consumer_poll,
     .commit = mq_kafka_consumer_commit,
     .committed = mq_kafka_consumer_committed,
-    .group_committed = mq_kafka_group_committed,
+    .group_committed = kafka_group_committed,
     .seek = mq_kafka_consumer_seek,
     .position = mq_kafka_consumer_position,
     .consumer_bounds = mq_kafka_consumer_bounds,

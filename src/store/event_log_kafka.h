@@ -157,9 +157,6 @@ enum mq_status mq_kafka_consumer_commit(struct mq_consumer *consumer,
                                         struct mq_error *err);
 enum mq_status mq_kafka_consumer_committed(struct mq_consumer *consumer, int32_t partition,
                                            int64_t *ret_offset, struct mq_error *err);
-enum mq_status mq_kafka_group_committed(struct mq_event_log *log, const char *topic,
-                                        const char *group, int partitions, int64_t *ret_offsets,
-                                        struct mq_error *err);
 enum mq_status mq_kafka_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
                                       struct mq_error *err);
 int64_t mq_kafka_consumer_position(struct mq_consumer *consumer, int32_t partition);
