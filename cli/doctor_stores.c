@@ -129,7 +129,7 @@ examine_objects(struct mq_examination *e, const struct mq_store_place *place, st
     if (st != MQ_OK)
         return find_failure(e, place, "store", &trip, err), st;
     mq_doctor_find(e, "store", MQ_HEALTH_OK, "", "%s: put, get, list and delete in %.0f ms",
-                   place->uri, (mq_clock_monotonic_s() - started_s) * 1000.0);
+                   place->shown, (mq_clock_monotonic_s() - started_s) * 1000.0);
     find_skew(e, "clock", (info.modified_ms - mq_clock_now_ms()) / 1000);
     return MQ_OK;
 }
@@ -191,7 +191,7 @@ examine_table(struct mq_examination *e, struct mq_configured_stores *stores,
     if (st != MQ_OK)
         return find_failure(e, place, what, &trip, err), st;
     mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: put, get, update and delete in %.0f ms",
-                   place->uri, (mq_clock_monotonic_s() - started_s) * 1000.0);
+                   place->shown, (mq_clock_monotonic_s() - started_s) * 1000.0);
     int64_t skew_s;
     if (mq_feature_store_clock_skew(store, &skew_s))
         find_skew(e, "clock of features", skew_s);
@@ -275,7 +275,7 @@ examine_topic(struct mq_examination *e, struct mq_configured_stores *stores,
         mq_error_hint(err, "make it with `marquee stores create`");
     if (st != MQ_OK)
         return find_failure(e, place, what, &trip, err), st;
-    mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->uri,
+    mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->shown,
                    rejected ? "produced to and read back" : "all partitions answer",
                    (mq_clock_monotonic_s() - started_s) * 1000.0);
     return MQ_OK;
@@ -297,8 +297,8 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
         } else if (mq_store_place_is_embedded(place) &&
                    mq_store_place_check(&stores, place, NULL) == MQ_E_NOT_FOUND) {
             mq_doctor_find(e, place->kind_name, MQ_HEALTH_OK, "",
-                           "%s: '%s' is made at first use, or by marquee stores create", place->uri,
-                           place->name);
+                           "%s: '%s' is made at first use, or by marquee stores create",
+                           place->shown, place->name);
         } else {
             st = place->kind == MQ_STORE_FEATURES ? examine_table(e, &stores, place, &error)
                                                   : examine_topic(e, &stores, place, &error);

@@ -46,7 +46,8 @@ enum mq_status mq_object_store_open(const char *uri, struct mq_object_store **re
 /** NULL allowed. Readers and writers must be closed before. */
 void mq_object_store_free(struct mq_object_store *store);
 
-/** The URI as given, for messages: without slashes at its end, so that a key follows "<uri>/". */
+/** The URI for messages: as given, without secrets (base/redact.h) and without slashes at its end,
+ * so that a key follows "<uri>/". */
 const char *mq_object_store_uri(const struct mq_object_store *store);
 
 /**
