@@ -3,7 +3,8 @@
  * offsets that stand for no event, commits that are refused, a topic that is begun anew. One topic,
  * one group; one member, which is given the partitions below `shared_out`.
  *
- * Threads: a test's and a consumer's, under the log's lock.
+ * Threads: a test's and a consumer's, under the log's lock; what a test looks at or sets while a
+ * consumer runs is atomic.
  */
 #ifndef MQ_TESTS_FAKE_EVENT_LOG_H
 #define MQ_TESTS_FAKE_EVENT_LOG_H
@@ -11,6 +12,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -25,20 +27,21 @@
 struct fake_partition {
     int64_t offsets[FAKE_EVENTS]; /* ascending */
     int count;
-    int64_t first, end; /* end may lie behind the last event */
-    int64_t committed;  /* -1: nothing */
-    int conflicts;      /* commits of it that are refused before one is taken */
-    bool is_others;     /* never ours */
+    int64_t first, end;        /* end may lie behind the last event */
+    _Atomic int64_t committed; /* -1: nothing */
+    int conflicts;             /* commits of it that are refused before one is taken */
+    bool is_others;            /* never ours */
 };
 
 struct fake_log {
     struct mq_event_log base;
     pthread_mutex_t lock;
     struct fake_partition partitions[FAKE_PARTITIONS];
-    int count;      /* of the topic */
-    int shared_out; /* partitions below are the member's */
+    _Atomic int count;      /* of the topic */
+    _Atomic int shared_out; /* partitions below are the member's */
     int commits;
-    bool revoke; /* take everything away at the next poll, once */
+    _Atomic int refuses; /* enum mq_status: writes fail so, and are known to */
+    bool revoke;         /* take everything away at the next poll, once */
 };
 
 struct fake_consumer {
@@ -83,6 +86,33 @@ fake_bounds(struct mq_event_log *base, const char *topic, int32_t partition, int
     *ret_end = log->partitions[partition].end;
     pthread_mutex_unlock(&log->lock);
     return MQ_OK;
+}
+
+static enum mq_status
+fake_check(struct mq_event_log *base, const char *topic, int64_t timeout_ms, struct mq_error *err)
+{
+    (void)timeout_ms;
+    enum mq_status st = (enum mq_status)atomic_load(&fake_of(base)->refuses);
+    return st == MQ_OK ? MQ_OK : mq_fail(err, st, "topic '%s' refuses writes", topic);
+}
+
+/* What was written does not matter: events are made when they are read. */
+static enum mq_status
+fake_produce(struct mq_event_log *base, const char *topic, const struct mq_new_event *events,
+             size_t count, int64_t timeout_ms, struct mq_produced *ret_produced,
+             struct mq_error *err)
+{
+    (void)events;
+    struct fake_partition *part = &fake_of(base)->partitions[0];
+    enum mq_status st = fake_check(base, topic, timeout_ms, err);
+    pthread_mutex_lock(&fake_of(base)->lock);
+    for (size_t i = 0; i < count; i++) {
+        ret_produced[i] = (struct mq_produced){st, 0, part->end};
+        if (st == MQ_OK)
+            part->offsets[part->count++] = part->end++;
+    }
+    pthread_mutex_unlock(&fake_of(base)->lock);
+    return st;
 }
 
 static enum mq_status
@@ -275,6 +305,8 @@ static const struct mq_event_log_ops fake_ops = {
     .scheme = "fake",
     .free = fake_free,
     .partitions = fake_partitions,
+    .produce = fake_produce,
+    .check = fake_check,
     .bounds = fake_bounds,
     .offset_at = fake_offset_at,
     .consumer_new = fake_consumer_new,
@@ -288,7 +320,7 @@ static const struct mq_event_log_ops fake_ops = {
 };
 
 /** A topic of so many empty partitions, all of them the member's. */
-static struct fake_log *
+static inline struct fake_log *
 fake_new(int partitions)
 {
     struct fake_log *log = calloc(1, sizeof(*log));
@@ -301,7 +333,7 @@ fake_new(int partitions)
 }
 
 /** Events at the offsets that come next, then so many offsets that stand for none. */
-static void
+static inline void
 fake_add(struct fake_log *log, int partition, int events, int markers)
 {
     struct fake_partition *part = &log->partitions[partition];

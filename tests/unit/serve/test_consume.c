@@ -334,6 +334,26 @@ passes_over_markers(void **state)
     mq_bronze_report_release(&report);
 }
 
+/* A chain that begins behind markers, as retention took them for events once: a replay of all that
+ * is there passes over them to the first batch. */
+static void
+passes_over_markers_before_the_chain(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct fake_log *log = fake_new(1);
+    use_log(&log->base);
+    fake_add(log, 0, 0, 9);
+    log->partitions[0].first = 9;
+    fake_add(log, 0, 4, 0);
+    check_ok(consume_all(&err));
+    assert_whole(4);
+    log->partitions[0].first = 0;
+    check_ok(replay_all(&err));
+    assert_int_equal(f.figures.good, 4);
+    assert_int_equal(f.figures.redone, 1);
+}
+
 /* A group that was set ahead leaves events out, and the chain says so; offsets without events that
  * it stands behind are no gap. */
 static void
@@ -537,11 +557,17 @@ main(void)
 {
 #define CONSUME_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CONSUME_TEST(refuses_a_log_begun_anew),   CONSUME_TEST(notices_a_log_begun_anew),
-        CONSUME_TEST(takes_new_partitions),       CONSUME_TEST(passes_over_markers),
-        CONSUME_TEST(tells_events_from_markers),  CONSUME_TEST(waits_for_others),
-        CONSUME_TEST(commits_the_others),         CONSUME_TEST(measures_what_is_not_durable),
-        CONSUME_TEST(keeps_what_the_api_refused), CONSUME_TEST(makes_the_topic_of_refusals),
+        CONSUME_TEST(refuses_a_log_begun_anew),
+        CONSUME_TEST(notices_a_log_begun_anew),
+        CONSUME_TEST(takes_new_partitions),
+        CONSUME_TEST(passes_over_markers),
+        CONSUME_TEST(passes_over_markers_before_the_chain),
+        CONSUME_TEST(tells_events_from_markers),
+        CONSUME_TEST(waits_for_others),
+        CONSUME_TEST(commits_the_others),
+        CONSUME_TEST(measures_what_is_not_durable),
+        CONSUME_TEST(keeps_what_the_api_refused),
+        CONSUME_TEST(makes_the_topic_of_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /* The queue before the log: batches gather, bounds hold, late jobs fail, the end loses nothing. */
-#include "check.h"
+#include "fake_event_log.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/filesystem.h"
 #include "serve/event_intake.h"
 
@@ -181,6 +182,49 @@ failures_are_told(void **state)
     end(&f);
 }
 
+/* A permission that is taken away: the first write that fails says so, at once; and when it is
+ * back, nothing has to be started again. */
+static void
+refused_writes_are_not_ready(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct mq_error err = {0};
+    struct fake_log *log = fake_new(1);
+    check_ok(mq_metrics_new(&f.metrics, &err));
+    const struct mq_intake_options options = {.log = &log->base,
+                                              .topic = "events",
+                                              .writers = 1,
+                                              .queue_events = 10,
+                                              .queue_bytes = 1000,
+                                              .ack_ms = 20000,
+                                              .metrics = f.metrics};
+    check_ok(mq_intake_new(&options, &f.intake, &err));
+    struct test_job test;
+    char reason[200];
+    fill(&test, 0);
+    assert_true(mq_intake_put(f.intake, &test.job));
+    wait_for(&test);
+    assert_int_equal(test.status, MQ_OK);
+    assert_true(mq_intake_is_ready(f.intake, reason, sizeof(reason)));
+    atomic_store(&log->refuses, MQ_E_DENIED);
+    fill(&test, 1);
+    assert_true(mq_intake_put(f.intake, &test.job));
+    wait_for(&test);
+    assert_int_equal(test.status, MQ_E_DENIED);
+    double begun = mq_clock_monotonic_s();
+    while (mq_intake_is_ready(f.intake, reason, sizeof(reason)))
+        assert_true(mq_clock_monotonic_s() < begun + 1.5);
+    check_contains(reason, "refuses writes");
+    atomic_store(&log->refuses, MQ_OK);
+    begun = mq_clock_monotonic_s();
+    while (!mq_intake_is_ready(f.intake, reason, sizeof(reason)))
+        assert_true(mq_clock_monotonic_s() < begun + 30);
+    mq_intake_free(f.intake);
+    mq_metrics_free(f.metrics);
+    fake_free(&log->base);
+}
+
 /* A deadline of no time at all: the job is too late when it is taken, and nothing is written. */
 static void
 late_jobs_are_not_written(void **state)
@@ -210,6 +254,7 @@ main(void)
         cmocka_unit_test(bounds_hold),
         cmocka_unit_test(failures_are_told),
         cmocka_unit_test(late_jobs_are_not_written),
+        cmocka_unit_test(refused_writes_are_not_ready),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
