@@ -268,7 +268,7 @@ fail_write(struct mq_kafka_log *log, enum mq_status st, const char *topic, struc
     if (err != NULL)
         err->retriable = st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE;
     mq_error_hint(err, st == MQ_E_NOT_FOUND ? "make the topic with `marquee stores create`"
-                                            : "try again; events with an event_id are not doubled");
+                                            : "try again; of events with the same event_id one counts");
     return st;
 }
 
