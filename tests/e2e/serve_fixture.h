@@ -1,8 +1,11 @@
 /**
- * A running `marquee serve` and a client for it: included once, by test_serve.c.
+ * A running `marquee serve` and a client for it: included once, by each test_serve….c.
  */
 #ifndef MQ_TESTS_SERVE_FIXTURE_H
 #define MQ_TESTS_SERVE_FIXTURE_H
+
+/* Each program uses some of it. */
+#pragma GCC diagnostic ignored "-Wunused-function"
 
 #include "check.h"
 
