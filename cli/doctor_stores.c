@@ -414,7 +414,8 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
                                                   : examine_topic(e, &stores, place, &error);
         }
         if (st != MQ_OK && first == MQ_OK) {
-            first = st;
+            /* What is not there is a store that is not there. */
+            first = error.code = st == MQ_E_NOT_FOUND ? MQ_E_UNREACHABLE : st;
             if (err != NULL)
                 *err = error;
         }

@@ -57,6 +57,8 @@ mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct
         }
         store->ops = ops;
         store->uri = copy;
+        if (strcmp(ops->scheme, "file") != 0) /* where '?' is a character like any other */
+            copy[strcspn(copy, "?")] = '\0';
         for (size_t n = strlen(copy); n > 0 && copy[n - 1] == '/';)
             copy[--n] = '\0';
         *ret_store = store;

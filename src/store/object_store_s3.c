@@ -73,8 +73,8 @@ s3_check(struct mq_object_store *store, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_s3_perform(c, &call, &response, err);
     mq_s3_xml_text(&response.body, "Code", code, sizeof(code));
-    if (st == MQ_E_NOT_FOUND && strcmp(code, "NoSuchBucket") == 0) {
-        mq_fail(err, st, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
+    if (strcmp(code, "NoSuchBucket") == 0) {
+        st = mq_fail(err, MQ_E_NOT_FOUND, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
         mq_error_hint(err, "make it with `marquee stores create`, or correct the store's URI");
     }
     mq_http_response_release(&response);
@@ -483,8 +483,7 @@ s3_remove(struct mq_object_store *store, const char *const *keys, size_t count,
         struct mq_error local;
         st = mq_s3_perform(c, &call, &response, &local);
         mq_http_response_release(&response);
-        char code[16] = "NoSuchBucket";
-        if (st == MQ_E_NOT_FOUND && strstr(local.message, code) == NULL)
+        if (st == MQ_E_NOT_FOUND)
             st = MQ_OK;
         if (st != MQ_OK && err != NULL)
             *err = local;

@@ -302,7 +302,9 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                                      strcmp(code, "NotFound") == 0);
     bool stranger = strcmp(code, "InvalidAccessKeyId") == 0 ||
                     (status == 404 && strstr(code, "UserNotFound") != NULL);
+    bool no_bucket = strcmp(code, "NoSuchBucket") == 0; /* the store is not there, nor any object */
     enum mq_status st = stranger                                             ? MQ_E_DENIED
+                        : no_bucket                                          ? MQ_E_UNREACHABLE
                         : missing                                            ? MQ_E_NOT_FOUND
                         : status == 401 || status == 403                     ? MQ_E_DENIED
                         : status == 412 || status == 409                     ? MQ_E_CONFLICT
@@ -341,7 +343,7 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
         mq_error_hint(err,
                       "check the credentials, the bucket's policy, and the permissions listed in "
                       "docs/howto/stores.md");
-    else if (strcmp(code, "NoSuchBucket") == 0)
+    else if (no_bucket)
         mq_error_hint(err,
                       "make the bucket '%s' with `marquee stores create`, or correct the "
                       "store's URI",

@@ -102,7 +102,7 @@ refusals(void **state)
          "access key"},
         {{404, "", "<Error><Code>NoSuchKey</Code></Error>"}, MQ_E_NOT_FOUND, "NoSuchKey", ""},
         {{404, "", "<Error><Code>NoSuchBucket</Code></Error>"},
-         MQ_E_NOT_FOUND,
+         MQ_E_UNREACHABLE,
          "NoSuchBucket",
          "stores create"},
         {{404, "", "<Error><Code>XAdminUserNotFound</Code></Error>"},
