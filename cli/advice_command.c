@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/command.h"
+#include "cli/hybrid_model.h"
 #include "cli/terminal_table.h"
 #include "flow/adviser.h"
 
@@ -125,6 +126,8 @@ static enum mq_status
 run_recommend(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
+    if (mq_cli_given(cli, "--method"))
+        return mq_cli_recommend_by_method(cli, err);
     enum mq_status st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
@@ -184,6 +187,8 @@ static enum mq_status
 run_similar(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
+    if (mq_cli_given(cli, "--method"))
+        return mq_cli_similar_by_method(cli, err);
     enum mq_status st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
@@ -267,6 +272,11 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
         .name = "--language", .type = MQ_FLAG_TEXT, .placeholder = "LANG", .choices = "en|zh",     \
         .default_text = "en", .help = "of the sentences"                                           \
     }
+#define METHOD_FLAG(what)                                                                          \
+    {                                                                                              \
+        .name = "--method", .type = MQ_FLAG_TEXT, .placeholder = "METHOD",                         \
+        .choices = MQ_METHOD_CHOICES, .help = what                                                 \
+    }
 #define COUNT_FLAG(n, what)                                                                        \
     {                                                                                              \
         .name = "--n", .type = MQ_FLAG_INT, .placeholder = "N", .default_text = n, .min = 1,       \
@@ -276,9 +286,12 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
 const struct mq_command mq_command_recommend = {
     .name = "recommend",
     .summary = "print a user's list, with reasons on request",
-    .help = "Makes the list of one user from the models and lists of the last run: title, final "
-            "score, the probability of a play, and the recall channel that found the programme. A "
-            "user without plays gets what is hot and new.",
+    .help =
+        "Makes the list of one user from the models and lists of the last run: title, final "
+        "score, the probability of a play, and the recall channel that found the programme. A "
+        "user without plays gets what is hot and new.\n\n"
+        "With --method the list is that of the hybrid model which the RATING workflow deployed: "
+        "the one the server answers with, from the ratings of its last run.",
     .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"}, {0}},
     .flags = (const struct mq_flag[]){COUNT_FLAG("20", "entries at most"),
                                       {.name = "--type",
@@ -287,12 +300,16 @@ const struct mq_command mq_command_recommend = {
                                        .choices = "movie|tv",
                                        .default_text = "movie",
                                        .help = "films or series"},
+                                      METHOD_FLAG("list of the hybrid model by this method, "
+                                                  "instead of the nightly job's"),
                                       {.name = "--explain", .help = "add a sentence that says why"},
                                       LANGUAGE_FLAG,
                                       {0}},
     .examples =
         (const struct mq_example[]){
-            {"marquee recommend 42 --explain", "twenty films for user 42, and why"}, {0}},
+            {"marquee recommend 42 --explain", "twenty films for user 42, and why"},
+            {"marquee recommend 42 --method hybrid --explain", "the same by the hybrid model"},
+            {0}},
     .run = run_recommend,
 };
 
@@ -314,7 +331,10 @@ const struct mq_command mq_command_similar = {
     .help = "Lists the programmes whose vectors point the same way (cosine), among those that may "
             "be offered today.",
     .positionals = (const struct mq_positional[]){{"ITEM", false, false, "a programme's id"}, {0}},
-    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "programmes at most"), {0}},
+    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "programmes at most"),
+                                      METHOD_FLAG("by this method of the hybrid model, instead of "
+                                                  "vectors"),
+                                      {0}},
     .run = run_similar,
 };
 

@@ -21,9 +21,8 @@ place_of(const struct mq_configured_stores *stores, const char *topic)
 /* What the configured log says. One that is not there, or does not answer, is a reason, no failure;
  * and looking makes none. */
 static enum mq_status
-ask_ends(struct mq_cli *cli, struct mq_bronze_ends *ends, struct mq_error *err)
+ask_ends(struct mq_cli *cli, const char *topic, struct mq_bronze_ends *ends, struct mq_error *err)
 {
-    const char *topic = mq_config_text(cli->config, "events.topic");
     const char *group = mq_config_text(cli->config, "events.group");
     struct mq_configured_stores stores;
     struct mq_event_log *log;
@@ -54,14 +53,15 @@ ask_ends(struct mq_cli *cli, struct mq_bronze_ends *ends, struct mq_error *err)
 static json_t *
 report_json(const struct mq_cli *cli, const char *date, const struct mq_bronze_report *r)
 {
-    return json_pack("{s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+    return json_pack("{s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
                      "date", date, "partitions", (json_int_t)r->partitions, "batches",
                      (json_int_t)r->batches, "offsets", (json_int_t)r->offsets, "events",
-                     (json_int_t)r->events, "rejected", (json_int_t)r->rejected, "empty_offsets",
-                     (json_int_t)r->empty, "lost_offsets", (json_int_t)r->lost, "objects",
-                     (json_int_t)r->objects, "merged_objects", (json_int_t)r->merged, "bytes",
-                     (json_int_t)r->bytes, "finding_count", (json_int_t)r->findings.count,
-                     "findings", mq_cli_findings_json(cli, &r->findings), "unchecked",
+                     (json_int_t)r->events, "rejected", (json_int_t)r->rejected, "skipped",
+                     (json_int_t)r->skipped, "empty_offsets", (json_int_t)r->empty, "lost_offsets",
+                     (json_int_t)r->lost, "objects", (json_int_t)r->objects, "merged_objects",
+                     (json_int_t)r->merged, "bytes", (json_int_t)r->bytes, "finding_count",
+                     (json_int_t)r->findings.count, "findings",
+                     mq_cli_findings_json(cli, &r->findings), "unchecked",
                      mq_cli_findings_json(cli, &r->unchecked));
 }
 
@@ -96,13 +96,14 @@ print_report(struct mq_cli *cli, const char *date, const struct mq_bronze_ends *
 
 static enum mq_status
 verify(struct mq_cli *cli, const char *date, const struct mq_bronze_ends *ends,
-       struct mq_error *err)
+       const struct mq_bronze_ends *refusals_ends, struct mq_error *err)
 {
     struct mq_object_store *store;
     struct mq_pool *pool;
     struct mq_bronze_history history = {0};
     struct mq_bronze_report report = {0};
-    const struct mq_bronze_question question = {.date = date, .ends = ends};
+    const struct mq_bronze_question question = {
+        .date = date, .ends = ends, .refusals_ends = refusals_ends};
     enum mq_status st = mq_cli_store(cli, &store, err);
     if (st == MQ_OK)
         st = mq_cli_pool(cli, &pool, err);
@@ -128,15 +129,19 @@ run(struct mq_cli *cli, struct mq_error *err)
 {
     const char *date = NULL;
     struct mq_object_store *store;
-    mq_autofree struct mq_bronze_ends *ends = calloc(1, sizeof(*ends));
+    const char *refusals = mq_config_text(cli->config, "events.rejected_topic");
+    mq_autofree struct mq_bronze_ends *ends = calloc(2, sizeof(*ends));
     if (ends == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the ends of a topic");
     enum mq_status st = mq_cli_date(cli, &date, err);
     if (st == MQ_OK)
         st = mq_cli_store(cli, &store, err); /* before a log is asked in vain */
     if (st == MQ_OK)
-        st = ask_ends(cli, ends, err);
-    return st == MQ_OK ? verify(cli, date, ends, err) : st;
+        st = ask_ends(cli, mq_config_text(cli->config, "events.topic"), &ends[0], err);
+    bool has_refusals = *refusals != '\0' && st == MQ_OK && strcmp(refusals, ends[0].topic) != 0;
+    if (has_refusals)
+        st = ask_ends(cli, refusals, &ends[1], err);
+    return st == MQ_OK ? verify(cli, date, &ends[0], has_refusals ? &ends[1] : NULL, err) : st;
 }
 
 const struct mq_command mq_command_bronze_verify = {

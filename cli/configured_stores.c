@@ -5,6 +5,7 @@
 
 #include "base/filesystem.h"
 #include "base/memory.h"
+#include "base/redact.h"
 #include "store/event_log_settings.h"
 
 static enum mq_status
@@ -18,6 +19,7 @@ add(struct mq_configured_stores *stores, enum mq_store_kind kind, const char *ur
                        (int)MQ_MIN(size, (size_t)64), name);
     *place = (struct mq_store_place){.kind = kind, .kind_name = kinds[kind], .uri = uri};
     memcpy(place->name, name, size);
+    mq_redact_uri(uri, place->shown, sizeof(place->shown));
     stores->count++;
     return MQ_OK;
 }
@@ -100,7 +102,7 @@ check_folder(const struct mq_store_place *place, struct mq_error *err)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
     if (mq_fs_exists(file))
         return MQ_OK;
-    mq_fail(err, MQ_E_NOT_FOUND, "nothing at '%s' yet", place->uri);
+    mq_fail(err, MQ_E_NOT_FOUND, "nothing at '%s' yet", place->shown);
     mq_error_hint(err, "make it with `marquee stores create`");
     return MQ_E_NOT_FOUND;
 }

@@ -17,8 +17,9 @@ enum mq_store_kind { MQ_STORE_OBJECTS, MQ_STORE_FEATURES, MQ_STORE_EVENTS };
 /** One thing that must be there. Text is borrowed. */
 struct mq_store_place {
     enum mq_store_kind kind;
-    const char *kind_name; /**< "objects", "features", "events" */
-    const char *uri;
+    const char *kind_name;            /**< "objects", "features", "events" */
+    const char *uri;                  /**< may hold secrets */
+    char shown[512];                  /**< the URI for people (base/redact.h) */
     char name[MQ_TOPIC_NAME_MAX + 1]; /**< table or topic; "" for objects */
 };
 

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/log.h"
 #include "cli/bronze_report.h"
 #include "cli/consume_setup.h"
@@ -47,6 +49,26 @@ consume(struct mq_cli *cli, struct mq_event_log *log, struct mq_error *err)
     return st == MQ_OK ? mq_cli_consume_report(cli, &figures, err) : st;
 }
 
+/* A consumer makes no topic to read: a name with a slip would be waited for in vain. */
+static enum mq_status
+check_topics(const struct mq_config *config, struct mq_event_log *log, struct mq_error *err)
+{
+    const char *topic = mq_config_text(config, "events.topic");
+    int partitions;
+    if (strcmp(topic, mq_config_text(config, "events.rejected_topic")) == 0)
+        return mq_fail(err, MQ_E_CONFIG,
+                       "events.topic and events.rejected_topic are both '%s': what is rejected "
+                       "would be read as events again",
+                       topic);
+    enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
+    if (st == MQ_E_NOT_FOUND) {
+        mq_fail(err, st, "there is no topic '%s' in '%s'", topic, mq_event_log_uri(log));
+        mq_error_hint(err, "correct the name (--topic, events.topic), or make the topics that the "
+                           "settings name: `marquee stores create`");
+    }
+    return st;
+}
+
 static enum mq_status
 run(struct mq_cli *cli, struct mq_error *err)
 {
@@ -54,7 +76,7 @@ run(struct mq_cli *cli, struct mq_error *err)
     enum mq_status st = mq_event_log_open_configured(cli->config, &log, err);
     if (st != MQ_OK)
         return st;
-    st = mq_event_log_need_topic(cli->config, log, err);
+    st = check_topics(cli->config, log, err);
     if (st == MQ_OK)
         st = consume(cli, log, err);
     mq_event_log_free(log);
@@ -70,7 +92,8 @@ const struct mq_command mq_command_consume = {
         "the event's own day, each line the event's original bytes. What cannot be read as an "
         "event "
         "goes, with the reason, to bronze/rejected/ and the topic events.rejected_topic; it never "
-        "stops the stream. Offsets are committed when the objects are durable, and objects are "
+        "stops the stream. What the API refused is read from that topic into bronze/rejected/ too. "
+        "Offsets are committed when the objects are durable, and objects are "
         "named by offsets, so whatever dies when, each event is there once: marquee bronze verify "
         "proves it.\n\n"
         "Runs until it is told to stop (SIGTERM, SIGINT): then it writes what it holds and leaves "

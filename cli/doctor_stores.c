@@ -132,7 +132,7 @@ examine_objects(struct mq_examination *e, const struct mq_store_place *place, st
     if (st != MQ_OK)
         return find_failure(e, place, "store", &trip, err), st;
     mq_doctor_find(e, "store", MQ_HEALTH_OK, "", "%s: put, get, list and delete in %.0f ms",
-                   place->uri, (mq_clock_monotonic_s() - started_s) * 1000.0);
+                   place->shown, (mq_clock_monotonic_s() - started_s) * 1000.0);
     find_skew(e, "clock", (info.modified_ms - mq_clock_now_ms()) / 1000);
     return MQ_OK;
 }
@@ -194,7 +194,7 @@ examine_table(struct mq_examination *e, struct mq_configured_stores *stores,
     if (st != MQ_OK)
         return find_failure(e, place, what, &trip, err), st;
     mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: put, get, update and delete in %.0f ms",
-                   place->uri, (mq_clock_monotonic_s() - started_s) * 1000.0);
+                   place->shown, (mq_clock_monotonic_s() - started_s) * 1000.0);
     int64_t skew_s;
     if (mq_feature_store_clock_skew(store, &skew_s))
         find_skew(e, "clock of features", skew_s);
@@ -350,7 +350,7 @@ examine_topic(struct mq_examination *e, struct mq_configured_stores *stores,
         mq_error_hint(err, "make it with `marquee stores create`");
     if (st != MQ_OK)
         return find_failure(e, place, what, &trip, err), st;
-    mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->uri,
+    mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->shown,
                    rejected ? "produced to and read back" : "all partitions answer",
                    (mq_clock_monotonic_s() - started_s) * 1000.0);
     if (!mq_store_place_is_embedded(place))
@@ -380,16 +380,16 @@ examine_missing(struct mq_examination *e, const struct mq_store_place *place, st
     const char *there = *above != '\0' ? above : ".";
     if (access(there, W_OK | X_OK) != 0) {
         mq_doctor_find(e, place->kind_name, MQ_HEALTH_BAD, "correct the path, or the folder's mode",
-                       "%s: '%s' cannot be made: '%s' is no folder that can be written", place->uri,
-                       place->name, there);
+                       "%s: '%s' cannot be made: '%s' is no folder that can be written",
+                       place->shown, place->name, there);
         return mq_fail(err, MQ_E_DENIED,
-                       "'%s' cannot be made: '%s' is no folder that can be written", place->uri,
+                       "'%s' cannot be made: '%s' is no folder that can be written", place->shown,
                        there);
     }
     mq_doctor_find(e, place->kind_name, MQ_HEALTH_WARN,
                    "at the first use of it nothing, or `marquee stores create`; else correct "
                    "the path",
-                   "%s: there is no '%s'", place->uri, place->name);
+                   "%s: there is no '%s'", place->shown, place->name);
     return MQ_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
+#include "cli/eval_hybrid.h"
 #include "cli/terminal_table.h"
 #include "eval/held_out_evaluation.h"
 
@@ -166,6 +167,10 @@ evaluate(struct mq_cli *cli, const struct mq_snapshot *snapshot, const struct mq
 static enum mq_status
 run_eval(struct mq_cli *cli, struct mq_error *err)
 {
+    if (mq_cli_given(cli, "--train") || mq_cli_given(cli, "--test"))
+        return mq_cli_eval_files(cli, err);
+    if (mq_cli_given(cli, "--ratings"))
+        return mq_cli_eval_ratings(cli, err);
     struct mq_object_store *store;
     struct mq_pool *pool;
     struct mq_snapshot *snapshot = NULL;
@@ -201,17 +206,58 @@ const struct mq_command mq_command_eval = {
         "an entry in bits, popular the share of entries among the most played tenth. The second "
         "row offers everybody the most played programmes, without what the user has played.\n\n"
         "Models, heat and channel weights are those of the store: unless they were made before the "
-        "held-out plays they have seen them, and the figures flatter.",
+        "held-out plays they have seen them, and the figures flatter.\n\n"
+        "With --ratings it is the hybrid model that is judged: rebuilt from a part of silver's "
+        "ratings, with its methods beside it, on the rest. eval.split says what is held out, "
+        "eval.negatives among how many films it is looked for. With --train, --test and "
+        "--negatives "
+        "the split comes from files: ratings as user, item, rating, time; candidates as user and "
+        "items, or \"(user,item)\" and items.",
     .flags = (const struct mq_flag[]){{.name = "--users",
                                        .type = MQ_FLAG_INT,
                                        .placeholder = "N",
                                        .default_text = "0",
                                        .max = 2147483647.0,
-                                       .help = "users drawn by chance (see --seed); 0: all"},
+                                       .help = "users drawn by chance (run.seed); 0: all"},
+                                      {.name = "--ratings",
+                                       .help = "judge the hybrid model on silver's ratings"},
+                                      {.name = "--train",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FILE",
+                                       .help = "ratings to train on, of a split made elsewhere"},
+                                      {.name = "--validation",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FILE",
+                                       .help = "ratings of that split that are neither trained on "
+                                               "nor looked for"},
+                                      {.name = "--test",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FILE",
+                                       .help = "ratings to be found and predicted"},
+                                      {.name = "--negatives",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FILE",
+                                       .help = "candidates of each user, a line each"},
+                                      {.name = "--measure",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "WHAT",
+                                       .choices = "all|lists|ratings",
+                                       .default_text = "all",
+                                       .help = "of the hybrid model: its lists, its predicted "
+                                               "ratings, or both"},
+                                      {.name = "--html",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "FILE",
+                                       .help = "write the report as a page too"},
                                       {0}},
-    .examples = (const struct mq_example[]){{"marquee eval", "all users"},
-                                            {"marquee eval --users 1000 --json",
-                                             "a sample, for a program to read"},
-                                            {0}},
+    .examples =
+        (const struct mq_example[]){
+            {"marquee eval", "all users"},
+            {"marquee eval --users 1000 --json", "a sample, for a program to read"},
+            {"marquee eval --ratings --html report.html", "the hybrid model beside its methods"},
+            {"marquee eval --train ml.train.rating --negatives "
+             "ml.test.negative --measure lists",
+             "on a published split"},
+            {0}},
     .run = run_eval,
 };

@@ -245,7 +245,7 @@ find_place(struct mq_cli *cli, const char *path, struct place *place, struct mq_
         st = mq_fail(err, MQ_E_NOT_FOUND,
                      "nothing is at '%s': neither in '%s/%s/', nor in the store, nor on this "
                      "machine",
-                     path, mq_config_text(cli->config, "store.uri"), mq_cli_region(cli));
+                     path, mq_object_store_uri(place->store), mq_cli_region(cli));
         mq_error_hint(err, "marquee graph lists the artifacts by path");
     }
     return st;

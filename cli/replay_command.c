@@ -134,11 +134,13 @@ print_plan(struct mq_cli *cli, const struct mq_consume_options *o, const struct 
 
 /* ---- reading again ---------------------------------------------------------------------- */
 
+/* The request's spans then end where their events do: behind these, offsets stand for none. */
 static enum mq_status
-consume(struct mq_consume_options *options, const struct request *request,
+consume(struct mq_consume_options *options, struct request *request,
         struct mq_consume_figures *figures, struct mq_error *err)
 {
     struct mq_bronze_span held[MQ_PARTITIONS_MAX];
+    int64_t ends[MQ_PARTITIONS_MAX];
     struct mq_metrics *metrics;
     enum mq_status st = mq_bronze_spans_held(options->log, options->topic, request->spans,
                                              request->count, held, err);
@@ -149,9 +151,13 @@ consume(struct mq_consume_options *options, const struct request *request,
     options->replay = true;
     options->spans = held;
     options->span_count = request->count;
+    options->ret_ends = ends;
     options->metrics = metrics;
     st = mq_consume(options, figures, err);
     mq_metrics_free(metrics);
+    for (int p = 0; st == MQ_OK && p < request->count; p++)
+        if (!mq_bronze_span_is_empty(held[p]) && held[p].end == request->spans[p].end)
+            request->spans[p].end = ends[p];
     return st;
 }
 
@@ -262,8 +268,8 @@ const struct mq_command mq_command_replay = {
         "is still missing or wrong then, as where the log has forgotten events (retention), is "
         "named and makes exit status 1.\n\n"
         "Times are when the log took an event, not the event's own; a day begins at 00:00 UTC. "
-        "No consumer group is joined and no offset committed, so consumers may run meanwhile. The "
-        "topic of rejected events is left alone.",
+        "No consumer group is joined and no offset committed, so consumers may run meanwhile. Of "
+        "the topic of rejected events (--topic), what the API refused is written again.",
     .flags =
         (const struct mq_flag[]){
             {.name = "--from",

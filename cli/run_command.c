@@ -52,7 +52,10 @@ const struct mq_command mq_command_run = {
         "ACTION (also BATCH) takes new clicks to new lists. CONTENT (also ITEM) takes in new "
         "programmes and trains all models. MODEL trains on all clicks. USER takes in new users. "
         "RATING takes the events of the bronze layer, checks them, and makes silver tables and "
-        "features of users and films: those of the days not yet taken, or of --date.\n\n"
+        "features of users and films: those of the days not yet taken, or of --date. Then it "
+        "trains the hybrid model, evaluates it, lets it serve if the quality gate passed (a "
+        "refusal is exit status 3, and what served goes on serving: marquee models), and has the "
+        "servers take it up.\n\n"
         "Steps publish whole files or none. A run that was stopped or killed is taken up by the "
         "same command and leaves the same bytes as an undisturbed one. Every run leaves a "
         "manifest: marquee runs. One run at a time may work on a region of a store.",

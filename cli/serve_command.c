@@ -5,6 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include "cli/command.h"
 #include "serve/api_server.h"
 
@@ -51,8 +52,9 @@ run(struct mq_cli *cli, struct mq_error *err)
     pthread_sigmask(SIG_BLOCK, &ours, &outside);
     enum mq_status st = mq_api_start(cli->config, &api, err);
     if (st == MQ_OK) {
-        mq_log_info("serving on %s, events to %s", mq_api_url(api),
-                    mq_config_text(cli->config, "events.log"));
+        char events[512];
+        mq_redact_uri(mq_config_text(cli->config, "events.log"), events, sizeof(events));
+        mq_log_info("serving on %s, events to %s", mq_api_url(api), events);
         wait_for_the_end(api, &outside);
         mq_log_info("stopping");
         int cut = mq_api_stop(api);

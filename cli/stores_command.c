@@ -24,7 +24,7 @@ add_row(struct stores_work *work, const struct mq_store_place *place, const char
 {
     json_array_append_new(work->rows,
                           json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "what", place->kind_name,
-                                    "store", place->uri, "name", place->name, "state", state,
+                                    "store", place->shown, "name", place->name, "state", state,
                                     "message", error != NULL ? error->message : "", "hint",
                                     error != NULL ? error->hint : ""));
 }

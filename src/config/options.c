@@ -10,6 +10,7 @@
 
 #include "base/edit_distance.h"
 #include "base/memory.h"
+#include "base/redact.h"
 
 #define OPTION_INT(n, d, lo, hi, u, h)                                                             \
     {.name = n,                                                                                    \
@@ -235,6 +236,23 @@ mq_config_text(const struct mq_config *config, const char *name)
     return text != NULL ? text : table[index].text_default;
 }
 
+/* URIs and properties may hold secrets, and this is for people to see. */
+static void
+describe_text(const struct mq_option *option, const char *text, char *scratch, size_t size)
+{
+    static const char *const uris[] = {"store.uri", "features.store", "events.log"};
+    for (size_t i = 0; i < MQ_COUNT(uris); i++) {
+        if (strcmp(option->name, uris[i]) == 0) {
+            mq_redact_uri(text, scratch, size);
+            return;
+        }
+    }
+    if (strcmp(option->name, "kafka.properties") == 0)
+        mq_redact_properties(text, scratch, size);
+    else
+        snprintf(scratch, size, "%s", text);
+}
+
 bool
 mq_config_describe(const struct mq_config *config, const char *name, char *scratch,
                    size_t scratch_size, enum mq_option_source *ret_source, const char **ret_place)
@@ -254,8 +272,8 @@ mq_config_describe(const struct mq_config *config, const char *name, char *scrat
         snprintf(scratch, scratch_size, "%s", value->integer ? "true" : "false");
         break;
     case MQ_OPTION_TEXT:
-        snprintf(scratch, scratch_size, "%s",
-                 value->text != NULL ? value->text : table[index].text_default);
+        describe_text(&table[index], value->text != NULL ? value->text : table[index].text_default,
+                      scratch, scratch_size);
         break;
     }
     *ret_source = value->source;

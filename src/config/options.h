@@ -56,7 +56,8 @@ bool mq_config_flag(const struct mq_config *config, const char *name);
 /** Borrowed until the option is set again or the configuration freed. */
 const char *mq_config_text(const struct mq_config *config, const char *name);
 
-/** The value as text (borrowed from `scratch`), its source and place. False for an unknown name. */
+/** The value as text (borrowed from `scratch`) without secrets (base/redact.h), its source and
+ * place. False for an unknown name. */
 bool mq_config_describe(const struct mq_config *config, const char *name, char *scratch,
                         size_t scratch_size, enum mq_option_source *ret_source,
                         const char **ret_place);

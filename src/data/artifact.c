@@ -75,6 +75,12 @@ maker(enum mq_artifact artifact)
     case MQ_ARTIFACT_MOVIE_FEATURES:
     case MQ_ARTIFACT_FEATURE_WRITES:
         return "extract-features";
+    case MQ_ARTIFACT_HYBRID_CANDIDATE:
+        return "train-hybrid";
+    case MQ_ARTIFACT_HYBRID_EVALUATION:
+        return "evaluate";
+    case MQ_ARTIFACT_HYBRID_CURRENT:
+        return "deploy";
     case MQ_ARTIFACT_PROPERTY_DICT:
     case MQ_ARTIFACT_LIST_CATEGORY:
     case MQ_ARTIFACT_LIST_DIRECTOR:

@@ -214,6 +214,42 @@ judge_all(struct judging *j, const struct mq_event_rules *rules, mq_bronze_seen_
     return st;
 }
 
+/* A line of the API, whole and alone. */
+static bool
+is_of_api(const char *line, size_t size)
+{
+    static const char begin[] = MQ_REJECTED_BY_API;
+    return size > sizeof(begin) && memcmp(line, begin, sizeof(begin) - 1) == 0 &&
+           line[size - 1] == '}' && memchr(line, '\n', size) == NULL &&
+           memchr(line, '\r', size) == NULL;
+}
+
+/* Of a batch that holds refusals. */
+static enum mq_status
+sort_refusals(struct judging *j, struct mq_error *err)
+{
+    const struct mq_bronze_batch *batch = j->batch;
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; st == MQ_OK && i < batch->count; i++) {
+        struct mq_bronze_place *place = &batch->places[i];
+        const char *line = batch->bytes.data + place->begin;
+        char date[MQ_DATE_SIZE];
+        place->day = DAY_REJECTED;
+        if (!is_of_api(line, place->size)) {
+            j->verdict->skipped++;
+            continue;
+        }
+        mq_date_format((int64_t)day_of(clock_of(j, place)) * MQ_DAY_SECONDS, date);
+        struct mq_bronze_text *text = text_of(j, MQ_BRONZE_REJECTED, date, err);
+        if (text == NULL)
+            return MQ_E_NOMEM;
+        st = mq_buffer_append(&text->own, line, place->size + 1, err); /* its line end too */
+        text->object.lines++;
+        j->verdict->rejected++;
+    }
+    return st;
+}
+
 static int
 compare_days(const void *a, const void *b)
 {
@@ -341,7 +377,8 @@ mq_bronze_judge(const struct mq_bronze_batch *batch, const struct mq_event_rules
     struct judging j = {.batch = batch, .now_ms = rules->now_ms, .verdict = &verdict};
     mq_autofree int32_t *days = NULL;
     size_t day_count = 0;
-    enum mq_status st = judge_all(&j, rules, seen, context, err);
+    enum mq_status st =
+        batch->holds_refusals ? sort_refusals(&j, err) : judge_all(&j, rules, seen, context, err);
     if (st == MQ_OK)
         st = find_days(batch, &days, &day_count, err);
     if (st == MQ_OK && day_count > 0)
@@ -384,6 +421,7 @@ mq_bronze_record_make(const struct mq_bronze_batch *batch, const char digest[MQ_
                                       .end = batch->end,
                                       .count = (int64_t)batch->count,
                                       .lost = batch->lost,
+                                      .skipped = verdict->skipped,
                                       .rules = *rules,
                                       .object_count = verdict->text_count};
     memcpy(record.topic, batch->topic, strlen(batch->topic) + 1);

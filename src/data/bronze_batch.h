@@ -6,6 +6,10 @@
  * between tokens) becomes a blank there, so that lines stay lines; such an event is kept byte for
  * byte in "originals" too.
  *
+ * A batch of the topic of rejected events is no batch of events: its lines of the API are kept as
+ * they are, as rejected ones of the day when the log took them; all others (a consumer's own, which
+ * are in bronze/rejected already, and what is none of ours) are skipped.
+ *
  * Memory: the events' bytes and 32 bytes an event; judging adds as much again only when events of
  * several days or bad ones are mixed. Threads: one batch, one thread at a time.
  */
@@ -35,7 +39,8 @@ struct mq_bronze_batch {
     struct mq_buffer bytes;         /**< each event and a line end */
     struct mq_bronze_place *places; /**< [count] */
     size_t count, capacity;
-    bool has_line_ends; /**< some event holds one */
+    bool has_line_ends;  /**< some event holds one */
+    bool holds_refusals; /**< of the topic of rejected events */
 };
 
 void mq_bronze_batch_release(struct mq_bronze_batch *batch);
@@ -65,7 +70,8 @@ struct mq_bronze_verdict {
     struct mq_bronze_text *texts; /**< [text_count] by kind, then date */
     size_t text_count;
     int64_t good, rejected;
-    int64_t faults[MQ_EVENT_FAULTS]; /**< rejected ones by reason */
+    int64_t skipped;                 /**< of a batch that holds refusals */
+    int64_t faults[MQ_EVENT_FAULTS]; /**< rejected ones by reason; not those of the API */
 };
 
 void mq_bronze_verdict_release(struct mq_bronze_verdict *verdict);

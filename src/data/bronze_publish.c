@@ -428,6 +428,11 @@ produce_some(struct mq_bronze_publication *p, const struct mq_bronze_text *text,
         size_t size = (size_t)(stop - line);
         if (size <= REJECTED_LINE_MAX)
             events[count++] = (struct mq_new_event){key, (size_t)key_size, line, size};
+        else
+            mq_log_warn(
+                "bronze: a rejected event is kept in bronze/rejected alone, for its line has "
+                "%zu bytes, and topic '%s' takes lines up to %zu: %.80s…",
+                size, p->layer->rejected_topic, REJECTED_LINE_MAX, line);
         bytes += size;
         line = stop + 1;
     }
@@ -441,7 +446,8 @@ static enum mq_status
 produce_rejected(struct mq_bronze_publication *p, struct mq_error *err)
 {
     enum mq_status st = MQ_OK;
-    while (st == MQ_OK && p->layer->rejected_topic != NULL && p->next < p->verdict.text_count) {
+    bool wanted = p->layer->rejected_topic != NULL && !p->batch->holds_refusals;
+    while (st == MQ_OK && wanted && p->next < p->verdict.text_count) {
         const struct mq_bronze_text *text = &p->verdict.texts[p->next];
         if (text->object.kind == MQ_BRONZE_REJECTED && p->line != text->text + text->size) {
             st = produce_some(p, text, err);

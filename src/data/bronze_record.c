@@ -156,6 +156,8 @@ mq_bronze_record_text(const struct mq_bronze_record *record, struct mq_buffer *b
         record->rules.rating_min, "rating_max", record->rules.rating_max, "sha256", record->sha256);
     json_t *objects = json_array();
     bool ok = root != NULL && objects != NULL;
+    if (ok && record->skipped > 0) /* as records were before there were such */
+        ok = json_object_set_new(root, "skipped", json_integer((json_int_t)record->skipped)) == 0;
     for (size_t i = 0; ok && i < record->object_count; i++)
         ok = json_array_append_new(objects, object_json(&record->objects[i])) == 0;
     if (!ok || json_object_set_new(root, "objects", objects) != 0)
@@ -261,13 +263,16 @@ parse_record(const json_t *root, struct mq_bronze_record *record, struct mq_erro
         st = count_of(root, "count", &record->count, err);
     if (st == MQ_OK)
         st = count_of(root, "lost", &record->lost, err);
+    if (st == MQ_OK && json_object_get(root, "skipped") != NULL)
+        st = count_of(root, "skipped", &record->skipped, err);
     if (st == MQ_OK)
         st = copy_text(root, "sha256", record->sha256, sizeof(record->sha256), err);
     if (st == MQ_OK)
         st = parse_rules(json_object_get(root, "rules"), &record->rules, err);
-    if (st == MQ_OK && (partition >= MQ_PARTITIONS_MAX || record->end <= record->first ||
-                        record->count < 1 || record->count > record->end - record->first ||
-                        record->lost > record->end - record->first - record->count))
+    if (st == MQ_OK &&
+        (partition >= MQ_PARTITIONS_MAX || record->end <= record->first || record->count < 1 ||
+         record->count > record->end - record->first || record->skipped > record->count ||
+         record->lost > record->end - record->first - record->count))
         return mq_fail(err, MQ_E_FORMAT,
                        "offsets %" PRId64 " to %" PRId64 " of partition %" PRId64
                        " cannot hold %" PRId64 " events",

@@ -53,6 +53,8 @@ struct mq_bronze_record {
     int64_t first, end;          /**< offsets [first, end) */
     int64_t count;               /**< events among them; offsets may stand for nothing in Kafka */
     int64_t lost;                /**< offsets from `first` on that the log forgot before */
+    int64_t skipped;             /**< of the events: lines of the topic of rejected ones that are in
+                                    the layer already, or none of Marquee's */
     struct mq_event_rules rules; /**< judged by; now_ms: an event's clock is the log's, or this
                                     where it is earlier */
     char sha256[MQ_SHA256_HEX_SIZE];  /**< of the events as they came: tells a topic made anew */

@@ -19,15 +19,16 @@ mq_bronze_report_release(struct mq_bronze_report *report)
     *report = (struct mq_bronze_report){0};
 }
 
-/* What the log says of a partition, or NULL. */
-static const struct mq_bronze_end *
-end_of(const struct mq_bronze_question *question, const char *topic, int32_t partition)
+const struct mq_bronze_end *
+mq_bronze_question_end(const struct mq_bronze_question *question, const char *topic,
+                       int32_t partition)
 {
-    const struct mq_bronze_ends *ends = question->ends;
-    return ends != NULL && ends->is_known && partition < ends->count &&
-                   strcmp(ends->topic, topic) == 0
-               ? &ends->ends[partition]
-               : NULL;
+    const struct mq_bronze_ends *both[] = {question->ends, question->refusals_ends};
+    for (size_t i = 0; i < MQ_COUNT(both); i++)
+        if (both[i] != NULL && both[i]->is_known && partition < both[i]->count &&
+            strcmp(both[i]->topic, topic) == 0)
+            return &both[i]->ends[partition];
+    return NULL;
 }
 
 void
@@ -35,7 +36,7 @@ mq_bronze_question_mending(const struct mq_bronze_question *question, const char
                            int32_t partition, struct mq_bronze_span span,
                            char ret_text[MQ_BRONZE_MENDING_MAX])
 {
-    const struct mq_bronze_end *end = end_of(question, topic, partition);
+    const struct mq_bronze_end *end = mq_bronze_question_end(question, topic, partition);
     if (end != NULL && end->held > span.first)
         snprintf(ret_text, MQ_BRONZE_MENDING_MAX,
                  "nothing of Marquee: the log holds its events no more");
@@ -140,7 +141,7 @@ end_chain(struct chain *c)
 {
     if (!c->is_begun)
         return;
-    const struct mq_bronze_end *log = end_of(c->question, c->topic, c->partition);
+    const struct mq_bronze_end *log = mq_bronze_question_end(c->question, c->topic, c->partition);
     c->report->partitions++;
     check_beginning(c, log);
     check_end(c, log);
@@ -165,11 +166,13 @@ check_counts(struct chain *c, const struct mq_bronze_record *record)
     r->offsets += record->end - record->first;
     r->lost += record->lost;
     r->empty += record->end - record->first - record->count - record->lost;
-    if (lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED] != record->count)
+    r->skipped += record->skipped;
+    if (lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED] + record->skipped != record->count)
         mq_bronze_find(&r->findings,
                        "count: batch %s-%d-%020" PRId64 " has %" PRId64 " events, its objects "
                        "%" PRId64,
-                       record->topic, record->partition, record->first, record->count,
+                       record->topic, record->partition, record->first,
+                       record->count - record->skipped,
                        lines[MQ_BRONZE_EVENTS] + lines[MQ_BRONZE_REJECTED]);
     if (record->lost > 0)
         mq_bronze_find(&r->findings,
@@ -256,11 +259,10 @@ has_batch(const struct mq_bronze_history *history, const char *topic, int32_t pa
 }
 
 static void
-check_without_batch(const struct mq_bronze_question *question,
-                    const struct mq_bronze_history *history, struct mq_bronze_report *report)
+check_ends_without_batch(const struct mq_bronze_question *question,
+                         const struct mq_bronze_ends *ends, const struct mq_bronze_history *history,
+                         struct mq_bronze_report *report)
 {
-    const struct mq_bronze_ends *ends = question->ends;
-    const struct mq_bronze_scope *scope = question->scope;
     for (int p = 0; ends != NULL && ends->is_known && p < ends->count; p++) {
         struct chain c = {
             .question = question, .report = report, .topic = ends->topic, .partition = p};
@@ -268,6 +270,15 @@ check_without_batch(const struct mq_bronze_question *question,
             find_hole(&c, "end", MQ_MIN(ends->ends[p].held, ends->ends[p].committed - 1),
                       ends->ends[p].committed);
     }
+}
+
+static void
+check_without_batch(const struct mq_bronze_question *question,
+                    const struct mq_bronze_history *history, struct mq_bronze_report *report)
+{
+    const struct mq_bronze_scope *scope = question->scope;
+    check_ends_without_batch(question, question->ends, history, report);
+    check_ends_without_batch(question, question->refusals_ends, history, report);
     for (int p = 0; scope != NULL && p < scope->count; p++) {
         struct chain c = {
             .question = question, .report = report, .topic = scope->topic, .partition = p};
@@ -281,13 +292,15 @@ static void
 tell_unasked(const struct mq_bronze_question *question, const struct mq_bronze_history *history,
              struct mq_bronze_report *report)
 {
-    const struct mq_bronze_ends *ends = question->ends;
     const char *before = NULL;
-    for (size_t i = 0; ends != NULL && i < history->count; i++) {
+    for (size_t i = 0; question->ends != NULL && i < history->count; i++) {
         const char *topic = history->records[i].topic;
+        const struct mq_bronze_ends *ends = question->ends;
         if (before != NULL && strcmp(before, topic) == 0)
             continue;
         before = topic;
+        if (question->refusals_ends != NULL && strcmp(topic, question->refusals_ends->topic) == 0)
+            ends = question->refusals_ends;
         if (strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0)
             mq_bronze_find(&report->unchecked,
                            "end of topic '%s': no log holds an import; whether it came to its end, "

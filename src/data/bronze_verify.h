@@ -25,8 +25,10 @@
 struct mq_bronze_report {
     int64_t partitions, batches, offsets; /**< offsets: the lengths of all chains */
     int64_t events, rejected; /**< events in user-events and in rejected, of what was asked for */
-    int64_t empty;            /**< offsets that stand for no event in the log */
-    int64_t lost;             /**< offsets that retention took before they were read */
+    int64_t skipped; /**< lines of the topic of rejected events that are elsewhere in the layer, or
+                        none of Marquee's */
+    int64_t empty;   /**< offsets that stand for no event in the log */
+    int64_t lost;    /**< offsets that retention took before they were read */
     int64_t objects, merged, bytes;      /**< objects read; merged ones among them; of text */
     struct mq_bronze_findings findings;  /**< what is wrong: "gap: …" */
     struct mq_bronze_findings unchecked; /**< what could not be told, and why */
@@ -43,7 +45,13 @@ struct mq_bronze_question {
     const struct mq_bronze_scope *scope; /**< NULL: all; else these stretches, which batches must
                                             hold from end to end */
     const struct mq_bronze_ends *ends;   /**< NULL where there is a scope */
+    const struct mq_bronze_ends *refusals_ends; /**< the same of the topic of rejected events; may
+                                                   be NULL */
 };
+
+/** What the log says of a partition, or NULL. */
+const struct mq_bronze_end *mq_bronze_question_end(const struct mq_bronze_question *question,
+                                                   const char *topic, int32_t partition);
 
 /**
  * @param history    of all (or of question->scope), loaded after question->ends were asked

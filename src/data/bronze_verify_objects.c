@@ -367,11 +367,8 @@ batch_of(const struct verifying *v, const char *name, char topic[MQ_TOPIC_NAME_M
 static bool
 is_under_way(const struct verifying *v, const char *topic, int32_t partition, int64_t first)
 {
-    const struct mq_bronze_ends *ends = v->question->ends;
-    if (ends == NULL || !ends->is_known || strcmp(ends->topic, topic) != 0 ||
-        partition >= ends->count)
-        return false;
-    int64_t committed = ends->ends[partition].committed;
+    const struct mq_bronze_end *end = mq_bronze_question_end(v->question, topic, partition);
+    int64_t committed = end != NULL ? end->committed : -1;
     return committed >= 0 && first >= committed &&
            mq_bronze_history_next(v->history, topic, partition, first) == INT64_MAX;
 }

@@ -101,12 +101,26 @@ pass(struct loading *l, struct mq_error *err)
 }
 
 static enum mq_status
+add_catalogue(struct loading *l, struct mq_error *err)
+{
+    const struct mq_catalogue *c = l->options->catalogue;
+    enum mq_status st = MQ_OK;
+    for (int32_t row = 0; st == MQ_OK && c != NULL && row < c->count; row++) {
+        int32_t code;
+        st = mq_strmap_add(&l->items, c->ids.keys[row], c->ids.sizes[row], &code, err);
+    }
+    return st;
+}
+
+static enum mq_status
 load(struct loading *l, int64_t row_count, struct mq_rating_matrix **ret_matrix, int64_t *ret_rows,
      struct mq_error *err)
 {
     int64_t rows = 0;
     mq_progress_begin(&l->progress, "ratings", "rows", 2 * row_count);
-    enum mq_status st = pass(l, err);
+    enum mq_status st = add_catalogue(l, err);
+    if (st == MQ_OK)
+        st = pass(l, err);
     for (int32_t u = 0; st == MQ_OK && u < l->users.count; u++)
         rows += l->by_user[u];
     if (st == MQ_OK && rows == 0) {

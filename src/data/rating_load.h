@@ -2,8 +2,9 @@
  * silver/ratings as a matrix of ratings: what every user said of every film, last, up to a day.
  *
  * Users and films get codes in order of first appearance: day by day, within a day by user and
- * time. A rating counts more than a choice (play, click, entry in a list), whenever it came; of two
- * of a kind the later one.
+ * time; films of a catalogue that is given come first, in its order, rated or not. A rating counts
+ * more than a choice (play, click, entry in a list), whenever it came; of two of a kind the later
+ * one.
  *
  * Memory: 24 bytes a rating, those of the matrix (data/rating_matrix.h), the ids, and what the
  * engine reads at a time; nothing else grows with the ratings. Two passes over the parts. Threads:
@@ -12,6 +13,7 @@
 #ifndef MQ_DATA_RATING_LOAD_H
 #define MQ_DATA_RATING_LOAD_H
 
+#include "data/catalogue.h"
 #include "data/event.h"
 #include "data/rating_matrix.h"
 #include "data/silver_days.h"
@@ -21,7 +23,8 @@ struct mq_rating_load_options {
     /** Bits 1 << enum mq_event_kind of what is taken: RATING, PLAY, CLICK, ADD_TO_LIST; 0: RATING
      * alone. Other kinds are not in silver. */
     unsigned kinds;
-    float choice_rating; /**< what a choice without a rating counts; finite */
+    float choice_rating;                  /**< what a choice without a rating counts; finite */
+    const struct mq_catalogue *catalogue; /**< whose rows are the first films' codes; NULL: none */
 };
 
 /** What was read. */

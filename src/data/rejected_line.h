@@ -10,6 +10,9 @@
 #include "base/buffer.h"
 #include "data/event.h"
 
+/** How a line of the API begins, with a comma at its end; others name where the event was. */
+#define MQ_REJECTED_BY_API "{\"source\":\"api\","
+
 /** Append `,"reason":…,"place":…,"field":…,"message":…` and the event, and end the line. */
 enum mq_status mq_rejected_line_end(const struct mq_event_refusal *refusal, const char *bytes,
                                     size_t size, struct mq_buffer *line, struct mq_error *err);

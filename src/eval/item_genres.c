@@ -1,7 +1,10 @@
 #include "eval/item_genres.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
 
 enum mq_status
 mq_item_genres_check(const struct mq_item_genres *genres, struct mq_error *err)
@@ -17,6 +20,45 @@ mq_item_genres_check(const struct mq_item_genres *genres, struct mq_error *err)
                                "genres of item %d: genre %d (0 to %d, ascending, none twice)", item,
                                genres->genre[i], genres->genre_count - 1);
     }
+    return MQ_OK;
+}
+
+static int
+compare_codes(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum mq_status
+mq_item_genres_of_catalogue(const struct mq_catalogue *c, int32_t item_count,
+                            struct mq_item_genres *ret_genres, int64_t **ret_offset,
+                            int32_t **ret_genre, struct mq_error *err)
+{
+    const int64_t *from = c->offset[MQ_PROPERTY_CATEGORY];
+    int64_t *offset = NULL, count = 0;
+    int32_t *genre = NULL;
+    enum mq_status st = mq_alloc_array((size_t)item_count + 1, sizeof(*offset), ret_offset, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)from[c->count], sizeof(*genre), ret_genre, err);
+    if (st != MQ_OK)
+        return st;
+    offset = *ret_offset;
+    genre = *ret_genre;
+    for (int32_t i = 0; i < item_count; i++) {
+        int64_t first = count, kept = count;
+        for (int64_t k = i < c->count ? from[i] : 0; i < c->count && k < from[i + 1]; k++)
+            genre[count++] = c->value[MQ_PROPERTY_CATEGORY][k];
+        qsort(genre + first, (size_t)(count - first), sizeof(*genre), compare_codes);
+        for (int64_t k = first; k < count; k++)
+            if (k == first || genre[k] != genre[kept - 1])
+                genre[kept++] = genre[k];
+        offset[i + 1] = count = kept;
+    }
+    *ret_genres = (struct mq_item_genres){.item_count = item_count,
+                                          .genre_count = c->names[MQ_PROPERTY_CATEGORY].count,
+                                          .offset = offset,
+                                          .genre = genre};
     return MQ_OK;
 }
 

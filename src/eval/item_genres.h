@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "data/catalogue.h"
 #include "marquee/status.h"
 
 /** Genres of each item; an item's genres weigh alike. All borrowed. */
@@ -20,6 +21,17 @@ struct mq_item_genres {
 /** @return MQ_OK | MQ_E_RANGE (offsets that descend, a genre out of range or order: names the item)
  */
 enum mq_status mq_item_genres_check(const struct mq_item_genres *genres, struct mq_error *err);
+
+/**
+ * Categories of a catalogue's rows, the first items; items beyond them have none.
+ * @param item_count at least 0; may be less than the catalogue's rows
+ * @param ret_genres what is behind it is owned by:
+ * @param ret_offset,ret_genre mq_free, also after a failure
+ * @return MQ_OK | MQ_E_NOMEM
+ */
+enum mq_status mq_item_genres_of_catalogue(const struct mq_catalogue *catalogue, int32_t item_count,
+                                           struct mq_item_genres *ret_genres, int64_t **ret_offset,
+                                           int32_t **ret_genre, struct mq_error *err);
 
 /** Cosine of two items' sets of genres, in [0, 1]; 0 where either has none. An
  * mq_item_similarity_fn. @param context struct mq_item_genres */

@@ -156,14 +156,24 @@ report_json(const struct mq_eval_report *report, const struct mq_gate_result *ga
 }
 
 enum mq_status
+mq_eval_report_json(const struct mq_eval_report *report, const struct mq_gate_result *gate,
+                    json_t **ret_json, struct mq_error *err)
+{
+    *ret_json = report_json(report, gate);
+    return *ret_json != NULL
+               ? MQ_OK
+               : mq_fail(err, MQ_E_NOMEM, "cannot make the report of '%s'", report->data);
+}
+
+enum mq_status
 mq_eval_report_write_json(const struct mq_eval_report *report, const struct mq_gate_result *gate,
                           struct mq_writer *out, struct mq_error *err)
 {
-    mq_autojson json_t *root = report_json(report, gate);
+    mq_autojson json_t *root = NULL;
     struct mq_buffer text = {0};
-    if (root == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot make the report of '%s'", report->data);
-    enum mq_status st = mq_json_dump(root, MQ_JSON_INDENTED, &text, err);
+    enum mq_status st = mq_eval_report_json(report, gate, &root, err);
+    if (st == MQ_OK)
+        st = mq_json_dump(root, MQ_JSON_INDENTED, &text, err);
     if (st == MQ_OK)
         st = mq_buffer_append_char(&text, '\n', err);
     if (st == MQ_OK)

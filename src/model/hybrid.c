@@ -23,6 +23,16 @@ mq_method_find(const char *name, size_t size)
     return -1;
 }
 
+static enum mq_status
+make_rater(struct mq_hybrid *h, enum mq_neighbour_side side, const struct mq_neighbours *lists,
+           struct mq_rater *ret_rater, struct mq_error *err)
+{
+    struct mq_rater_options options = mq_rater_options_default(side, h->ratings);
+    return lists->ids == NULL
+               ? MQ_OK
+               : mq_rater_init(h->ratings, lists, &h->baseline, &options, ret_rater, err);
+}
+
 enum mq_status
 mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err)
 {
@@ -38,7 +48,10 @@ mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err
         st = mq_neighbour_index_new(h->ratings, &h->baseline, &rating, pool, &h->rating_user_index,
                                     err);
     }
-    return st;
+    if (st == MQ_OK)
+        st = make_rater(h, MQ_NEIGHBOUR_ITEMS, &h->rating_items, &h->item_rater, err);
+    return st == MQ_OK ? make_rater(h, MQ_NEIGHBOUR_USERS, &h->rating_users, &h->user_rater, err)
+                       : st;
 }
 
 void
@@ -46,6 +59,8 @@ mq_hybrid_free(struct mq_hybrid *h)
 {
     if (h == NULL)
         return;
+    mq_rater_release(&h->item_rater);
+    mq_rater_release(&h->user_rater);
     mq_neighbour_index_free(h->user_index);
     mq_neighbour_index_free(h->rating_user_index);
     mq_neighbours_release(&h->items);

@@ -6,7 +6,7 @@
  * rated and have left it: so new films are there, though only the content channel knows them.
  *
  * Its parts answer two questions. Which films next (ranking): one score a film by each method,
- * blended with weights that were learned on held-out choices (rec/hybrid_blend.h). What rating
+ * blended with weights that were learned on held-out choices (rec/hybrid_fit.h). What rating
  * would this user give (prediction): baseline, neighbours and factors, blended likewise.
  *
  * Immutable once made. Threads: reentrant reads.
@@ -21,7 +21,7 @@
 #include "model/biased_mf.h"
 #include "model/ease.h"
 #include "model/ials.h"
-#include "model/neighbours.h"
+#include "model/neighbour_rating.h"
 #include "model/rating_baseline.h"
 #include "model/slit.h"
 #include "model/youtubednn.h"
@@ -93,6 +93,7 @@ struct mq_hybrid {
     /* For users who are not in the matrix, or rated since: made at the end, not kept in files. */
     struct mq_neighbour_index *user_index;        /**< of `users` */
     struct mq_neighbour_index *rating_user_index; /**< of `rating_users` */
+    struct mq_rater item_rater, user_rater;       /**< of `rating_items`, `rating_users` */
 };
 
 /**

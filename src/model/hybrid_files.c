@@ -318,6 +318,39 @@ mq_hybrid_load(struct mq_object_store *store, const char *region, const char *ve
     return MQ_OK;
 }
 
+struct files_listing {
+    size_t prefix_size;
+    mq_hybrid_file_fn fn;
+    void *context;
+};
+
+/* "<version>/<file>"; what lies beside the versions, such as current.json, is passed over. */
+static enum mq_status
+visit_file(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+{
+    const struct files_listing *l = context;
+    const char *name = key + l->prefix_size, *slash = strchr(name, '/');
+    char version[MQ_HYBRID_VERSION_SIZE];
+    if (slash == NULL || (size_t)(slash - name) >= sizeof(version))
+        return MQ_OK;
+    snprintf(version, sizeof(version), "%.*s", (int)(slash - name), name);
+    return mq_hybrid_version_is_valid(version) ? l->fn(l->context, version, slash + 1, info, err)
+                                               : MQ_OK;
+}
+
+enum mq_status
+mq_hybrid_each_file(struct mq_object_store *store, const char *region, mq_hybrid_file_fn fn,
+                    void *context, struct mq_error *err)
+{
+    struct files_listing l = {.fn = fn, .context = context};
+    char prefix[MQ_OBJECT_KEY_MAX];
+    int n = snprintf(prefix, sizeof(prefix), "%s/" MQ_HYBRID_PREFIX, region);
+    if (n >= (int)sizeof(prefix))
+        return mq_fail(err, MQ_E_RANGE, "region '%s' is too long", region);
+    l.prefix_size = (size_t)n;
+    return mq_object_list(store, prefix, visit_file, &l, err);
+}
+
 enum mq_status
 mq_hybrid_delete(struct mq_object_store *store, const char *region, const char *version,
                  struct mq_error *err)

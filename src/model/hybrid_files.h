@@ -1,12 +1,13 @@
 /**
  * A hybrid model as files of a store, under <region>/model/hybrid/<version>/:
  *
- *   model.json               what it is: form, version, sizes, blends, and of each file its size
- * and SHA-256; written last, so that a model that has it is whole users.json, items.json   ids by
- * code ratings.safetensors      what users rated, popularity and averages of films
- *   neighbours.safetensors   lists of films and users
- *   factors.safetensors      iALS and rating factors
+ *   users.json, items.json    ids by code
+ *   ratings.safetensors       what users rated, popularity and averages of films
+ *   neighbours.safetensors    lists of films and users
+ *   factors.safetensors       baseline, iALS and rating factors
  *   ease.safetensors, slit.safetensors, tower.h5    where the model has them
+ *   model.json                what it is: form, version, sizes, blends, and of each file its size
+ *                             and SHA-256; written last, so that a model that has it is whole
  *
  * Any program reads them (docs/formats/hybrid-model.md, docs/howto/open-model-in-python.md). Files
  * are never changed; a model that is not whole is none.
@@ -23,6 +24,8 @@
 /** Form of the files; a reader refuses newer ones. */
 #define MQ_HYBRID_FORM 1
 #define MQ_HYBRID_PREFIX "model/hybrid/"
+/** Beside the model, not part of it: how it did before it was deployed or refused (step deploy). */
+#define MQ_HYBRID_EVALUATION "evaluation.json"
 
 /** Key "<region>/model/hybrid/<version>/<file>". */
 enum mq_status mq_hybrid_key(const char *region, const char *version, const char *file,
@@ -53,6 +56,15 @@ enum mq_status mq_hybrid_describe(struct mq_object_store *store, const char *reg
 enum mq_status mq_hybrid_load(struct mq_object_store *store, const char *region,
                               const char *version, struct mq_pool *pool,
                               struct mq_hybrid **ret_hybrid, struct mq_error *err);
+
+/** Told of one file: version and name, as in mq_hybrid_key; non-OK stops. */
+typedef enum mq_status (*mq_hybrid_file_fn)(void *context, const char *version, const char *file,
+                                            const struct mq_object_info *info,
+                                            struct mq_error *err);
+
+/** All files of all models, whole or not: by version, then by name, in byte order. */
+enum mq_status mq_hybrid_each_file(struct mq_object_store *store, const char *region,
+                                   mq_hybrid_file_fn fn, void *context, struct mq_error *err);
 
 /** Delete all files of a model, model.json first. */
 enum mq_status mq_hybrid_delete(struct mq_object_store *store, const char *region,

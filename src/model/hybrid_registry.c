@@ -9,7 +9,7 @@
 #include "base/memory.h"
 
 #define POINTER_MAX_BYTES ((size_t)1 << 20)
-#define MODEL_JSON "/model.json"
+#define MODEL_JSON "model.json"
 
 static enum mq_status
 pointer_key(const char *region, char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
@@ -81,6 +81,25 @@ mq_hybrid_pointer_read(struct mq_object_store *store, const char *region,
     return st;
 }
 
+enum mq_status
+mq_hybrid_pointer_renew(struct mq_object_store *store, const char *region,
+                        struct mq_hybrid_pointer *ret_pointer, struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    struct mq_object_info info = {0};
+    enum mq_status st = pointer_key(region, key, err);
+    if (st == MQ_OK)
+        st = mq_object_stat(store, key, &info, err);
+    if (st != MQ_OK)
+        return st;
+    json_t *history = json_array();
+    if (history == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
+    *ret_pointer = (struct mq_hybrid_pointer){.history = history};
+    memcpy(ret_pointer->etag, info.etag, sizeof(info.etag));
+    return MQ_OK;
+}
+
 static json_t *
 entry_of(const struct mq_hybrid_move *move)
 {
@@ -114,6 +133,68 @@ moved_meanwhile(struct mq_object_store *store, const char *region, const char *v
     return st;
 }
 
+/* Whether all files of a model are there, in full length; their bytes are checked by a load. */
+static enum mq_status
+check_files(struct mq_object_store *store, const char *region, const char *version,
+            const json_t *model, struct mq_error *err)
+{
+    enum mq_status st = MQ_OK;
+    const char *name;
+    json_t *file;
+    json_object_foreach((json_t *)json_object_get(model, "files"), name, file)
+    {
+        char key[MQ_OBJECT_KEY_MAX];
+        struct mq_object_info info = {0};
+        int64_t bytes = json_integer_value(json_object_get(file, "bytes"));
+        st = mq_hybrid_key(region, version, name, key, err);
+        if (st == MQ_OK)
+            st = mq_object_stat(store, key, &info, err);
+        if (st == MQ_E_NOT_FOUND)
+            st = mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s is missing", version, name);
+        else if (st == MQ_OK && info.size_bytes != bytes)
+            st =
+                mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s has %lld bytes, %lld expected",
+                        version, name, (long long)info.size_bytes, (long long)bytes);
+        if (st != MQ_OK)
+            return st;
+    }
+    return st;
+}
+
+static enum mq_status
+write_pointer(struct mq_object_store *store, const char *key, const char *version, json_t *history,
+              const char *etag, struct mq_object_info *ret_info, struct mq_error *err)
+{
+    struct mq_buffer text = {0};
+    mq_autojson json_t *root = json_pack("{s:s, s:O}", "version", version, "history", history);
+    enum mq_status st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
+                                     : mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&text, '\n', err);
+    if (st == MQ_OK)
+        st = mq_object_put(store, key, text.data, text.size,
+                           etag != NULL ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT, etag, ret_info, err);
+    mq_buffer_release(&text);
+    return st;
+}
+
+/* Pruned between the look at it and the move (model/hybrid_prune.h): back, if nobody moved on. */
+static enum mq_status
+pruned_meanwhile(struct mq_object_store *store, const char *key,
+                 const struct mq_hybrid_pointer *before, const struct mq_hybrid_move *move,
+                 const char *etag, struct mq_error *err)
+{
+    struct mq_object_info info;
+    enum mq_status st =
+        before->version[0] != '\0'
+            ? write_pointer(store, key, before->version, before->history, etag, &info, err)
+            : mq_object_delete(store, &key, 1, err);
+    if (st != MQ_OK && st != MQ_E_CONFLICT)
+        return st;
+    return mq_fail(err, MQ_E_CONFLICT, "model '%s' was removed while it was to be deployed",
+                   move->version);
+}
+
 enum mq_status
 mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
                        struct mq_hybrid_pointer *pointer, const struct mq_hybrid_move *move,
@@ -121,39 +202,36 @@ mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
 {
     char key[MQ_OBJECT_KEY_MAX];
     json_t *model = NULL;
-    struct mq_buffer text = {0};
     struct mq_object_info info;
     enum mq_status st = mq_hybrid_describe(store, region, move->version, &model, err);
+    if (st == MQ_OK)
+        st = check_files(store, region, move->version, model, err);
     json_decref(model);
     if (st == MQ_OK)
         st = pointer_key(region, key, err);
     if (st != MQ_OK)
         return st;
-    mq_autojson json_t *root =
-        json_pack("{s:s, s:[o]}", "version", move->version, "history", entry_of(move));
+    mq_autojson json_t *history = json_pack("[o]", entry_of(move));
     size_t i;
     json_t *before;
     json_array_foreach(pointer->history, i, before)
     {
         if (i + 1 < MQ_HYBRID_HISTORY_MAX)
-            json_array_append(json_object_get(root, "history"), before);
+            json_array_append(history, before);
     }
-    st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
-                      : mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(store, key, text.data, text.size,
-                           pointer->version[0] != '\0' ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT,
-                           pointer->version[0] != '\0' ? pointer->etag : NULL, &info, err);
-    mq_buffer_release(&text);
+    st = write_pointer(store, key, move->version, history,
+                       pointer->etag[0] != '\0' ? pointer->etag : NULL, &info, err);
     if (st == MQ_E_CONFLICT || st == MQ_E_EXISTS)
         return moved_meanwhile(store, region, move->version, err);
     if (st != MQ_OK)
         return st;
-    json_t *history = json_incref(json_object_get(root, "history"));
+    model = NULL;
+    st = mq_hybrid_describe(store, region, move->version, &model, NULL);
+    json_decref(model);
+    if (st == MQ_E_NOT_FOUND)
+        return pruned_meanwhile(store, key, pointer, move, info.etag, err);
     mq_hybrid_pointer_release(pointer);
-    pointer->history = history;
+    pointer->history = json_incref(history);
     memcpy(pointer->etag, info.etag, sizeof(pointer->etag));
     snprintf(pointer->version, sizeof(pointer->version), "%s", move->version);
     return MQ_OK;
@@ -179,42 +257,31 @@ mq_hybrid_pointer_previous(const struct mq_hybrid_pointer *pointer,
 
 /* ---- listing ----------------------------------------------------------------------------- */
 
-struct listing {
-    struct mq_object_store *store;
-    const char *region;
-    size_t prefix_size;
-    struct mq_hybrid_list list;
-};
-
-/* "<version>/model.json" is a model. */
+/* A version with a model.json is a model. */
 static enum mq_status
-visit(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+visit(void *context, const char *version, const char *file, const struct mq_object_info *info,
+      struct mq_error *err)
 {
-    struct listing *l = context;
-    const char *name = key + l->prefix_size, *slash = strchr(name, '/');
-    char version[MQ_HYBRID_VERSION_SIZE];
+    struct mq_hybrid_list *list = context;
     (void)info;
-    if (slash == NULL || strcmp(slash, MODEL_JSON) != 0 ||
-        (size_t)(slash - name) >= sizeof(version))
+    if (strcmp(file, MODEL_JSON) != 0)
         return MQ_OK;
-    snprintf(version, sizeof(version), "%.*s", (int)(slash - name), name);
-    if (!mq_hybrid_version_is_valid(version))
-        return MQ_OK;
-    enum mq_status st = mq_grow(&l->list.entries, &l->list.capacity, l->list.count + 1,
-                                sizeof(*l->list.entries), err);
+    enum mq_status st =
+        mq_grow(&list->entries, &list->capacity, list->count + 1, sizeof(*list->entries), err);
     if (st == MQ_OK) {
-        l->list.entries[l->list.count] = (struct mq_hybrid_entry){0};
-        memcpy(l->list.entries[l->list.count++].version, version, sizeof(version));
+        struct mq_hybrid_entry *entry = &list->entries[list->count++];
+        *entry = (struct mq_hybrid_entry){0};
+        snprintf(entry->version, sizeof(entry->version), "%s", version);
     }
     return st;
 }
 
 /* What model.json says. @return false: it cannot be read */
 static bool
-describe(struct listing *l, struct mq_hybrid_entry *entry)
+describe(struct mq_object_store *store, const char *region, struct mq_hybrid_entry *entry)
 {
     struct mq_error error = {0};
-    if (mq_hybrid_describe(l->store, l->region, entry->version, &entry->model, &error) != MQ_OK) {
+    if (mq_hybrid_describe(store, region, entry->version, &entry->model, &error) != MQ_OK) {
         mq_log_warn("model '%s' is passed over: %s", entry->version, error.message);
         return false;
     }
@@ -239,25 +306,20 @@ enum mq_status
 mq_hybrid_list_read(struct mq_object_store *store, const char *region,
                     struct mq_hybrid_list *ret_list, struct mq_error *err)
 {
-    struct listing l = {.store = store, .region = region};
-    char prefix[MQ_OBJECT_KEY_MAX];
-    int n = snprintf(prefix, sizeof(prefix), "%s/" MQ_HYBRID_PREFIX, region);
-    if (n >= (int)sizeof(prefix))
-        return mq_fail(err, MQ_E_RANGE, "region '%s' is too long", region);
-    l.prefix_size = (size_t)n;
-    enum mq_status st = mq_object_list(store, prefix, visit, &l, err);
+    struct mq_hybrid_list list = {0};
+    enum mq_status st = mq_hybrid_each_file(store, region, visit, &list, err);
     if (st != MQ_OK) {
-        mq_hybrid_list_release(&l.list);
+        mq_hybrid_list_release(&list);
         return st;
     }
     size_t kept = 0;
-    for (size_t i = 0; i < l.list.count; i++)
-        if (describe(&l, &l.list.entries[i]))
-            l.list.entries[kept++] = l.list.entries[i];
-    l.list.count = kept;
+    for (size_t i = 0; i < list.count; i++)
+        if (describe(store, region, &list.entries[i]))
+            list.entries[kept++] = list.entries[i];
+    list.count = kept;
     if (kept > 1)
-        qsort(l.list.entries, kept, sizeof(*l.list.entries), compare_entries);
-    *ret_list = l.list;
+        qsort(list.entries, kept, sizeof(*list.entries), compare_entries);
+    *ret_list = list;
     return MQ_OK;
 }
 

@@ -20,8 +20,8 @@
 /** Zero-initialise; then mq_hybrid_pointer_release. */
 struct mq_hybrid_pointer {
     char version[MQ_HYBRID_VERSION_SIZE]; /**< "": there is none yet */
-    char etag[MQ_ETAG_MAX];
-    json_t *history; /**< array */
+    char etag[MQ_ETAG_MAX];               /**< "": there is no object yet */
+    json_t *history;                      /**< array */
 };
 
 void mq_hybrid_pointer_release(struct mq_hybrid_pointer *pointer);
@@ -29,6 +29,13 @@ void mq_hybrid_pointer_release(struct mq_hybrid_pointer *pointer);
 /** Read it; none is an empty pointer. @return MQ_OK | MQ_E_FORMAT | errors of the store */
 enum mq_status mq_hybrid_pointer_read(struct mq_object_store *store, const char *region,
                                       struct mq_hybrid_pointer *ret_pointer, struct mq_error *err);
+
+/**
+ * In place of a pointer that cannot be read (MQ_E_FORMAT): an empty one that may be moved, which
+ * writes over the damaged one.
+ */
+enum mq_status mq_hybrid_pointer_renew(struct mq_object_store *store, const char *region,
+                                       struct mq_hybrid_pointer *ret_pointer, struct mq_error *err);
 
 /** How it came to be moved. */
 struct mq_hybrid_move {
@@ -40,10 +47,11 @@ struct mq_hybrid_move {
 };
 
 /**
- * Point to another model, which must be there and whole.
+ * Point to another model, which must be there with all its files in full length.
  * @param pointer as it was read; updated
- * @return MQ_OK | MQ_E_CONFLICT (moved by another since it was read: says to what) | MQ_E_NOT_FOUND
- *         (no such model) | errors of the store
+ * @return MQ_OK | MQ_E_CONFLICT (moved by another since it was read: says to what; or the model was
+ *         removed meanwhile) | MQ_E_NOT_FOUND (no such model) | MQ_E_FORMAT (damaged) | errors of
+ *         the store
  */
 enum mq_status mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
                                       struct mq_hybrid_pointer *pointer,

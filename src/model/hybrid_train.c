@@ -13,9 +13,8 @@
 
 #define USERS_OF_A_RANGE 64
 
-/* "a|b|c" to bits; popular always is one. */
-static enum mq_status
-parse_methods(const char *text, unsigned *ret_methods, struct mq_error *err)
+enum mq_status
+mq_methods_parse(const char *text, const char *setting, unsigned *ret_methods, struct mq_error *err)
 {
     unsigned methods = 1u << MQ_METHOD_POPULAR;
     for (const char *at = text; *at != '\0';) {
@@ -23,9 +22,9 @@ parse_methods(const char *text, unsigned *ret_methods, struct mq_error *err)
         int method = mq_method_find(at, n);
         if (n > 0 && (method < 0 || method == MQ_METHOD_HYBRID))
             return mq_fail(err, MQ_E_CONFIG,
-                           "hybrid.methods names '%.*s' (allowed, joined by '|': item-based, "
+                           "%s names '%.*s' (allowed, joined by '|': item-based, "
                            "user-based, content, mf, ease, sequence, deep, popular)",
-                           (int)MQ_MIN(n, (size_t)40), at);
+                           setting, (int)MQ_MIN(n, (size_t)40), at);
         if (n > 0)
             methods |= 1u << method;
         at += n + (at[n] == '|');
@@ -59,7 +58,8 @@ mq_hybrid_options_read(const struct mq_config *config, struct mq_hybrid_options 
     if (!(o.rating_low < o.rating_high))
         return mq_fail(err, MQ_E_CONFIG, "events.rating_min %g is not below events.rating_max %g",
                        (double)o.rating_low, (double)o.rating_high);
-    enum mq_status st = parse_methods(mq_config_text(config, "hybrid.methods"), &o.methods, err);
+    enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.methods"), "hybrid.methods",
+                                         &o.methods, err);
     if (st == MQ_OK)
         *ret_options = o;
     return st;
@@ -306,6 +306,15 @@ static enum mq_status (*const trainers[MQ_METHOD_COUNT])(struct training *t,
     [MQ_METHOD_DEEP] = train_deep,        [MQ_METHOD_POPULAR] = measure_films,
 };
 
+/* Until something better is learned. */
+static void
+weigh_alike(struct mq_hybrid *h)
+{
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        h->blend[m] = mq_hybrid_has(h, (enum mq_method)m);
+    h->rating_weight[h->factors != NULL ? MQ_PREDICTOR_FACTORS : MQ_PREDICTOR_BASELINE] = 1;
+}
+
 static enum mq_status
 train_all(struct training *t, struct mq_hybrid_report *report, struct mq_error *err)
 {
@@ -320,12 +329,14 @@ train_all(struct training *t, struct mq_hybrid_report *report, struct mq_error *
         double begun = mq_clock_monotonic_s();
         st = trainers[m](t, err);
         report->method_s[m] = mq_clock_monotonic_s() - begun;
-        mq_log_info("hybrid: %s in %.2f s", mq_method_name((enum mq_method)m), report->method_s[m]);
+        mq_log_debug("hybrid: %s in %.2f s", mq_method_name((enum mq_method)m),
+                     report->method_s[m]);
     }
     double begun = mq_clock_monotonic_s();
     if (st == MQ_OK)
         st = train_predictors(t, err);
     report->predictors_s = mq_clock_monotonic_s() - begun;
+    weigh_alike(t->hybrid);
     return st == MQ_OK ? mq_hybrid_finish(t->hybrid, t->pool, err) : st;
 }
 

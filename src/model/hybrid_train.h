@@ -1,6 +1,6 @@
 /**
- * Training of the hybrid's parts from ratings and catalogue: each method on its own; how they are
- * blended is learned afterwards (rec/hybrid_blend.h).
+ * Training of the hybrid's parts from ratings and catalogue: each method on its own, all weighing
+ * the same; how they are blended is learned by rec/hybrid_fit.h.
  *
  * Every rating is a choice: for ranking it counts that a film was watched, not how it was liked;
  * for prediction it counts how.
@@ -31,6 +31,13 @@ struct mq_hybrid_options {
     struct mq_youtubednn_options deep;
     struct mq_biased_mf_options factors;
 };
+
+/**
+ * Bits 1u << enum mq_method of names joined by '|'; the popular one always is among them.
+ * @param setting its name, for the message @return MQ_OK | MQ_E_CONFIG
+ */
+enum mq_status mq_methods_parse(const char *text, const char *setting, unsigned *ret_methods,
+                                struct mq_error *err);
 
 /** From the settings hybrid.*, youtubednn.*, events.rating_min and rating_max. */
 enum mq_status mq_hybrid_options_read(const struct mq_config *config,

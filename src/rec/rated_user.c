@@ -55,13 +55,12 @@ drop_known(const struct mq_rating_matrix *m, int32_t user, struct mq_rated_item 
     return kept;
 }
 
-enum mq_status
-mq_rated_user_make(const struct mq_hybrid *hybrid, const char *id,
-                   const struct mq_rated_item *since, int32_t since_count, struct mq_arena *arena,
-                   struct mq_rated_user *ret_user, struct mq_error *err)
+static enum mq_status
+make(const struct mq_hybrid *hybrid, int32_t code, const char *id,
+     const struct mq_rated_item *since, int32_t since_count, struct mq_arena *arena,
+     struct mq_rated_user *ret_user, struct mq_error *err)
 {
     const struct mq_rating_matrix *m = hybrid->ratings;
-    int32_t code = *id != '\0' ? mq_strmap_find_text(&m->users, id) : -1;
     int64_t first = code >= 0 ? m->user_offset[code] : 0;
     int32_t stored = code >= 0 ? (int32_t)(m->user_offset[code + 1] - first) : 0;
     size_t most = (size_t)stored + (size_t)since_count;
@@ -109,4 +108,22 @@ mq_rated_user_make(const struct mq_hybrid *hybrid, const char *id,
                                        .ratings = ratings,
                                        .times = times};
     return MQ_OK;
+}
+
+enum mq_status
+mq_rated_user_make(const struct mq_hybrid *hybrid, const char *id,
+                   const struct mq_rated_item *since, int32_t since_count, struct mq_arena *arena,
+                   struct mq_rated_user *ret_user, struct mq_error *err)
+{
+    int32_t code = *id != '\0' ? mq_strmap_find_text(&hybrid->ratings->users, id) : -1;
+    return make(hybrid, code, id, since, since_count, arena, ret_user, err);
+}
+
+enum mq_status
+mq_rated_user_stored(const struct mq_hybrid *hybrid, int32_t code, struct mq_arena *arena,
+                     struct mq_rated_user *ret_user, struct mq_error *err)
+{
+    const struct mq_strmap *users = &hybrid->ratings->users;
+    const char *id = code < users->count ? users->keys[code] : "";
+    return make(hybrid, code, id, NULL, 0, arena, ret_user, err);
 }

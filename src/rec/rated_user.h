@@ -40,4 +40,9 @@ enum mq_status mq_rated_user_make(const struct mq_hybrid *hybrid, const char *id
                                   struct mq_arena *arena, struct mq_rated_user *ret_user,
                                   struct mq_error *err);
 
+/** A user of the model as it knows one, by code in [0, users). Otherwise as above. */
+enum mq_status mq_rated_user_stored(const struct mq_hybrid *hybrid, int32_t code,
+                                    struct mq_arena *arena, struct mq_rated_user *ret_user,
+                                    struct mq_error *err);
+
 #endif

@@ -25,6 +25,14 @@ enum mq_reason {
     MQ_REASON_NEW,
     MQ_REASON_TASTE, /* nearest to the user's taste, no title to name */
     MQ_REASON_DIVERSITY,
+    /* of the hybrid model (rec/hybrid_reasons.h) */
+    MQ_REASON_LIKED,      /* {title} was liked, and who chose it chose the item */
+    MQ_REASON_CHOSEN_TOO, /* {title} was watched, and who chose it chose the item */
+    MQ_REASON_NEXT,       /* many who watched {title} went on to the item */
+    MQ_REASON_CONTENT,    /* {value}: what it shares with {title} */
+    MQ_REASON_AGREE,      /* {value}: films agreed on; {title}: the rating they give */
+    MQ_REASON_TRENDING,   /* {value}: users of late */
+    MQ_REASON_WELL_RATED, /* {value}: mean rating */
     /* why not */
     MQ_REASON_SEEN,
     MQ_REASON_TYPE,

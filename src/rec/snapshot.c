@@ -158,6 +158,9 @@ free_offers(struct mq_snapshot *s)
 static void
 free_made(struct mq_snapshot *s)
 {
+    if (s->hybrid != NULL)
+        s->hybrid->hybrid = NULL;
+    mq_hybrid_view_free(s->hybrid);
     free_offers(s);
     mq_free(s->bar);
     mq_deepfm_scorer_free(s->scorer);
@@ -188,6 +191,8 @@ mq_snapshot_assemble(struct mq_snapshot_parts *parts, const struct mq_config *co
     s->list_max = (int32_t)mq_config_int(config, "filter.list");
     s->diversity_pool = (int32_t)mq_config_int(config, "filter.diversity_pool");
     s->filter_seen = mq_config_flag(config, "filter.seen");
+    s->hybrid_candidates = (int32_t)mq_config_int(config, "hybrid.candidates");
+    s->quality_weight = (float)mq_config_real(config, "hybrid.quality_weight");
     mq_portrait_options_read(config, &s->portrait);
     if (parts->recall != NULL)
         s->recall = *parts->recall;
@@ -207,6 +212,10 @@ mq_snapshot_assemble(struct mq_snapshot_parts *parts, const struct mq_config *co
         st = build_offers(s, parts->lists, mq_config_real(config, "heat.new_bonus"), err);
     if (st == MQ_OK && parts->deepfm != NULL)
         st = mq_rank_scorer_new(parts->deepfm, parts->features, pool, &s->scorer, err);
+    if (st == MQ_OK && parts->hybrid != NULL)
+        st = mq_hybrid_view_new(parts->hybrid, catalogue, &s->hybrid, err);
+    if (st == MQ_OK && parts->hybrid != NULL)
+        st = mq_hybrid_view_offer(s->hybrid, catalogue, s->bar, err);
     if (st == MQ_OK && parts->filter == NULL)
         st = mq_filter_config_default(catalogue, &default_filter, err);
     if (st != MQ_OK) {
@@ -236,6 +245,8 @@ mq_snapshot_free(struct mq_snapshot *s)
 {
     if (s == NULL)
         return;
+    if (s->hybrid != NULL)
+        mq_hybrid_free(s->hybrid->hybrid);
     free_made(s);
     mq_free(s->heat);
     mq_free(s->vectors);

@@ -18,6 +18,7 @@
 #include "model/youtubednn.h"
 #include "rec/availability.h"
 #include "rec/filter_config.h"
+#include "rec/hybrid_view.h"
 #include "rec/inverted_list.h"
 #include "rec/portrait.h"
 #include "rec/recall_config.h"
@@ -29,6 +30,9 @@
 #define MQ_SNAPSHOT_RANK (1u << 3)    /**< DeepFM and the item features */
 #define MQ_SNAPSHOT_CONFIG (1u << 4)  /**< recall and filter configuration, else the defaults */
 #define MQ_SNAPSHOT_ALL 31u
+/** The hybrid model that serves (model/hybrid_registry.h); not one of ALL: it has its own pointer.
+ */
+#define MQ_SNAPSHOT_HYBRID (1u << 5)
 /** Parts that the store lacks are left out instead of refused: NULL, and the channel is silent. */
 #define MQ_SNAPSHOT_OPTIONAL (1u << 8)
 
@@ -57,6 +61,9 @@ struct mq_snapshot {
     struct mq_deepfm *deepfm;      /**< NULL: none; all probabilities are 0 */
     struct mq_item_features *features;
     struct mq_deepfm_scorer *scorer; /**< row = catalogue row */
+    struct mq_hybrid_view *hybrid;   /**< NULL: none */
+    int32_t hybrid_candidates;       /**< that are reranked and filtered */
+    float quality_weight;            /**< w of rec/rerank.h */
     struct mq_recall_config recall;
     struct mq_filter_config filter;
     struct mq_availability rules;
@@ -93,6 +100,7 @@ struct mq_snapshot_parts {
     struct mq_user_tower *tower;
     struct mq_deepfm *deepfm; /**< with features */
     struct mq_item_features *features;
+    struct mq_hybrid *hybrid;
     const struct mq_recall_config *recall; /**< copied; NULL: defaults */
     struct mq_filter_config *filter;       /**< taken and left empty; NULL: defaults */
 };

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/hybrid_registry.h"
 #include "rec/heat.h"
 #include "rec/inverted_list_codec.h"
 #include "rec/snapshot.h"
@@ -150,6 +151,29 @@ load_rank(const struct loading *loading, struct mq_snapshot_parts *parts, struct
     return st;
 }
 
+/* hybrid.version, or the one that serves. */
+static enum mq_status
+load_hybrid(const struct loading *loading, const struct mq_config *config, struct mq_pool *pool,
+            struct mq_hybrid **ret_hybrid, struct mq_error *err)
+{
+    struct mq_hybrid_pointer pointer = {0};
+    const char *version = mq_config_text(config, "hybrid.version");
+    enum mq_status st = MQ_OK;
+    if (*version == '\0') {
+        st = mq_hybrid_pointer_read(loading->store, loading->region, &pointer, err);
+        version = pointer.version;
+    }
+    if (st == MQ_OK && *version != '\0')
+        st = mq_hybrid_load(loading->store, loading->region, version, pool, ret_hybrid, err);
+    else if (st == MQ_OK && (loading->parts & MQ_SNAPSHOT_OPTIONAL) == 0) {
+        st = mq_fail(err, MQ_E_NOT_FOUND, "no hybrid model serves in '%s', region %s",
+                     mq_object_store_uri(loading->store), loading->region);
+        mq_error_hint(err, "make one: marquee run --change-type RATING; or see: marquee models");
+    }
+    mq_hybrid_pointer_release(&pointer);
+    return st;
+}
+
 /* Configurations that are missing stand at their defaults: the steps write them on the first run.
  */
 static enum mq_status
@@ -198,6 +222,8 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
         st = load_rank(&loading, &parts, err);
     if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_CONFIG) != 0)
         st = load_config(&loading, &recall, &filter, &has_filter, err);
+    if (st == MQ_OK && (parts_wanted & MQ_SNAPSHOT_HYBRID) != 0)
+        st = load_hybrid(&loading, config, pool, &parts.hybrid, err);
     parts.recall = &recall;
     parts.filter = has_filter ? &filter : NULL;
     if (st == MQ_OK)
@@ -213,6 +239,7 @@ mq_snapshot_load(struct mq_object_store *store, const char *region, unsigned par
         mq_user_tower_free(parts.tower);
         mq_deepfm_free(parts.deepfm);
         mq_item_features_free(parts.features);
+        mq_hybrid_free(parts.hybrid);
         mq_catalogue_free(parts.catalogue);
     }
     return st;

@@ -11,12 +11,22 @@
 #include "serve/event_ids.h"
 #include "serve/event_intake.h"
 #include "serve/http_server.h"
+#include "serve/live_ratings.h"
 #include "serve/refused_events.h"
+#include "serve/served_model.h"
 #include "serve/tokens.h"
 #include "store/event_log.h"
+#include "store/feature_store.h"
 
 /** Most events of one request. */
 #define MQ_API_EVENTS_MAX 1000
+/** Most rated films, and candidates, of one request; longest list, and how far into it. */
+#define MQ_API_RATED_MAX 1000
+#define MQ_API_CANDIDATES_MAX 10000
+#define MQ_API_LIST_MAX 1000
+#define MQ_API_OFFSET_MAX 100000
+/** Requests that wait for a store at a time. */
+#define MQ_API_JOBS_MAX 64
 
 struct mq_api {
     const struct mq_config *config;
@@ -29,6 +39,11 @@ struct mq_api {
     struct mq_http_options http_options;
     struct mq_http_server *http; /* of the thread that starts and stops; not for the routes */
     _Atomic bool stopping;
+    struct mq_served_model *model;     /* NULL: serve.recommend is off */
+    struct mq_live_ratings *live;      /* NULL: lists know the model's ratings alone */
+    struct mq_feature_store *features; /* NULL: none */
+    char user_table[MQ_TABLE_NAME_MAX + 1];
+    _Atomic int jobs;             /* threads of requests that wait for a store */
     struct mq_http_route *routes; /* mq_api_routes with the settings' scopes */
     char url[MQ_ADDRESS_SIZE + 16];
     pthread_rwlock_t tokens_lock;
@@ -51,6 +66,28 @@ char *mq_api_description(const struct mq_http_route *routes, size_t count);
 void mq_api_take_events(struct mq_http_request *request, void *api);
 /** Counters of event_api.c, made once. */
 void mq_api_event_metrics(struct mq_api *api);
+
+/** GET /v1/users/{id}/recommendations, …: what the hybrid model answers (recommend_api.c). */
+void mq_api_recommend(struct mq_http_request *request, void *api);
+void mq_api_recommend_session(struct mq_http_request *request, void *api);
+void mq_api_rank(struct mq_http_request *request, void *api);
+void mq_api_similar(struct mq_http_request *request, void *api);
+void mq_api_neighbours(struct mq_http_request *request, void *api);
+void mq_api_item(struct mq_http_request *request, void *api);
+void mq_api_explain(struct mq_http_request *request, void *api);
+
+/** GET /v1/models, POST /v1/reload, GET /v1/users/{id}/features (model_api.c). */
+void mq_api_models(struct mq_http_request *request, void *api);
+void mq_api_reload_model(struct mq_http_request *request, void *api);
+void mq_api_features(struct mq_http_request *request, void *api);
+
+/** Take up the model that is deployed now; what it knows is forgotten among what came since. */
+enum mq_status mq_api_take_model(struct mq_api *api, struct mq_exchange *ret_exchange,
+                                 struct mq_error *err);
+
+/** Answer with the error that a status stands for. */
+void mq_api_answer_failure(struct mq_http_request *request, enum mq_status st,
+                           const struct mq_error *error);
 
 /** GET /healthz, /readyz, /metrics, /openapi.json (service_api.c). */
 void mq_api_health(struct mq_http_request *request, void *api);

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "serve/api_parts.h"
@@ -117,6 +118,44 @@ start_refused_events(struct mq_api *api)
         mq_log_warn("refused events are not kept in topic '%s': %s", topic, error.message);
 }
 
+/* What recommending needs. A server without a model, or with one that cannot be read, takes events
+ * all the same, and takes up a model when it is told to. */
+static enum mq_status
+start_recommending(struct mq_api *api, struct mq_error *err)
+{
+    const struct mq_config *config = api->config;
+    const char *tables = mq_config_text(config, "features.tables");
+    char version[MQ_HYBRID_VERSION_SIZE];
+    struct mq_exchange exchange;
+    struct mq_error error = {0};
+    int64_t made_s;
+    snprintf(api->user_table, sizeof(api->user_table), "%.*s", (int)strcspn(tables, "|"), tables);
+    if (!mq_config_flag(config, "serve.recommend"))
+        return MQ_OK;
+    enum mq_status st = mq_served_model_open(config, api->metrics, &api->model, err);
+    if (st == MQ_OK)
+        st = mq_feature_store_open(mq_config_text(config, "features.store"), &api->features, err);
+    if (st != MQ_OK)
+        return st;
+    enum mq_status taken = mq_api_take_model(api, &exchange, &error);
+    if (taken == MQ_E_NOT_FOUND || taken == MQ_E_UNREACHABLE)
+        mq_log_info("no recommendations yet: %s", error.message);
+    else if (taken != MQ_OK)
+        mq_log(MQ_LOG_ERROR, "no recommendations until a reload: %s", error.message);
+    mq_served_model_version(api->model, version, &made_s);
+    int64_t since_s = (made_s > 0 ? made_s : mq_clock_now_s()) -
+                      (int64_t)(mq_config_real(config, "serve.live_days") * MQ_DAY_SECONDS);
+    const struct mq_live_options live = {
+        .log = api->log,
+        .topic = mq_config_text(config, "events.topic"),
+        .rules = api->rules,
+        .since_ms = MQ_MAX(since_s, (int64_t)0) * 1000,
+        .memory_bytes = (size_t)mq_config_int(config, "serve.live_mb") << 20,
+        .metrics = api->metrics,
+    };
+    return mq_live_ratings_start(&live, &api->live, err);
+}
+
 static enum mq_status
 start_http(struct mq_api *api, struct mq_error *err)
 {
@@ -168,6 +207,8 @@ start_parts(struct mq_api *api, struct mq_error *err)
         st = start_event_ids(api, err);
     if (st == MQ_OK)
         st = start_intake(api, err);
+    if (st == MQ_OK)
+        st = start_recommending(api, err);
     if (st != MQ_OK) {
         close(api->listener.fd);
         return st;
@@ -225,6 +266,11 @@ mq_api_stop(struct mq_api *api)
         return 0;
     atomic_store(&api->stopping, true);
     int cut = mq_http_server_stop(api->http);
+    while (atomic_load(&api->jobs) > 0) /* their requests are answered; the threads end now */
+        usleep(1000);
+    mq_live_ratings_free(api->live);
+    mq_served_model_free(api->model);
+    mq_feature_store_free(api->features);
     mq_intake_free(api->intake);
     mq_event_ids_free(api->event_ids);
     mq_refused_events_free(api->refused_events);

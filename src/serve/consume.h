@@ -1,6 +1,7 @@
 /**
  * The consumer: a member of a group that writes a topic's events to the bronze layer, each exactly
- * once (docs/decisions/exactly-once.md).
+ * once (docs/decisions/exactly-once.md), and with them what the API refused, from the topic of
+ * rejected events.
  *
  * One thread polls and fills a batch a partition; writer threads publish batches (one at a time a
  * partition, several partitions at once); offsets are committed when a batch is durable. A batch is
@@ -12,6 +13,8 @@
  * stay within the rest.
  *
  * Stops at a request to cancel (base/cancel.h): batches at hand are written and committed first.
+ * Stops with MQ_E_CONFLICT when the log ends before what was read of it: then it was begun anew,
+ * and its offsets would name other events.
  *
  * A replay reads stretches of offsets again, without a group: batches that were begun there are
  * written anew by their records, from their first event to their last (so events around a stretch
@@ -33,6 +36,10 @@
 struct mq_consume_options {
     struct mq_event_log *log; /**< this and all that follows: borrowed */
     const char *topic, *group;
+    /** The topic of rejected events, read too: what the API refused goes to bronze/rejected. Made
+     * where it is missing; not `topic`. NULL: not read. A replay reads only `topic`, which may be
+     * this one. */
+    const char *refusals_topic;
     struct mq_bronze_layer layer;
     size_t batch_bytes;   /**< a batch is closed when it holds so much … */
     int64_t batch_age_ms; /**< … or its first event came so long ago */
@@ -45,11 +52,13 @@ struct mq_consume_options {
     bool replay;         /**< read spans again; group is unused, until_end implied */
     const struct mq_bronze_span *spans; /**< [span_count] by partition; others are not read */
     int span_count;
+    int64_t *ret_ends; /**< replay: [span_count] where the events of each span end; what lies
+                          between there and the span's end stands for none. May be NULL */
     struct mq_metrics *metrics;
 };
 
 struct mq_consume_figures {
-    int64_t good, rejected; /**< events written */
+    int64_t good, rejected; /**< events written; rejected: what the API refused too */
     int64_t batches, objects, bytes, bytes_packed;
     int64_t redone; /**< batches that somebody had begun before */
     double seconds;

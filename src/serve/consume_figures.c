@@ -14,6 +14,8 @@ mq_consume_counts_init(struct mq_metrics *m, struct mq_consume_counts *c)
                                 mq_event_fault_name((enum mq_event_fault)f), NULL};
         c->rejected[f] = mq_metrics_counter(m, "marquee_consume_events_total", events_help, labels);
     }
+    const char *refused[] = {"result", "refused", "reason", "", NULL}; /* the API counts reasons */
+    c->refused = mq_metrics_counter(m, "marquee_consume_events_total", events_help, refused);
     c->batches =
         mq_metrics_counter(m, "marquee_consume_batches_total", "Batches made durable", NULL);
     c->redone =
@@ -30,12 +32,14 @@ mq_consume_counts_init(struct mq_metrics *m, struct mq_consume_counts *c)
     c->failures =
         mq_metrics_counter(m, "marquee_consume_failures_total",
                            "Tries of a store or broker that failed and are repeated", NULL);
-    c->lag = mq_metrics_gauge(m, "marquee_consume_lag_events",
-                              "Events in own partitions that were not read yet", NULL);
+    c->lag =
+        mq_metrics_gauge(m, "marquee_consume_lag_events",
+                         "Events in own partitions that are not durable in the bronze layer", NULL);
     c->rate = mq_metrics_gauge(m, "marquee_consume_events_per_second",
                                "Events read in the last second", NULL);
-    c->batch_age = mq_metrics_gauge(m, "marquee_consume_batch_age_seconds",
-                                    "Age of the oldest event read and not yet durable", NULL);
+    c->batch_age =
+        mq_metrics_gauge(m, "marquee_consume_batch_age_seconds",
+                         "Time since the oldest event came that was read and is not durable", NULL);
     c->partitions = mq_metrics_gauge(m, "marquee_consume_partitions", "Partitions owned", NULL);
     c->memory = mq_metrics_gauge(m, "marquee_consume_batch_memory_bytes",
                                  "Memory of batches at hand and under way", NULL);
@@ -46,8 +50,10 @@ mq_consume_counts_init(struct mq_metrics *m, struct mq_consume_counts *c)
 
 void
 mq_consume_counts_add(const struct mq_consume_counts *c, const struct mq_bronze_published *p,
-                      int64_t bytes, double seconds)
+                      bool holds_refusals, int64_t bytes, double seconds)
 {
+    if (holds_refusals)
+        mq_counter_add(c->refused, (uint64_t)p->rejected);
     mq_counter_add(c->good, (uint64_t)p->good);
     for (int f = 0; f < MQ_EVENT_FAULTS; f++)
         mq_counter_add(c->rejected[f], (uint64_t)p->faults[f]);

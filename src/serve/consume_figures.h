@@ -6,7 +6,7 @@
 #include "serve/consume.h"
 
 struct mq_consume_counts {
-    struct mq_counter *good, *rejected[MQ_EVENT_FAULTS];
+    struct mq_counter *good, *rejected[MQ_EVENT_FAULTS], *refused;
     struct mq_counter *batches, *redone, *objects, *bytes, *bytes_packed, *commits, *rebalances;
     struct mq_counter *failures;
     struct mq_gauge *lag, *rate, *batch_age, *partitions, *memory;
@@ -16,9 +16,9 @@ struct mq_consume_counts {
 /** Find or make them all. */
 void mq_consume_counts_init(struct mq_metrics *metrics, struct mq_consume_counts *ret_counts);
 
-/** Count a batch that was published. */
+/** Count a batch that was published. @param holds_refusals it is of the topic of rejected events */
 void mq_consume_counts_add(const struct mq_consume_counts *counts,
-                           const struct mq_bronze_published *published, int64_t bytes,
-                           double seconds);
+                           const struct mq_bronze_published *published, bool holds_refusals,
+                           int64_t bytes, double seconds);
 
 #endif

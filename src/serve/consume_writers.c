@@ -11,6 +11,7 @@
 
 /* A failure that lasts is told once in so many seconds. */
 #define TELL_SECONDS 10.0
+#define SHORTER_TRIES 3
 
 struct mq_consume_writers {
     const struct mq_bronze_layer *layer;
@@ -36,6 +37,7 @@ mq_write_job_new(enum mq_write_kind kind, const char *topic, int32_t partition)
         job->topic = topic;
         job->partition = partition;
         job->limit = INT64_MAX;
+        job->skip_to = -1;
     }
     return job;
 }
@@ -53,16 +55,38 @@ mq_write_job_free(struct mq_write_job *job)
 
 /* ---- the work --------------------------------------------------------------------------- */
 
-/* The batch that the offset lies in (or at the beginning of), if the log still holds its events.
- * @param ret_redo false: go on behind it */
-static enum mq_status
-can_redo(struct mq_consume_writers *w, const struct mq_write_job *job,
-         const struct mq_bronze_record *batch, bool *ret_redo, struct mq_error *err)
+enum mq_status
+mq_consume_fail_shorter(const char *topic, int32_t partition, int64_t end, int64_t known,
+                        struct mq_error *err)
 {
-    int64_t first, end;
-    enum mq_status st = mq_event_log_bounds(w->log, job->topic, job->partition, &first, &end, err);
-    if (st != MQ_OK)
-        return st;
+    mq_fail(err, MQ_E_CONFLICT,
+            "partition %d of topic '%s' ends at offset %" PRId64 ", though offsets up to %" PRId64
+            " were read from it: the log was begun anew",
+            partition, topic, end, known);
+    mq_error_hint(err, "give the topic another name (events.topic), or use a store or region of "
+                       "its own; the old log, put back, is gone on with");
+    return MQ_E_CONFLICT;
+}
+
+/* The log ends before what is written down of it. It is asked a few times: a broker that has just
+ * come up may not know its end yet. */
+static enum mq_status
+meet_shorter(struct mq_write_job *job, int64_t end, int64_t known, struct mq_error *err)
+{
+    enum mq_status st = mq_consume_fail_shorter(job->topic, job->partition, end, known, err);
+    if (++job->tries < SHORTER_TRIES && err != NULL)
+        err->retriable = true;
+    return st;
+}
+
+/* The batch that the offset lies in (or at the beginning of): is it done again?
+ * @param ret_redo false: the log holds its first events no more; go on behind it */
+static enum mq_status
+can_redo(struct mq_write_job *job, const struct mq_bronze_record *batch, int64_t first, int64_t end,
+         bool *ret_redo, struct mq_error *err)
+{
+    if (end < batch->end)
+        return meet_shorter(job, end, batch->end, err);
     *ret_redo = first <= batch->first;
     if (!*ret_redo)
         mq_log_warn("consume: offsets %" PRId64 " to %" PRId64
@@ -72,22 +96,13 @@ can_redo(struct mq_consume_writers *w, const struct mq_write_job *job,
     return MQ_OK;
 }
 
-/* The chain ends before the offset: did retention take what is between? */
-static enum mq_status
-look_between(struct mq_consume_writers *w, struct mq_write_job *job, int64_t chain_end,
-             struct mq_error *err)
+/* The chain ends before the offset. Did retention take what is between, then the next batch will
+ * say what was lost; else the lane finds out whether there are events. */
+static void
+go_between(struct mq_write_job *job, int64_t chain_end, int64_t first)
 {
-    int64_t first, end;
-    enum mq_status st = mq_event_log_bounds(w->log, job->topic, job->partition, &first, &end, err);
-    if (st != MQ_OK)
-        return st;
-    if (first > chain_end)
-        job->begin = chain_end; /* the next batch will say what was lost */
-    else
-        mq_log_warn("consume: partition %d of '%s' goes on at offset %" PRId64
-                    ", though its batches end at %" PRId64 ": events between are left out",
-                    job->partition, job->topic, job->begin, chain_end);
-    return MQ_OK;
+    job->skip_to = first > chain_end ? -1 : job->begin;
+    job->begin = chain_end;
 }
 
 /* Where the chain stands around the offset that the group would go on with. */
@@ -95,17 +110,23 @@ static enum mq_status
 look(struct mq_consume_writers *w, struct mq_write_job *job, struct mq_error *err)
 {
     const struct mq_bronze_layer *layer = w->layer;
-    enum mq_status st = MQ_OK;
+    int64_t first, end;
     bool again = true;
+    enum mq_status st = mq_event_log_bounds(w->log, job->topic, job->partition, &first, &end, err);
+    if (st != MQ_OK)
+        return st;
+    if (end < job->offset)
+        return meet_shorter(job, end, job->offset, err);
     job->begin = job->offset;
+    job->skip_to = -1;
     while (st == MQ_OK && again) {
         struct mq_bronze_record before = {0};
-        bool redo;
+        bool redo = false;
         again = false;
         st = mq_bronze_record_before(layer->store, layer->region, job->topic, job->partition,
                                      job->begin, &before, err);
         if (st == MQ_OK && before.end > job->begin) {
-            st = can_redo(w, job, &before, &redo, err);
+            st = can_redo(job, &before, first, end, &redo, err);
             if (st == MQ_OK && redo) {
                 job->begin = before.first;
                 mq_bronze_record_release(&job->found);
@@ -116,10 +137,12 @@ look(struct mq_consume_writers *w, struct mq_write_job *job, struct mq_error *er
             job->begin = before.end;
             again = true;
         } else if (st == MQ_OK && before.end < job->begin) {
-            st = look_between(w, job, before.end, err);
+            go_between(job, before.end, first);
         }
         mq_bronze_record_release(&before);
     }
+    if (st == MQ_E_NOT_FOUND && job->begin > first)
+        go_between(job, first, first); /* the chain begins where the log does */
     if (st == MQ_OK || st == MQ_E_NOT_FOUND)
         st = mq_bronze_record_after(layer->store, layer->region, job->topic, job->partition,
                                     job->begin, &job->limit, err);
@@ -182,12 +205,6 @@ in_ms(int64_t ms)
     return time;
 }
 
-static bool
-passes(enum mq_status st, const struct mq_error *err)
-{
-    return st == MQ_E_UNREACHABLE || st == MQ_E_TIMEOUT || st == MQ_E_IO || err->retriable;
-}
-
 /* After a failed try: tell it, rest. @return false: the job is to end */
 static bool
 rest_after(struct mq_consume_writers *w, struct mq_write_job *job, const struct mq_error *err,
@@ -223,7 +240,7 @@ run_job(struct mq_consume_writers *w, struct mq_write_job *job)
     for (;;) {
         error.retriable = false;
         st = try_job(w, job, &publication, &error);
-        if (st == MQ_OK || st == MQ_E_EXISTS || !passes(st, &error))
+        if (st == MQ_OK || st == MQ_E_EXISTS || !mq_consume_passes(st, &error))
             break;
         bool over =
             w->give_up_ms > 0 && (mq_clock_monotonic_s() - begun) * 1000 > (double)w->give_up_ms;

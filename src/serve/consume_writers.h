@@ -41,13 +41,27 @@ struct mq_write_job {
     int64_t begin; /**< LOOK: offset to go on with: before `offset` to redo a batch */
     struct mq_bronze_record found; /**< the record that begins there (or behind the batch) */
     bool has_found;
-    int64_t limit; /**< where the next record begins; batches must not reach across */
+    int64_t skip_to; /**< LOOK: the offset, where the chain ends before it (at `begin`); -1 */
+    int64_t limit;   /**< where the next record begins; batches must not reach across */
     struct mq_bronze_published figures;
     double seconds;
+    double since_s; /**< when its oldest event was heard of; monotonic; 0: the lane's matter */
+    int tries;      /**< times that the log looked begun anew */
 
     struct mq_write_job *next;
     _Atomic bool abandoned, done;
 };
+
+/** Whether a failure may pass by waiting: a store or broker that is away, a full disk. */
+static inline bool
+mq_consume_passes(enum mq_status st, const struct mq_error *err)
+{
+    return st == MQ_E_UNREACHABLE || st == MQ_E_TIMEOUT || st == MQ_E_IO || err->retriable;
+}
+
+/** The log ends before what was read from it: it was begun anew. @param known read before */
+enum mq_status mq_consume_fail_shorter(const char *topic, int32_t partition, int64_t end,
+                                       int64_t known, struct mq_error *err);
 
 struct mq_consume_writers;
 

@@ -33,9 +33,10 @@ struct taking {
     bool is_array;
     size_t count, room; /* outcomes */
     size_t refused;
-    struct outcome *outcomes;    /* [room] */
-    struct mq_new_event *events; /* [room], job.count used */
-    uint64_t *claims;            /* [room] of the events' ids, as serve/event_ids.h has them */
+    uint16_t kinds[MQ_EVENT_KINDS]; /* good ones */
+    struct outcome *outcomes;       /* [room] */
+    struct mq_new_event *events;    /* [room], job.count used */
+    uint64_t *claims;               /* [room] of the events' ids, as serve/event_ids.h has them */
     /* [room]: job.count of the events, and at the end those of repeats, which are written already
      * or being written by another request */
     struct mq_produced *produced;
@@ -58,7 +59,7 @@ mq_api_event_metrics(struct mq_api *api)
                                       NULL};
         api->taken[i] =
             mq_metrics_counter(api->metrics, "marquee_events_accepted_total",
-                               "Events that were well formed and passed on to the log.", labels);
+                               "Events that were well formed and queued for the log.", labels);
     }
     api->repeated = mq_metrics_counter(api->metrics, "marquee_events_repeated_total",
                                        "Events not written again: their event_id was known.", NULL);
@@ -192,7 +193,7 @@ add_event(struct taking *t, char *bytes, const struct mq_user_event *event)
     t->outcomes[t->count++] = (struct outcome){(int32_t)t->job.count, 0, 0};
     t->events[t->job.count++] = (struct mq_new_event){
         key, event->user_id.size, bytes + event->begin, event->end - event->begin};
-    mq_counter_add(t->api->taken[event->kind], 1);
+    t->kinds[event->kind]++;
 }
 
 static size_t
@@ -443,11 +444,16 @@ mq_api_take_events(struct mq_http_request *request, void *context)
     t->job.produced = t->produced;
     t->job.done = written;
     t->job.context = t;
+    uint16_t kinds[MQ_EVENT_KINDS]; /* once it is put, t may be gone */
+    memcpy(kinds, t->kinds, sizeof(kinds));
     mq_http_defer(request);
     if (!mq_intake_put(api->intake, &t->job)) {
         give_up_taking(t);
         mq_http_add_header(request, "Retry-After", "1");
         mq_http_answer_error(request, 429, "queue-full",
                              "too many events wait to be written; send these again later");
+        return;
     }
+    for (int i = 0; i < MQ_EVENT_KINDS; i++)
+        mq_counter_add(api->taken[i], kinds[i]);
 }

@@ -13,6 +13,8 @@
 
 #define WRITERS_MAX 16
 #define ASK_EVERY_S 2
+/* Longest wait for its answer: a log that hangs is known for it within two of these and a bit. */
+#define ASK_MS 2000
 /* A call to the log is given at least this long, however old its jobs are. */
 #define LEAST_MS 50
 
@@ -20,11 +22,11 @@ struct mq_intake {
     struct mq_intake_options options;
     pthread_mutex_t lock;
     pthread_cond_t arrived; /* a job, or the end */
-    pthread_cond_t asked;   /* the end, for the thread that asks */
+    pthread_cond_t asked;   /* must_ask, or the end, for the thread that asks */
     struct mq_intake_job *first, *last;
     size_t events, bytes;
     bool stopping;
-    bool ready;
+    bool ready, must_ask; /* must_ask: now, not when it is time */
     char reason[MQ_ERROR_MESSAGE_MAX];
     pthread_t asker;
     struct writer {
@@ -119,6 +121,16 @@ finish_job(struct mq_intake *intake, struct mq_intake_job *job, const struct mq_
     job->done(job, st, error);
 }
 
+/* A write failed: is the log ready still? */
+static void
+ask_now(struct mq_intake *intake)
+{
+    pthread_mutex_lock(&intake->lock);
+    intake->must_ask = intake->ready;
+    pthread_cond_signal(&intake->asked);
+    pthread_mutex_unlock(&intake->lock);
+}
+
 static void
 write_batch(struct mq_intake *intake, struct batch *batch)
 {
@@ -131,9 +143,11 @@ write_batch(struct mq_intake *intake, struct batch *batch)
         memcpy(&batch->events[n], job->events, job->count * sizeof(*job->events));
         n += job->count;
     }
-    (void)!mq_event_log_produce(intake->options.log, intake->options.topic, batch->events, n,
-                                MQ_MAX(intake->options.ack_ms - age_ms, LEAST_MS), batch->produced,
-                                &error);
+    enum mq_status st = mq_event_log_produce(
+        intake->options.log, intake->options.topic, batch->events, n,
+        MQ_MAX(intake->options.ack_ms - age_ms, LEAST_MS), batch->produced, &error);
+    if (st == MQ_E_UNREACHABLE || st == MQ_E_TIMEOUT || st == MQ_E_DENIED)
+        ask_now(intake);
     mq_histogram_observe(intake->seconds, mq_clock_monotonic_s() - now_s);
     mq_histogram_observe(intake->batch, (double)n);
     n = 0;
@@ -190,10 +204,10 @@ ask_log(void *context)
     while (!intake->stopping) {
         pthread_mutex_unlock(&intake->lock);
         struct mq_error error = {0};
-        int partitions;
-        bool ready = mq_event_log_partitions(intake->options.log, intake->options.topic,
-                                             &partitions, &error) == MQ_OK;
+        bool ready =
+            mq_event_log_check(intake->options.log, intake->options.topic, ASK_MS, &error) == MQ_OK;
         pthread_mutex_lock(&intake->lock);
+        intake->must_ask = false;
         if (ready != intake->ready)
             mq_log(ready ? MQ_LOG_INFO : MQ_LOG_ERROR, "event log: %s",
                    ready ? "ready" : error.message);
@@ -202,31 +216,38 @@ ask_log(void *context)
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += ASK_EVERY_S;
-        if (!intake->stopping)
-            pthread_cond_timedwait(&intake->asked, &intake->lock, &until);
+        while (!intake->stopping && !intake->must_ask &&
+               pthread_cond_timedwait(&intake->asked, &intake->lock, &until) == 0) {
+        }
     }
     pthread_mutex_unlock(&intake->lock);
     return NULL;
 }
+
+static const struct mq_intake_names usual_names = {
+    "marquee_events_written_total",    "marquee_events_failed_total",
+    "marquee_events_queue_full_total", "marquee_events_batch_events",
+    "marquee_events_write_seconds",    "marquee_events_queued"};
 
 static void
 make_metrics(struct mq_intake *intake)
 {
     static const double sizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000};
     struct mq_metrics *metrics = intake->options.metrics;
-    const char *const *labels = intake->options.labels;
-    intake->written = mq_metrics_counter(metrics, "marquee_events_written_total",
-                                         "Events that the log has acknowledged.", labels);
-    intake->failed = mq_metrics_counter(metrics, "marquee_events_failed_total",
-                                        "Events that the log did not acknowledge.", labels);
-    intake->full = mq_metrics_counter(metrics, "marquee_events_queue_full_total",
-                                      "Requests refused because the queue was full.", labels);
-    intake->batch = mq_metrics_histogram(metrics, "marquee_events_batch_events",
-                                         "Events of one write.", labels, sizes, MQ_COUNT(sizes));
-    intake->seconds = mq_metrics_histogram(metrics, "marquee_events_write_seconds",
-                                           "Time of one write.", labels, NULL, 0);
-    intake->queued = mq_metrics_gauge(metrics, "marquee_events_queued",
-                                      "Events that wait to be written.", labels);
+    const struct mq_intake_names *names =
+        intake->options.names != NULL ? intake->options.names : &usual_names;
+    intake->written =
+        mq_metrics_counter(metrics, names->written, "Events that the log has acknowledged.", NULL);
+    intake->failed = mq_metrics_counter(metrics, names->failed,
+                                        "Events that the log did not acknowledge.", NULL);
+    intake->full = mq_metrics_counter(metrics, names->full,
+                                      "Requests refused because the queue was full.", NULL);
+    intake->batch = mq_metrics_histogram(metrics, names->batch, "Events of one write.", NULL, sizes,
+                                         MQ_COUNT(sizes));
+    intake->seconds =
+        mq_metrics_histogram(metrics, names->seconds, "Time of one write.", NULL, NULL, 0);
+    intake->queued =
+        mq_metrics_gauge(metrics, names->queued, "Events that wait to be written.", NULL);
 }
 
 enum mq_status

@@ -36,6 +36,11 @@ struct mq_intake_job {
     void *context;
 };
 
+/** Names of a queue's metrics: each queue has its own, so that none sums up two of them. */
+struct mq_intake_names {
+    const char *written, *failed, *full, *batch, *seconds, *queued; /**< static */
+};
+
 struct mq_intake_options {
     struct mq_event_log *log; /**< borrowed */
     const char *topic;        /**< borrowed */
@@ -43,7 +48,7 @@ struct mq_intake_options {
     size_t queue_events, queue_bytes;
     int64_t ack_ms;
     struct mq_metrics *metrics;
-    const char *const *labels; /**< of its metrics, as base/metrics.h takes them; NULL: none */
+    const struct mq_intake_names *names; /**< NULL: marquee_events_… */
 };
 
 /** Start the threads. @param options copied */
@@ -57,7 +62,9 @@ void mq_intake_free(struct mq_intake *intake);
 bool mq_intake_put(struct mq_intake *intake, struct mq_intake_job *job);
 
 /**
- * Whether the log answers and the topic is there, asked in the background every 2 s.
+ * Whether the log answers, the topic is there, and nothing is known that refuses writes: asked in
+ * the background every 2 s and when a write fails. A log that falls silent is noticed within some
+ * 5 s.
  * @param ret_reason why not, at most `size` bytes
  */
 bool mq_intake_is_ready(struct mq_intake *intake, char *ret_reason, size_t size);

@@ -15,6 +15,8 @@
 #define POLL_MS 200
 #define FAILED_MS 500
 #define TELL_S 30.0
+/* How often the topic is asked whether it has more partitions by now. */
+#define GROWN_S 5.0
 /* What an entry of a map costs beside its text. */
 #define MAP_ENTRY_BYTES 40
 
@@ -42,8 +44,9 @@ struct mq_live_ratings {
     pthread_rwlock_t lock; /* guards the book */
     struct book book;
     pthread_t thread;
-    int partitions;
-    int64_t *ends; /* [partitions] of the log at the start */
+    int partitions;                  /* that are read */
+    int64_t ends[MQ_PARTITIONS_MAX]; /* [partitions] of the log at the start */
+    int64_t next[MQ_PARTITIONS_MAX]; /* [partitions] what is read next */
     _Atomic bool stopping, caught_up;
     struct mq_counter *taken, *forgotten;
     struct mq_gauge *held, *bytes;
@@ -162,41 +165,55 @@ copy_book(const struct book *from, keep_fn keep, void *context, struct book *ret
     return st;
 }
 
-static int
-compare_times(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static int64_t
 newest_of(const struct live_user *user)
 {
     return user->count > 0 ? user->entries[user->count - 1].time_ms : INT64_MIN;
 }
 
-static bool
-is_newer(void *context, const struct book *book, int32_t user, const struct entry *entry)
+/* A user by the newest event. */
+struct age {
+    int64_t newest;
+    int32_t user;
+};
+
+static int
+compare_ages(const void *a, const void *b)
 {
-    (void)entry;
-    return newest_of(&book->of[user]) > *(const int64_t *)context;
+    const struct age *x = a, *y = b;
+    int order = (x->newest > y->newest) - (x->newest < y->newest);
+    return order != 0 ? order : (x->user > y->user) - (x->user < y->user);
 }
 
-/* The quarter of the users whose newest event is oldest goes. @return whether that helped */
+static bool
+is_kept(void *context, const struct book *book, int32_t user, const struct entry *entry)
+{
+    (void)book;
+    (void)entry;
+    return ((const bool *)context)[user];
+}
+
+/* The quarter of the users whose newest event is oldest goes; of the same time, those that came
+ * first. @return whether that helped */
 static bool
 make_room(struct mq_live_ratings *live)
 {
     struct book *book = &live->book, fresh;
-    int64_t *newest = NULL;
-    size_t n = (size_t)book->users.count;
-    if (n == 0 || mq_alloc_array(n, sizeof(*newest), &newest, NULL) != MQ_OK)
+    mq_autofree struct age *ages = NULL;
+    mq_autofree bool *kept = NULL;
+    size_t n = (size_t)book->users.count, gone = (n + 3) / 4;
+    if (n == 0)
+        return false;
+    ages = calloc(n, sizeof(*ages));
+    kept = calloc(n, sizeof(*kept));
+    if (ages == NULL || kept == NULL)
         return false;
     for (size_t u = 0; u < n; u++)
-        newest[u] = newest_of(&book->of[u]);
-    qsort(newest, n, sizeof(*newest), compare_times);
-    int64_t limit = newest[n / 4];
-    mq_free(newest);
-    if (copy_book(book, is_newer, &limit, &fresh) != MQ_OK)
+        ages[u] = (struct age){newest_of(&book->of[u]), (int32_t)u};
+    qsort(ages, n, sizeof(*ages), compare_ages);
+    for (size_t i = gone; i < n; i++)
+        kept[ages[i].user] = true;
+    if (copy_book(book, is_kept, kept, &fresh) != MQ_OK)
         return false;
     mq_log_debug("live: memory is full: %d users forgotten", book->users.count - fresh.users.count);
     mq_counter_add(live->forgotten, (uint64_t)(book->entries - fresh.entries));
@@ -292,48 +309,53 @@ note_failure(const struct mq_error *error, double *told_s)
     rest_ms(FAILED_MS);
 }
 
-/* Go to the beginning of what is to be read. @param left what is still to be gone to */
+/* Go where reading goes on, in partitions from *done on. */
 static enum mq_status
-seek(struct mq_live_ratings *live, struct mq_consumer *consumer, int64_t *from,
-     struct mq_error *err)
+seek(struct mq_live_ratings *live, struct mq_consumer *consumer, int *done, struct mq_error *err)
 {
     enum mq_status st = MQ_OK;
-    for (int p = 0; st == MQ_OK && p < live->partitions; p++) {
-        if (from[p] < 0)
-            continue;
-        st = mq_consumer_seek(consumer, (struct mq_position){p, from[p]}, err);
-        if (st == MQ_OK)
-            from[p] = -1;
+    while (st == MQ_OK && *done < live->partitions) {
+        st = mq_consumer_seek(consumer, (struct mq_position){*done, live->next[*done]}, err);
+        *done += st == MQ_OK;
     }
     return st;
 }
 
-/* Whether a position lies behind what the log held at the start. */
+/* How far was read, whether or not the offsets there stand for events. */
 static void
-note_progress(struct mq_live_ratings *live, const struct mq_event *events, size_t count,
-              int64_t *next)
+note_progress(struct mq_live_ratings *live, struct mq_consumer *consumer)
 {
     bool all = true;
-    for (size_t i = 0; i < count; i++)
-        if (events[i].partition < live->partitions)
-            next[events[i].partition] = events[i].offset + 1;
-    for (int p = 0; p < live->partitions; p++)
-        all = all && next[p] >= live->ends[p];
+    for (int p = 0; p < live->partitions; p++) {
+        int64_t position = mq_consumer_position(consumer, p);
+        if (position >= 0)
+            live->next[p] = position;
+        all = all && live->next[p] >= live->ends[p];
+    }
     if (all)
         atomic_store(&live->caught_up, true);
 }
 
-static void
-read_log(struct mq_live_ratings *live, struct mq_consumer *consumer, int64_t *from, int64_t *next)
+static bool
+has_grown(const struct mq_live_ratings *live)
 {
-    double told_s = -TELL_S;
-    bool sought = false;
+    int partitions = 0;
+    return mq_event_log_partitions(live->options.log, live->options.topic, &partitions, NULL) ==
+               MQ_OK &&
+           MQ_MIN(partitions, MQ_PARTITIONS_MAX) > live->partitions;
+}
+
+/* Until the end, or until the topic has more partitions. */
+static void
+read_log(struct mq_live_ratings *live, struct mq_consumer *consumer)
+{
+    double told_s = -TELL_S, asked_s = mq_clock_monotonic_s();
+    int sought = 0;
     while (!atomic_load(&live->stopping)) {
         const struct mq_event *events;
         struct mq_error error = {0};
         size_t count = 0;
-        enum mq_status st = sought ? MQ_OK : seek(live, consumer, from, &error);
-        sought = sought || st == MQ_OK;
+        enum mq_status st = seek(live, consumer, &sought, &error);
         if (st == MQ_OK)
             st = mq_consumer_poll(consumer, MQ_EVENTS_BATCH_MAX, POLL_MS, &events, &count, &error);
         if (st != MQ_OK) {
@@ -342,24 +364,36 @@ read_log(struct mq_live_ratings *live, struct mq_consumer *consumer, int64_t *fr
         }
         if (count > 0)
             take_events(live, events, count);
-        if (!atomic_load(&live->caught_up))
-            note_progress(live, events, count, next);
+        note_progress(live, consumer);
+        double now = mq_clock_monotonic_s();
+        if (now - asked_s < GROWN_S)
+            continue;
+        if (has_grown(live))
+            return;
+        asked_s = now;
     }
 }
 
-/* Where to begin in each partition, and where the log ends now. */
+/* Partitions that are new to us: where to begin, and where the log ends if this is the start. */
 static enum mq_status
-find_bounds(struct mq_live_ratings *live, int64_t *from, int64_t *next, struct mq_error *err)
+add_partitions(struct mq_live_ratings *live, struct mq_error *err)
 {
     const struct mq_live_options *o = &live->options;
-    enum mq_status st = MQ_OK;
-    for (int p = 0; st == MQ_OK && p < live->partitions; p++) {
-        int64_t first;
-        st = mq_event_log_bounds(o->log, o->topic, p, &first, &live->ends[p], err);
+    const bool is_start = live->partitions == 0;
+    int partitions;
+    enum mq_status st = mq_event_log_partitions(o->log, o->topic, &partitions, err);
+    if (st != MQ_OK)
+        return st;
+    partitions = MQ_MIN(partitions, MQ_PARTITIONS_MAX);
+    for (int p = live->partitions; st == MQ_OK && p < partitions; p++) {
+        int64_t first, end = 0;
+        st = mq_event_log_bounds(o->log, o->topic, p, &first, &end, err);
         if (st == MQ_OK)
-            st = mq_event_log_offset_at(o->log, o->topic, p, o->since_ms, &from[p], err);
-        next[p] = from[p];
+            st = mq_event_log_offset_at(o->log, o->topic, p, o->since_ms, &live->next[p], err);
+        live->ends[p] = is_start ? end : 0;
     }
+    if (st == MQ_OK)
+        live->partitions = partitions;
     return st;
 }
 
@@ -369,20 +403,20 @@ follow(void *context)
     struct mq_live_ratings *live = context;
     const struct mq_live_options *o = &live->options;
     const struct mq_consumer_options member = {.topic = o->topic, .from_latest = true};
-    int64_t from[MQ_PARTITIONS_MAX], next[MQ_PARTITIONS_MAX];
-    struct mq_consumer *consumer = NULL;
     double told_s = -TELL_S;
-    while (consumer == NULL && !atomic_load(&live->stopping)) {
+    while (!atomic_load(&live->stopping)) {
+        struct mq_consumer *consumer = NULL;
         struct mq_error error = {0};
-        enum mq_status st = find_bounds(live, from, next, &error);
+        enum mq_status st = add_partitions(live, &error);
         if (st == MQ_OK)
             st = mq_consumer_new(o->log, &member, &consumer, &error);
-        if (st != MQ_OK)
+        if (st != MQ_OK) {
             note_failure(&error, &told_s);
+            continue;
+        }
+        read_log(live, consumer);
+        mq_consumer_close(consumer);
     }
-    if (consumer != NULL)
-        read_log(live, consumer, from, next);
-    mq_consumer_close(consumer);
     return NULL;
 }
 
@@ -406,10 +440,8 @@ mq_live_ratings_start(const struct mq_live_options *options, struct mq_live_rati
                                   "Ratings and plays held that no model knows.", NULL);
     live->bytes =
         mq_metrics_gauge(options->metrics, "marquee_live_bytes", "Memory of live ratings.", NULL);
-    enum mq_status st =
-        mq_event_log_partitions(options->log, options->topic, &live->partitions, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)live->partitions, sizeof(*live->ends), &live->ends, err);
+    int ignored;
+    enum mq_status st = mq_event_log_partitions(options->log, options->topic, &ignored, err);
     if (st == MQ_OK) {
         int code = pthread_create(&live->thread, NULL, follow, live);
         if (code != 0)
@@ -417,7 +449,6 @@ mq_live_ratings_start(const struct mq_live_options *options, struct mq_live_rati
     }
     if (st != MQ_OK) {
         pthread_rwlock_destroy(&live->lock);
-        mq_free(live->ends);
         free(live);
         return st;
     }
@@ -434,7 +465,6 @@ mq_live_ratings_free(struct mq_live_ratings *live)
     pthread_join(live->thread, NULL);
     release_book(&live->book);
     pthread_rwlock_destroy(&live->lock);
-    mq_free(live->ends);
     free(live);
 }
 

@@ -7,7 +7,9 @@
  * same: mq_live_ratings_forget drops those that a newer model holds.
  *
  * Memory: bounded by memory_bytes; when it is full, the users whose newest event is oldest are
- * forgotten, a quarter of what is held at a time.
+ * forgotten, a quarter of them at a time.
+ *
+ * A topic that gains partitions is read whole: the new ones within seconds, from since_ms on.
  *
  * Threads: all functions are reentrant, but free; one thread of its own reads the log.
  */

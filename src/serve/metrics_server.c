@@ -1,10 +1,10 @@
 #include "serve/metrics_server.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "serve/http_server.h"
+#include "serve/service_answers.h"
 
 struct mq_metrics_server {
     struct mq_metrics *metrics;
@@ -16,24 +16,15 @@ struct mq_metrics_server {
 static void
 show_metrics(struct mq_http_request *request, void *context)
 {
-    struct mq_metrics_server *server = context;
-    struct mq_buffer text = {0};
-    struct mq_error error = {0};
-    if (mq_metrics_text(server->metrics, &text, &error) != MQ_OK) {
-        mq_buffer_release(&text);
-        mq_http_answer_error(request, 503, "no-memory", "%s", error.message);
-        return;
-    }
-    size_t size = text.size;
-    mq_http_answer(request, 200, MQ_METRICS_CONTENT_TYPE, mq_buffer_take(&text), size);
+    const struct mq_metrics_server *server = context;
+    mq_answer_metrics(request, server->metrics);
 }
 
 static void
 show_health(struct mq_http_request *request, void *context)
 {
     (void)context;
-    static const char text[] = "{\"status\":\"ok\"}\n";
-    mq_http_answer(request, 200, "application/json", mq_strdup(text), strlen(text));
+    mq_answer_health(request);
 }
 
 static int

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "data/event_schema.h"
 #include "format/json.h"
 #include "serve/api_parts.h"
@@ -112,6 +113,116 @@ operation(const struct mq_http_route *route)
     return value;
 }
 
+/* What recommending takes and answers, in JSON Schema as it stands. */
+static const char *const recommend_schemas[][2] = {
+    {"Film", "{\"type\":\"object\",\"required\":[\"item\",\"title\"],\"properties\":{"
+             "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+             "\"year\":{\"type\":\"integer\"}}}"},
+    {"Because", "{\"type\":\"object\",\"description\":\"The figures behind a reason.\","
+                "\"required\":[\"method\"],\"properties\":{\"method\":{\"type\":\"string\"},"
+                "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+                "\"likeness\":{\"type\":\"number\"},\"rating\":{\"type\":\"number\"},"
+                "\"people\":{\"type\":\"integer\"},\"films_in_common\":{\"type\":\"integer\"},"
+                "\"people_rating\":{\"type\":\"number\"}}}"},
+    {"Recommendation",
+     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
+     "\"required\":[\"kind\",\"score\",\"position\"],\"properties\":{"
+     "\"kind\":{\"enum\":[\"recommend\",\"diversity\"]},"
+     "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},"
+     "\"position\":{\"type\":\"integer\",\"minimum\":0},"
+     "\"recall\":{\"type\":\"number\"},\"quality\":{\"type\":\"number\"},"
+     "\"place\":{\"type\":\"integer\"},\"predicted_rating\":{\"type\":\"number\"},"
+     "\"reason\":{\"type\":\"string\"},"
+     "\"because\":{\"$ref\":\"#/components/schemas/Because\"},"
+     "\"parts\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"number\"}},"
+     "\"trace\":{\"type\":\"string\"}}}"},
+    {"Recommendations",
+     "{\"type\":\"object\",\"required\":[\"user\",\"type\",\"method\",\"model\",\"known\","
+     "\"cold_start\",\"items\"],\"properties\":{\"user\":{\"type\":\"string\"},"
+     "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"method\":{\"type\":\"string\"},"
+     "\"model\":{\"type\":\"string\"},\"known\":{\"type\":\"boolean\"},"
+     "\"cold_start\":{\"type\":\"boolean\"},\"ratings\":{\"type\":\"integer\"},"
+     "\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
+     "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/"
+     "Recommendation\"}}}}"},
+    {"Ranking",
+     "{\"type\":\"object\",\"required\":[\"user\",\"method\",\"model\",\"known\",\"items\","
+     "\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
+     "\"method\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
+     "\"known\":{\"type\":\"boolean\"},\"items\":{\"type\":\"array\",\"items\":{"
+     "\"type\":\"object\",\"required\":[\"item\",\"score\"],\"properties\":{"
+     "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+     "\"score\":{\"type\":\"number\"},\"predicted_rating\":{\"type\":\"number\"},"
+     "\"seen\":{\"type\":\"boolean\"}}}},"
+     "\"unknown\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
+    {"Similar",
+     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
+     "\"required\":[\"method\",\"model\",\"items\"],\"properties\":{"
+     "\"method\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
+     "\"items\":{\"type\":\"array\",\"items\":{\"allOf\":[{\"$ref\":\"#/components/schemas/"
+     "Film\"}],\"type\":\"object\",\"required\":[\"similarity\"],\"properties\":{"
+     "\"similarity\":{\"type\":\"number\"},\"shared_users\":{\"type\":\"integer\"}}}}}}"},
+    {"Neighbours",
+     "{\"type\":\"object\",\"required\":[\"user\",\"model\",\"known\",\"neighbours\"],"
+     "\"properties\":{\"user\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
+     "\"known\":{\"type\":\"boolean\"},\"neighbours\":{\"type\":\"array\",\"items\":{"
+     "\"type\":\"object\",\"required\":[\"user\",\"likeness\"],\"properties\":{"
+     "\"user\":{\"type\":\"string\"},\"likeness\":{\"type\":\"number\"},"
+     "\"films_in_common\":{\"type\":\"integer\"}}}}}}"},
+    {"Item", "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
+             "\"required\":[\"type\",\"offered\"],\"properties\":{"
+             "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"offered\":{\"type\":\"boolean\"},"
+             "\"average\":{\"type\":\"number\"},\"ratings\":{\"type\":\"integer\"}}}"},
+    {"Features", "{\"type\":\"object\",\"required\":[\"user\",\"version\",\"features\"],"
+                 "\"properties\":{\"user\":{\"type\":\"string\"},"
+                 "\"version\":{\"type\":\"integer\"},\"features\":{\"type\":\"object\"}}}"},
+    {"Explanation",
+     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
+     "\"required\":[\"user\",\"method\",\"model\",\"verdict\"],\"properties\":{"
+     "\"user\":{\"type\":\"string\"},\"method\":{\"type\":\"string\"},"
+     "\"model\":{\"type\":\"string\"},\"verdict\":{\"enum\":[\"listed\",\"diversity\","
+     "\"barred\",\"seen\",\"not-known\",\"ranked-lower\"]},"
+     "\"predicted_rating\":{\"type\":\"number\"},\"reason\":{\"type\":\"string\"},"
+     "\"because\":{\"$ref\":\"#/components/schemas/Because\"}}}"},
+    {"Models", "{\"type\":\"object\",\"required\":[\"serving\",\"deployed\",\"models\"],"
+               "\"properties\":{\"serving\":{\"type\":[\"string\",\"null\"]},"
+               "\"deployed\":{\"type\":[\"string\",\"null\"]},\"models\":{\"type\":\"array\","
+               "\"items\":{\"type\":\"object\",\"required\":[\"version\"]}}}}"},
+    {"Reload", "{\"type\":\"object\",\"required\":[\"version\",\"previous\",\"seconds\"],"
+               "\"properties\":{\"version\":{\"type\":\"string\"},"
+               "\"previous\":{\"type\":[\"string\",\"null\"]},\"seconds\":{\"type\":\"number\"}}}"},
+    {"RatedFilm",
+     "{\"description\":\"A film that was watched: its id, or the id with how and when it was "
+     "rated.\",\"oneOf\":[{\"type\":\"string\",\"minLength\":1},{\"type\":\"object\","
+     "\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":\"string\"},"
+     "\"rating\":{\"type\":\"number\"},\"timestamp\":{\"type\":\"integer\",\"minimum\":0,"
+     "\"maximum\":4294967295}}}]}"},
+    {"SessionRequest",
+     "{\"type\":\"object\",\"properties\":{\"user_id\":{\"type\":\"string\"},"
+     "\"items\":{\"type\":\"array\",\"maxItems\":1000,"
+     "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
+     "\"method\":{\"type\":\"string\"},\"type\":{\"enum\":[\"movie\",\"tv\"]},"
+     "\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000},"
+     "\"offset\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100000},"
+     "\"explain\":{\"type\":\"boolean\"},\"lang\":{\"enum\":[\"en\",\"zh\"]},"
+     "\"exclude\":{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":\"string\","
+     "\"minLength\":1}}}}"},
+    {"RankRequest",
+     "{\"type\":\"object\",\"required\":[\"candidates\"],\"properties\":{"
+     "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":1000,"
+     "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
+     "\"method\":{\"type\":\"string\"},\"candidates\":{\"type\":\"array\","
+     "\"minItems\":1,\"maxItems\":10000,\"items\":{\"type\":\"string\",\"minLength\":1}}}}"},
+};
+
+static void
+add_recommend_schemas(json_t *schemas)
+{
+    for (size_t i = 0; i < MQ_COUNT(recommend_schemas); i++)
+        json_object_set_new(schemas, recommend_schemas[i][0],
+                            json_loads(recommend_schemas[i][1], 0, NULL));
+}
+
 static json_t *
 components(void)
 {
@@ -147,6 +258,7 @@ components(void)
     json_object_set_new(schemas, "Status",
                         json_pack("{s:s, s:[s], s:{s:{s:s}}}", "type", "object", "required",
                                   "status", "properties", "status", "type", "string"));
+    add_recommend_schemas(schemas);
     return json_pack("{s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schemas, "securitySchemes", "token",
                      "type", "http", "scheme", "bearer", "description",
                      "Made by `marquee token create`.");
@@ -158,8 +270,9 @@ mq_api_description(const struct mq_http_route *routes, size_t count)
     mq_autojson json_t *root = json_pack(
         "{s:s, s:{s:s, s:s, s:s, s:{s:s, s:s}}, s:{}, s:o}", "openapi", "3.1.0", "info", "title",
         "Marquee", "version", MQ_VERSION, "description",
-        "User events in. Errors are JSON with code, message and request id.", "license", "name",
-        "Apache-2.0", "identifier", "Apache-2.0", "paths", "components", components());
+        "User events in, recommendations out. Errors are JSON with code, message and request id.",
+        "license", "name", "Apache-2.0", "identifier", "Apache-2.0", "paths", "components",
+        components());
     json_t *paths = json_object_get(root, "paths");
     for (size_t i = 0; i < count; i++) {
         json_t *path = json_object_get(paths, routes[i].path);

@@ -11,7 +11,10 @@
 /* Partitions of the topic where it has to be made: as the consumer makes it. */
 #define PARTITIONS 1
 
-static const char *const labels[] = {"queue", "refused", NULL};
+static const struct mq_intake_names names = {
+    "marquee_refused_written_total",    "marquee_refused_failed_total",
+    "marquee_refused_queue_full_total", "marquee_refused_batch_events",
+    "marquee_refused_write_seconds",    "marquee_refused_queued"};
 
 struct mq_refused_events {
     struct mq_intake *intake;
@@ -36,7 +39,7 @@ mq_refused_events_new(struct mq_event_log *log, const char *topic, struct mq_met
                                               .queue_bytes = MQ_REFUSED_QUEUE_BYTES,
                                               .ack_ms = ACK_MS,
                                               .metrics = metrics,
-                                              .labels = labels};
+                                              .names = &names};
     int partitions;
     enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
     if (st == MQ_E_NOT_FOUND)
@@ -88,7 +91,7 @@ mq_refused_events_add(struct mq_refused_events *refused, const char *request_id,
         return;
     mq_buffer_init(&line->text, MQ_EVENT_BYTES_MAX);
     enum mq_status st = mq_buffer_printf(
-        &line->text, NULL, "{\"source\":\"api\",\"request_id\":\"%s\",\"time_ms\":%" PRId64,
+        &line->text, NULL, MQ_REJECTED_BY_API "\"request_id\":\"%s\",\"time_ms\":%" PRId64,
         request_id, now_ms);
     if (st == MQ_OK)
         st = mq_rejected_line_end(refusal, bytes, MQ_MIN(size, (size_t)MQ_USER_EVENT_BYTES_MAX),

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "serve/api_parts.h"
+#include "serve/service_answers.h"
 
 #define JSON_TYPE "application/json"
 
@@ -18,7 +19,7 @@ void
 mq_api_health(struct mq_http_request *request, void *api)
 {
     (void)api;
-    answer_text(request, 200, JSON_TYPE, "{\"status\":\"ok\"}\n");
+    mq_answer_health(request);
 }
 
 void
@@ -37,16 +38,8 @@ mq_api_ready(struct mq_http_request *request, void *context)
 void
 mq_api_metrics(struct mq_http_request *request, void *context)
 {
-    struct mq_api *api = context;
-    struct mq_buffer text = {0};
-    struct mq_error error = {0};
-    if (mq_metrics_text(api->metrics, &text, &error) != MQ_OK) {
-        mq_buffer_release(&text);
-        mq_http_answer_error(request, 503, "no-memory", "%s", error.message);
-        return;
-    }
-    size_t size = text.size;
-    mq_http_answer(request, 200, MQ_METRICS_CONTENT_TYPE, mq_buffer_take(&text), size);
+    const struct mq_api *api = context;
+    mq_answer_metrics(request, api->metrics);
 }
 
 void

@@ -78,5 +78,9 @@ enum mq_status mq_step_model_update_deepfm(struct mq_step_context *context, stru
 /* Of the RATING workflow. */
 enum mq_status mq_step_validate_data(struct mq_step_context *context, struct mq_error *err);
 enum mq_status mq_step_extract_features(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_train_hybrid(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_evaluate(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_deploy(struct mq_step_context *context, struct mq_error *err);
+enum mq_status mq_step_reload(struct mq_step_context *context, struct mq_error *err);
 
 #endif

@@ -29,6 +29,11 @@ take_endpoint(struct mq_aws_settings *settings, const char *value, struct mq_err
     const char *host = strncmp(value, "http://", 7) == 0    ? value + 7
                        : strncmp(value, "https://", 8) == 0 ? value + 8
                                                             : "";
+    if (strchr(host, '@') != NULL) { /* the value is not shown: it holds a secret */
+        mq_fail(err, MQ_E_CONFIG, "endpoint holds a user and a password, which are not used");
+        mq_error_hint(err, "leave them away; keys come from the environment or AWS's own files");
+        return MQ_E_CONFIG;
+    }
     if (*host == '\0' || *host == '/' || strpbrk(host, "?# ") != NULL)
         return mq_fail(err, MQ_E_CONFIG,
                        "endpoint is '%s' (allowed: http://host[:port] or https://host[:port])",

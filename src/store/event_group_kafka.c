@@ -11,8 +11,8 @@
 #include "base/memory.h"
 #include "store/event_log_kafka.h"
 
-/* A lag that the client does not know by itself is asked for, but not for long. */
-#define LAG_ASK_MS 200
+/* Bounds that the client does not know by itself are asked for, but not for long. */
+#define BOUNDS_ASK_MS 200
 #define COMMITTED_ASK_MS 5000
 
 /*
@@ -44,13 +44,15 @@ struct kafka_consumer {
     rd_kafka_message_t **messages; /* [message_count] of the last poll */
     struct mq_event *events;
     size_t message_count;
-    size_t held;              /* messages at the front that came while paused: not given out yet */
-    bool paused;              /* fetching rests (poll of no events) */
-    struct mq_position *next; /* [next_count] what poll gives out next, by partition; -1 unknown */
-    bool *at_end;             /* [next_count] nothing lay behind it when last heard of */
-    int next_count;
-    int poked;               /* the partition whose broker was woken last */
-    double empty_s, poked_s; /* since when no message came, and the last poke; 0: none */
+    size_t held;      /* messages at the front that came while paused: not given out yet */
+    bool paused;      /* fetching rests (poll of no events) */
+    bool from_latest; /* where a group without commits begins */
+    int64_t next[MQ_PARTITIONS_MAX];  /* what comes next, by partition; -1: unknown */
+    bool at_end[MQ_PARTITIONS_MAX];   /* nothing lay behind it when last heard of */
+    int64_t first[MQ_PARTITIONS_MAX]; /* that the log held when it was asked; -1: not yet */
+    int partitions;                   /* of the topic, as far as heard of */
+    int poked;                        /* the one whose broker was woken last */
+    double empty_s, poked_s;          /* since when no message came, and the last poke; 0: none */
 };
 
 static void
@@ -67,6 +69,34 @@ move_partitions(rd_kafka_t *handle, bool assigning, rd_kafka_topic_partition_lis
         rd_kafka_error_destroy(failure); /* it shows as an error of the next poll */
 }
 
+/* Messages kept for later that must not be given out any more. */
+static void
+drop_held(struct kafka_consumer *consumer, int32_t partition)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < consumer->held; i++) {
+        if (consumer->messages[i]->partition == partition) {
+            rd_kafka_message_destroy(consumer->messages[i]);
+            continue;
+        }
+        consumer->messages[kept] = consumer->messages[i];
+        consumer->events[kept++] = consumer->events[i];
+    }
+    if (consumer->held == consumer->message_count)
+        consumer->message_count = kept;
+    consumer->held = kept;
+}
+
+static void
+set_next(struct kafka_consumer *consumer, int32_t partition, int64_t offset, bool at_end)
+{
+    if (partition < 0 || partition >= MQ_PARTITIONS_MAX)
+        return;
+    consumer->next[partition] = offset;
+    consumer->at_end[partition] = at_end;
+    consumer->partitions = MQ_MAX(consumer->partitions, partition + 1);
+}
+
 static void
 on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list,
              void *opaque)
@@ -74,8 +104,9 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
     struct kafka_consumer *consumer = opaque;
     const struct mq_consumer_options *options = &consumer->base.options;
     bool assigning = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-    if (assigning) /* so that on_assigned can say where; without it librdkafka asks by itself */
-        rd_kafka_committed(handle, list, COMMITTED_ASK_MS);
+    /* So that on_assigned can say where; without it librdkafka asks by itself. */
+    bool known = assigning &&
+                 rd_kafka_committed(handle, list, COMMITTED_ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     struct mq_position positions[MQ_PARTITIONS_MAX];
     int32_t partitions[MQ_PARTITIONS_MAX];
     size_t count = MQ_MIN((size_t)list->cnt, (size_t)MQ_PARTITIONS_MAX);
@@ -86,9 +117,15 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
     }
     if (!assigning && count > 0 && options->on_revoked != NULL)
         options->on_revoked(options->context, partitions, count);
-    for (size_t i = 0; i < count; i++)
-        if (partitions[i] < consumer->next_count)
-            consumer->next[partitions[i]].offset = -1;
+    for (size_t i = 0; i < count; i++) {
+        drop_held(consumer, partitions[i]);
+        if (partitions[i] >= 0 && partitions[i] < MQ_PARTITIONS_MAX)
+            consumer->first[partitions[i]] = -1;
+        set_next(consumer, partitions[i], assigning ? positions[i].offset : -1, false);
+    }
+    for (int i = 0; known && consumer->from_latest && i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
     move_partitions(handle, assigning, list);
     if (assigning && count > 0 && options->on_assigned != NULL)
         options->on_assigned(options->context, positions, count);
@@ -98,8 +135,8 @@ static void
 on_error(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     (void)handle;
-    (void)opaque;
-    mq_log_warn("events: %s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+    struct kafka_consumer *consumer = opaque;
+    mq_kafka_note(consumer->log, (rd_kafka_resp_err_t)code, reason, true);
 }
 
 static enum mq_status
@@ -112,7 +149,7 @@ subscribe(struct kafka_consumer *consumer, struct mq_error *err)
         rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
         code = rd_kafka_subscribe(consumer->handle, list);
     } else {
-        for (int p = 0; p < consumer->next_count; p++)
+        for (int p = 0; p < consumer->partitions; p++)
             rd_kafka_topic_partition_list_add(list, topic, p)->offset =
                 consumer->base.options.from_latest ? RD_KAFKA_OFFSET_END
                                                    : RD_KAFKA_OFFSET_BEGINNING;
@@ -141,32 +178,62 @@ free_consumer(struct kafka_consumer *consumer)
         rd_kafka_destroy(consumer->handle);
     free(consumer->messages);
     free(consumer->events);
-    mq_free(consumer->next);
-    mq_free(consumer->at_end);
     free(consumer);
+}
+
+/* Where a group without commits begins: what the user said, else what the caller asks for. */
+static bool
+begins_at_latest(const struct mq_kafka_log *log, const struct mq_consumer_options *options)
+{
+    const char *given = mq_kafka_property(log, "auto.offset.reset");
+    return given != NULL ? strcmp(given, "latest") == 0 || strcmp(given, "largest") == 0 ||
+                               strcmp(given, "end") == 0
+                         : options->from_latest;
+}
+
+static bool
+says_error(const struct mq_kafka_log *log)
+{
+    const char *given = mq_kafka_property(log, "auto.offset.reset");
+    return given != NULL && strcmp(given, "error") == 0;
+}
+
+/* What the consumer asks for, where the user said nothing else. */
+static enum mq_status
+set_own(const struct kafka_consumer *consumer, rd_kafka_conf_t *conf, struct mq_error *err)
+{
+    const struct mq_consumer_options *options = &consumer->base.options;
+    const struct mq_kafka_log *log = consumer->log;
+    char session[24], heartbeat[24], group[64];
+    const char *given = mq_kafka_property(log, "session.timeout.ms");
+    long long session_ms = given != NULL ? atoll(given) : (long long)options->session_timeout_ms;
+    snprintf(session, sizeof(session), "%lld", session_ms);
+    /* Three a session: with librdkafka's own 3 s a short session would be over before the first. */
+    snprintf(heartbeat, sizeof(heartbeat), "%lld",
+             MQ_MAX(MQ_MIN(session_ms / 3, HEARTBEAT_MOST_MS), 1));
+    snprintf(group, sizeof(group), "marquee-reader-%p", (void *)consumer); /* commits nothing */
+    const char *const own[][2] = {{"session.timeout.ms", session},
+                                  {"heartbeat.interval.ms", heartbeat}};
+    enum mq_status st =
+        mq_kafka_set(conf, "group.id", options->group != NULL ? options->group : group, err);
+    for (size_t i = 0; st == MQ_OK && i < MQ_COUNT(own); i++)
+        if (mq_kafka_property(log, own[i][0]) == NULL)
+            st = mq_kafka_set(conf, own[i][0], own[i][1], err);
+    /* "latest" is for groups that begin; one that retention passed by must not leap to the end. */
+    if (st == MQ_OK && !says_error(log))
+        st = mq_kafka_set(conf, "auto.offset.reset", "earliest", err);
+    return st;
 }
 
 static enum mq_status
 make_handle(struct kafka_consumer *consumer, struct mq_error *err)
 {
-    const struct mq_consumer_options *options = &consumer->base.options;
-    char session[24], heartbeat[24], group[64], reason[MQ_KAFKA_REASON_SIZE];
-    snprintf(session, sizeof(session), "%lld", (long long)options->session_timeout_ms);
-    /* Three a session: with librdkafka's own 3 s a short session would be over before the first. */
-    snprintf(heartbeat, sizeof(heartbeat), "%lld",
-             (long long)MQ_MAX(MQ_MIN(options->session_timeout_ms / 3, HEARTBEAT_MOST_MS), 1));
-    snprintf(group, sizeof(group), "marquee-reader-%p", (void *)consumer); /* commits nothing */
-    const char *const own[][2] = {
-        {"session.timeout.ms", session},
-        {"heartbeat.interval.ms", heartbeat},
-        {"group.id", options->group != NULL ? options->group : group},
-        {"auto.offset.reset", options->from_latest ? "latest" : "earliest"}};
+    char reason[MQ_KAFKA_REASON_SIZE];
     rd_kafka_conf_t *conf;
     enum mq_status st = mq_kafka_conf(consumer->log, defaults, MQ_COUNT(defaults), &conf, err);
     if (st != MQ_OK)
         return st;
-    for (size_t i = 0; st == MQ_OK && i < MQ_COUNT(own); i++)
-        st = mq_kafka_set(conf, own[i][0], own[i][1], err);
+    st = set_own(consumer, conf, err);
     if (st == MQ_OK) {
         rd_kafka_conf_set_opaque(conf, consumer);
         rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -192,20 +259,15 @@ mq_kafka_consumer_new(struct mq_event_log *base, const struct mq_consumer_option
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a consumer");
     consumer->base = (struct mq_consumer){base, *options};
     consumer->log = mq_kafka_log_of(base);
+    consumer->from_latest = begins_at_latest(consumer->log, options);
     consumer->messages = calloc(MQ_EVENTS_BATCH_MAX, sizeof(*consumer->messages));
     consumer->events = calloc(MQ_EVENTS_BATCH_MAX, sizeof(*consumer->events));
     enum mq_status st =
         consumer->messages == NULL || consumer->events == NULL
             ? mq_fail(err, MQ_E_NOMEM, "cannot allocate a consumer")
-            : base->ops->partitions(base, options->topic, &consumer->next_count, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)consumer->next_count, sizeof(*consumer->next), &consumer->next,
-                            err);
-    if (st == MQ_OK)
-        st = mq_alloc_array((size_t)consumer->next_count, sizeof(*consumer->at_end),
-                            &consumer->at_end, err);
-    for (int p = 0; st == MQ_OK && p < consumer->next_count; p++)
-        consumer->next[p] = (struct mq_position){p, -1};
+            : base->ops->partitions(base, options->topic, &consumer->partitions, err);
+    for (int p = 0; p < MQ_PARTITIONS_MAX; p++)
+        consumer->next[p] = consumer->first[p] = -1;
     if (st == MQ_OK)
         st = make_handle(consumer, err);
     if (st == MQ_OK)
@@ -242,13 +304,27 @@ rest(struct kafka_consumer *consumer, bool pause)
     consumer->paused = pause;
 }
 
-/* Whether librdkafka goes on by itself after this: brokers that are away come back. */
-static bool
-is_passing(rd_kafka_resp_err_t code)
+static enum mq_status
+fail_read(const struct kafka_consumer *consumer, const rd_kafka_message_t *message,
+          struct mq_error *err)
 {
-    enum mq_status st = mq_kafka_status(code);
-    return code == RD_KAFKA_RESP_ERR__PARTITION_EOF || st == MQ_E_UNREACHABLE ||
-           st == MQ_E_TIMEOUT || st == MQ_E_CONFLICT;
+    const struct mq_consumer_options *options = &consumer->base.options;
+    char what[MQ_TOPIC_NAME_MAX + 32], reason[MQ_KAFKA_REASON_SIZE];
+    rd_kafka_resp_err_t code = message->err;
+    const char *detail = rd_kafka_message_errstr(message);
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        code = rd_kafka_fatal_error(consumer->handle, reason, sizeof(reason));
+        detail = reason;
+    }
+    snprintf(what, sizeof(what), "read topic '%s'", options->topic);
+    enum mq_status st = mq_kafka_fail(consumer->log, code, what, detail, err);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        mq_error_hint(err, "allow Read on topic '%s' (docs/howto/stores.md, Kafka)",
+                      options->topic);
+    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED && options->group != NULL)
+        mq_error_hint(err, "allow Read on group '%s' (docs/howto/stores.md, Kafka)",
+                      options->group);
+    return st;
 }
 
 /* The next message, or NULL when the time is over or only news came. */
@@ -259,14 +335,12 @@ take_message(struct kafka_consumer *consumer, int64_t timeout_ms, rd_kafka_messa
     rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer->handle, (int)timeout_ms);
     enum mq_status st = MQ_OK;
     if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF &&
-            message->partition < consumer->next_count) {
-            consumer->next[message->partition].offset = message->offset;
-            consumer->at_end[message->partition] = true;
-        }
-        if (!is_passing(message->err))
-            st = mq_kafka_fail(consumer->log, message->err, "read",
-                               rd_kafka_message_errstr(message), err);
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            set_next(consumer, message->partition, message->offset, true);
+        else if (mq_kafka_passes(message->err))
+            mq_kafka_note(consumer->log, message->err, rd_kafka_message_errstr(message), true);
+        else
+            st = fail_read(consumer, message, err);
         rd_kafka_message_destroy(message);
         message = NULL;
     }
@@ -289,10 +363,7 @@ keep_message(struct kafka_consumer *consumer, rd_kafka_message_t *message)
                           .key_size = message->key_len,
                           .value = message->payload,
                           .value_size = message->len};
-    if (message->partition < consumer->next_count) {
-        consumer->next[message->partition].offset = message->offset + 1;
-        consumer->at_end[message->partition] = false;
-    }
+    set_next(consumer, message->partition, message->offset + 1, false);
 }
 
 /*
@@ -308,9 +379,9 @@ poke_broker(struct kafka_consumer *consumer)
         consumer->empty_s = now;
     if (now - consumer->empty_s < POKE_AFTER_S || now - consumer->poked_s < POKE_AFTER_S)
         return;
-    for (int i = 1; i <= consumer->next_count; i++) {
-        int p = (consumer->poked + i) % consumer->next_count;
-        if (consumer->next[p].offset < 0 || consumer->at_end[p])
+    for (int i = 1; i <= consumer->partitions; i++) {
+        int p = (consumer->poked + i) % consumer->partitions;
+        if (consumer->next[p] < 0 || consumer->at_end[p])
             continue;
         int64_t low, high;
         rd_kafka_query_watermark_offsets(consumer->handle, consumer->base.options.topic, p, &low,
@@ -420,54 +491,6 @@ mq_kafka_consumer_committed(struct mq_consumer *base, int32_t partition, int64_t
     return MQ_OK;
 }
 
-/* A handle that subscribes to nothing can ask for a group's offsets, and is no member of it. */
-static enum mq_status
-make_asker(struct mq_kafka_log *log, const char *group, rd_kafka_t **ret_handle,
-           struct mq_error *err)
-{
-    char reason[MQ_KAFKA_REASON_SIZE];
-    rd_kafka_conf_t *conf;
-    enum mq_status st = mq_kafka_conf(log, defaults, MQ_COUNT(defaults), &conf, err);
-    if (st != MQ_OK)
-        return st;
-    st = mq_kafka_set(conf, "group.id", group, err);
-    rd_kafka_t *handle =
-        st == MQ_OK ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason)) : NULL;
-    if (st == MQ_OK && handle == NULL)
-        st = mq_fail(err, MQ_E_CONFIG, "cannot make a Kafka consumer: %s", reason);
-    if (st != MQ_OK) {
-        rd_kafka_conf_destroy(conf);
-        return st;
-    }
-    *ret_handle = handle;
-    return MQ_OK;
-}
-
-enum mq_status
-mq_kafka_group_committed(struct mq_event_log *base, const char *topic, const char *group,
-                         int partitions, int64_t *ret_offsets, struct mq_error *err)
-{
-    struct mq_kafka_log *log = mq_kafka_log_of(base);
-    rd_kafka_t *handle;
-    enum mq_status st = make_asker(log, group, &handle, err);
-    if (st != MQ_OK)
-        return st;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
-    for (int p = 0; p < partitions; p++)
-        rd_kafka_topic_partition_list_add(list, topic, p);
-    rd_kafka_resp_err_t code = rd_kafka_committed(handle, list, MQ_KAFKA_ASK_MS);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
-        code = list->elems[i].err;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        st = mq_kafka_fail(log, code, "ask for committed offsets", topic, err);
-    for (int i = 0; st == MQ_OK && i < list->cnt; i++)
-        if (list->elems[i].partition >= 0 && list->elems[i].partition < partitions)
-            ret_offsets[list->elems[i].partition] = MQ_MAX(list->elems[i].offset, (int64_t)-1);
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(handle);
-    return st;
-}
-
 enum mq_status
 mq_kafka_consumer_seek(struct mq_consumer *base, struct mq_position position, struct mq_error *err)
 {
@@ -482,56 +505,82 @@ mq_kafka_consumer_seek(struct mq_consumer *base, struct mq_position position, st
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return mq_kafka_fail(consumer->log, code, "seek", base->options.topic, err);
-    if (position.partition >= 0 && position.partition < consumer->next_count)
-        consumer->next[position.partition].offset = position.offset;
+    drop_held(consumer, position.partition);
+    set_next(consumer, position.partition, position.offset, false);
     return MQ_OK;
 }
 
-/* ---- lag -------------------------------------------------------------------------------- */
-
-/* Offset this member reads next: known from what it was given, else committed, else the first. */
-static rd_kafka_resp_err_t
-next_offset(struct kafka_consumer *consumer, rd_kafka_topic_partition_t *place, int64_t first,
-            int64_t *ret_next)
+int64_t
+mq_kafka_consumer_position(struct mq_consumer *base, int32_t partition)
 {
-    if (place->partition < consumer->next_count && consumer->next[place->partition].offset >= 0) {
-        *ret_next = consumer->next[place->partition].offset;
+    const struct kafka_consumer *consumer = (const struct kafka_consumer *)base;
+    for (size_t i = 0; i < consumer->held; i++) /* came, and was not given out yet */
+        if (consumer->messages[i]->partition == partition)
+            return consumer->messages[i]->offset;
+    return partition >= 0 && partition < MQ_PARTITIONS_MAX ? consumer->next[partition] : -1;
+}
+
+/* ---- bounds ----------------------------------------------------------------------------- */
+
+/* Ends of all partitions in one question: while fetching rests the client hears of none. */
+static rd_kafka_resp_err_t
+ask_ends(struct kafka_consumer *consumer, struct mq_bounds *bounds, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, consumer->base.options.topic, bounds[i].partition)
+            ->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(consumer->handle, list, BOUNDS_ASK_MS);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
+        code = list->elems[i].err;
+        for (size_t k = 0; k < count; k++)
+            if (bounds[k].partition == list->elems[i].partition)
+                bounds[k].end = MQ_MAX(bounds[k].end, list->elems[i].offset);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+/* The end is known from the last fetch. The first offset is asked for once: a question waits behind
+ * whole fetches, and holds up who polls. */
+static rd_kafka_resp_err_t
+find_bounds(struct kafka_consumer *consumer, int32_t partition, int64_t *ret_first,
+            int64_t *ret_end)
+{
+    const char *topic = consumer->base.options.topic;
+    int64_t *known =
+        partition >= 0 && partition < MQ_PARTITIONS_MAX ? &consumer->first[partition] : NULL;
+    int64_t low;
+    if (known != NULL && *known >= 0 &&
+        rd_kafka_get_watermark_offsets(consumer->handle, topic, partition, &low, ret_end) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR &&
+        *ret_end >= 0) {
+        *ret_first = MQ_MAX(*known, low);
         return RD_KAFKA_RESP_ERR_NO_ERROR;
     }
-    rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(one, place->topic, place->partition);
-    rd_kafka_resp_err_t code = rd_kafka_committed(consumer->handle, one, LAG_ASK_MS);
-    *ret_next = one->elems[0].offset >= 0 ? one->elems[0].offset : first;
-    rd_kafka_topic_partition_list_destroy(one);
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(consumer->handle, topic, partition,
+                                                                ret_first, ret_end, BOUNDS_ASK_MS);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && known != NULL)
+        *known = *ret_first;
     return code;
 }
 
 enum mq_status
-mq_kafka_consumer_lag(struct mq_consumer *base, int64_t *ret_lag, struct mq_error *err)
+mq_kafka_consumer_bounds(struct mq_consumer *base, struct mq_bounds *bounds, size_t count,
+                         struct mq_error *err)
 {
     struct kafka_consumer *consumer = (struct kafka_consumer *)base;
-    rd_kafka_topic_partition_list_t *list;
-    rd_kafka_resp_err_t code = rd_kafka_assignment(consumer->handle, &list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return mq_kafka_fail(consumer->log, code, "ask for the lag", base->options.topic, err);
-    int64_t lag = 0;
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++) {
-        int64_t first = -1, end = -1, next = 0;
-        int32_t p = list->elems[i].partition;
-        /* Known from the last fetch; before that the broker has to be asked. */
-        code =
-            rd_kafka_get_watermark_offsets(consumer->handle, base->options.topic, p, &first, &end);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR || end < 0)
-            code = rd_kafka_query_watermark_offsets(consumer->handle, base->options.topic, p,
-                                                    &first, &end, LAG_ASK_MS);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            code = next_offset(consumer, &list->elems[i], first, &next);
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && end > next)
-            lag += end - next;
+    const char *topic = base->options.topic;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (size_t i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < count; i++) {
+        int64_t first = -1, end = -1;
+        code = find_bounds(consumer, bounds[i].partition, &first, &end);
+        bounds[i].first = first;
+        bounds[i].end = end;
     }
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return mq_kafka_fail(consumer->log, code, "ask for the lag", base->options.topic, err);
-    *ret_lag = lag;
-    return MQ_OK;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && consumer->paused && count > 0)
+        code = ask_ends(consumer, bounds, count);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? MQ_OK
+               : mq_kafka_fail(consumer->log, code, "ask for offsets", topic, err);
 }

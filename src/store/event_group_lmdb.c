@@ -704,35 +704,15 @@ mq_lmdb_consumer_seek(struct mq_consumer *base, struct mq_position position, str
     return st;
 }
 
-struct lag_work {
-    struct lmdb_consumer *consumer;
-    int64_t lag;
-};
-
-static int
-sum_lag(void *context, MDB_txn *txn)
+int64_t
+mq_lmdb_consumer_position(struct mq_consumer *base, int32_t partition)
 {
-    struct lag_work *work = context;
-    struct lmdb_consumer *consumer = work->consumer;
-    work->lag = 0;
-    int code = 0;
-    for (int32_t p = 0; code == 0 && p < consumer->partitions; p++) {
-        uint64_t end;
-        if (!consumer->own[p].owned)
-            continue;
-        code = mq_lmdb_log_end(consumer->log, txn, consumer->base.options.topic, p, &end);
-        if (code == 0 && end > consumer->own[p].next)
-            work->lag += (int64_t)(end - consumer->own[p].next);
-    }
-    return code;
-}
-
-enum mq_status
-mq_lmdb_consumer_lag(struct mq_consumer *base, int64_t *ret_lag, struct mq_error *err)
-{
-    struct lag_work work = {consumer_of(base), 0};
-    enum mq_status st = mq_lmdb_read(work.consumer->log->environment, sum_lag, &work, err);
-    if (st == MQ_OK)
-        *ret_lag = work.lag;
-    return st;
+    const struct lmdb_consumer *consumer = consumer_of(base);
+    int64_t first, end;
+    if (partition < 0 || partition >= consumer->partitions || !consumer->own[partition].owned)
+        return -1;
+    int64_t next = (int64_t)consumer->own[partition].next;
+    enum mq_status st =
+        base->log->ops->bounds(base->log, base->options.topic, partition, &first, &end, NULL);
+    return st == MQ_OK ? MQ_MAX(next, first) : next; /* retention may have passed us by */
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/redact.h"
 #include "store/event_log_backend.h"
 
 #define SESSION_TIMEOUT_MS 10000
@@ -24,7 +25,9 @@ enum mq_status
 mq_event_log_open_with(const char *uri, const char *properties, struct mq_event_log **ret_log,
                        struct mq_error *err)
 {
-    int shown = (int)strcspn(uri, "?");
+    mq_autofree char *shown = mq_redacted_uri(uri);
+    if (shown == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
     const char *colon = strchr(uri, ':');
     size_t scheme_size = colon != NULL ? (size_t)(colon - uri) : 0;
     for (size_t i = 0; colon != NULL && i < MQ_COUNT(backends); i++) {
@@ -34,17 +37,14 @@ mq_event_log_open_with(const char *uri, const char *properties, struct mq_event_
         struct mq_event_log *log;
         enum mq_status st = ops->open(colon + 1, properties, &log, err);
         if (st != MQ_OK)
-            return mq_fail_context(err, st, "cannot open event log '%.*s'", shown, uri);
+            return mq_fail_context(err, st, "cannot open event log '%s'", shown);
         log->ops = ops;
-        log->uri = mq_strfmt("%.*s", shown, uri);
-        if (log->uri == NULL) {
-            ops->free(log);
-            return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
-        }
+        log->uri = shown;
+        shown = NULL;
         *ret_log = log;
         return MQ_OK;
     }
-    mq_fail(err, MQ_E_CONFIG, "cannot open event log '%.*s': unknown kind", shown, uri);
+    mq_fail(err, MQ_E_CONFIG, "cannot open event log '%s': unknown kind", shown);
     mq_error_hint(err, "use lmdb:FOLDER or kafka:HOST:PORT");
     return MQ_E_CONFIG;
 }
@@ -120,6 +120,18 @@ mq_event_log_produce(struct mq_event_log *log, const char *topic, const struct m
     if (st != MQ_OK || count == 0)
         return st;
     return log->ops->produce(log, topic, events, count, timeout_ms, ret_produced, err);
+}
+
+enum mq_status
+mq_event_log_check(struct mq_event_log *log, const char *topic, int64_t timeout_ms,
+                   struct mq_error *err)
+{
+    int partitions;
+    enum mq_status st = check_name("topic", topic, err);
+    if (st == MQ_OK)
+        st = log->ops->check != NULL ? log->ops->check(log, topic, timeout_ms, err)
+                                     : log->ops->partitions(log, topic, &partitions, err);
+    return st;
 }
 
 enum mq_status
@@ -251,10 +263,24 @@ mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position, stru
     return consumer->log->ops->seek(consumer, position, err);
 }
 
-enum mq_status
-mq_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag, struct mq_error *err)
+int64_t
+mq_consumer_position(struct mq_consumer *consumer, int32_t partition)
 {
-    return consumer->log->ops->lag(consumer, ret_lag, err);
+    return consumer->log->ops->position(consumer, partition);
+}
+
+enum mq_status
+mq_consumer_bounds(struct mq_consumer *consumer, struct mq_bounds *bounds, size_t count,
+                   struct mq_error *err)
+{
+    struct mq_event_log *log = consumer->log;
+    if (log->ops->consumer_bounds != NULL)
+        return log->ops->consumer_bounds(consumer, bounds, count, err);
+    enum mq_status st = MQ_OK;
+    for (size_t i = 0; st == MQ_OK && i < count; i++)
+        st = log->ops->bounds(log, consumer->options.topic, bounds[i].partition, &bounds[i].first,
+                              &bounds[i].end, err);
+    return st;
 }
 
 void

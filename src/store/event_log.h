@@ -84,7 +84,7 @@ enum mq_status mq_event_log_open_with(const char *uri, const char *properties,
                                       struct mq_event_log **ret_log, struct mq_error *err);
 /** Waits for events that are being written. NULL allowed; consumers must be closed before. */
 void mq_event_log_free(struct mq_event_log *log);
-/** The URI without its properties, which may hold secrets; for messages. */
+/** The URI for messages, without secrets (base/redact.h). */
 const char *mq_event_log_uri(const struct mq_event_log *log);
 
 /** Make a topic; an existing one is fine, whatever its partitions. */
@@ -108,6 +108,14 @@ enum mq_status mq_event_log_produce(struct mq_event_log *log, const char *topic,
                                     const struct mq_new_event *events, size_t count,
                                     int64_t timeout_ms, struct mq_produced *ret_produced,
                                     struct mq_error *err);
+
+/**
+ * Whether events can be written to a topic now, as far as can be known without writing: the log
+ * answers, the topic is there, and nothing is known that refuses writes (a missing permission).
+ * @param timeout_ms longest wait, a second aside
+ */
+enum mq_status mq_event_log_check(struct mq_event_log *log, const char *topic, int64_t timeout_ms,
+                                  struct mq_error *err);
 
 /** First offset held and the offset the next event will get. */
 enum mq_status mq_event_log_bounds(struct mq_event_log *log, const char *topic, int32_t partition,
@@ -202,9 +210,25 @@ enum mq_status mq_consumer_committed(struct mq_consumer *consumer, int32_t parti
 enum mq_status mq_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
                                 struct mq_error *err);
 
-/** Events in own partitions that were not read yet. */
-enum mq_status mq_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag,
-                               struct mq_error *err);
+/**
+ * How far an own partition was read: all events below were given out (and were not sought back
+ * behind). Behind the last event it is the partition's end, whatever lies there: offsets may stand
+ * for no event (Kafka's transaction markers). -1: not known yet, or not an own one.
+ */
+int64_t mq_consumer_position(struct mq_consumer *consumer, int32_t partition);
+
+/** Offsets that a partition holds: the first, and the one its next event will get. */
+struct mq_bounds {
+    int32_t partition;
+    int64_t first, end;
+};
+
+/**
+ * Bounds of own partitions as last heard of: quick enough to be asked for every second.
+ * @param bounds [count] partition set, the rest filled on success
+ */
+enum mq_status mq_consumer_bounds(struct mq_consumer *consumer, struct mq_bounds *bounds,
+                                  size_t count, struct mq_error *err);
 
 /** Leave the group; on_revoked is called first. NULL allowed. */
 void mq_consumer_close(struct mq_consumer *consumer);

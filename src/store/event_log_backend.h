@@ -20,6 +20,9 @@ struct mq_event_log_ops {
     enum mq_status (*produce)(struct mq_event_log *log, const char *topic,
                               const struct mq_new_event *events, size_t count, int64_t timeout_ms,
                               struct mq_produced *ret_produced, struct mq_error *err);
+    /** NULL: a topic that is there can be written */
+    enum mq_status (*check)(struct mq_event_log *log, const char *topic, int64_t timeout_ms,
+                            struct mq_error *err);
     enum mq_status (*bounds)(struct mq_event_log *log, const char *topic, int32_t partition,
                              int64_t *ret_first, int64_t *ret_end, struct mq_error *err);
     enum mq_status (*offset_at)(struct mq_event_log *log, const char *topic, int32_t partition,
@@ -46,7 +49,10 @@ struct mq_event_log_ops {
                                 int64_t *ret_offset, struct mq_error *err);
     enum mq_status (*seek)(struct mq_consumer *consumer, struct mq_position position,
                            struct mq_error *err);
-    enum mq_status (*lag)(struct mq_consumer *consumer, int64_t *ret_lag, struct mq_error *err);
+    int64_t (*position)(struct mq_consumer *consumer, int32_t partition);
+    /** NULL: the log's bounds are quick enough */
+    enum mq_status (*consumer_bounds)(struct mq_consumer *consumer, struct mq_bounds *bounds,
+                                      size_t count, struct mq_error *err);
     void (*consumer_close)(struct mq_consumer *consumer);
 };
 

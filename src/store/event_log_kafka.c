@@ -1,165 +1,27 @@
-/* Events in Kafka, by librdkafka: opening, topics, bounds. Traps: event_log_kafka.h. */
 #include "store/event_log_kafka.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
 
 #define TOPIC_READY_TRIES 100
-
-enum mq_status
-mq_kafka_status(rd_kafka_resp_err_t code)
-{
-    switch (code) {
-    case RD_KAFKA_RESP_ERR_NO_ERROR:
-        return MQ_OK;
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        return MQ_E_NOT_FOUND;
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-        return MQ_E_TIMEOUT;
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-        return MQ_E_DENIED;
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR__INVALID_ARG:
-        return MQ_E_RANGE;
-    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
-    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
-    case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
-    case RD_KAFKA_RESP_ERR__STATE: /* a commit after the partition was taken away */
-        return MQ_E_CONFLICT;
-    case RD_KAFKA_RESP_ERR__FATAL:
-        return MQ_E_INTERNAL;
-    default:
-        return MQ_E_UNREACHABLE;
-    }
-}
-
-enum mq_status
-mq_kafka_fail(const struct mq_kafka_log *log, rd_kafka_resp_err_t code, const char *what,
-              const char *detail, struct mq_error *err)
-{
-    enum mq_status st = mq_kafka_status(code);
-    mq_fail(err, st, "cannot %s at 'kafka:%s': %s%s%s", what, log->servers, rd_kafka_err2str(code),
-            detail != NULL && *detail != '\0' ? ": " : "", detail != NULL ? detail : "");
-    if (err != NULL)
-        err->retriable = st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE;
-    if (st == MQ_E_NOT_FOUND)
-        mq_error_hint(err, "make the topic with `marquee stores create`");
-    else if (st == MQ_E_TIMEOUT || st == MQ_E_UNREACHABLE)
-        mq_error_hint(err, "is a broker running at %s?", log->servers);
-    return st;
-}
+/* A question is asked again after so long, and then twice as long, and so on: between them is
+ * looked whether waiting is vain. */
+#define FIRST_TRY_MS INT64_C(250)
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
 static void
 free_log(struct mq_kafka_log *log)
 {
-    for (size_t i = 0; i < log->property_count; i++) {
-        free(log->properties[i].name);
-        free(log->properties[i].value);
-    }
-    free(log->properties);
+    mq_kafka_free_properties(log);
     free(log->servers);
     pthread_mutex_destroy(&log->lock);
     free(log);
-}
-
-static int
-hex_digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : (tolower((unsigned char)c) - 'a') + 10;
-}
-
-static void
-decode_percent(char *text)
-{
-    char *out = text;
-    for (const char *in = text; *in != '\0'; out++) {
-        if (*in == '%' && isxdigit((unsigned char)in[1]) && isxdigit((unsigned char)in[2])) {
-            *out = (char)(hex_digit(in[1]) << 4 | hex_digit(in[2]));
-            in += 3;
-        } else {
-            *out = *in++;
-        }
-    }
-    *out = '\0';
-}
-
-/* "a=1<separator>b=2": appended to the log's properties; later ones win. */
-static enum mq_status
-parse_properties(struct mq_kafka_log *log, char *text, const char *separator, bool encoded,
-                 struct mq_error *err)
-{
-    char *saved = NULL;
-    for (char *item = strtok_r(text, separator, &saved); item != NULL;
-         item = strtok_r(NULL, separator, &saved)) {
-        while (isspace((unsigned char)*item))
-            item++;
-        if (*item == '\0')
-            continue;
-        char *equals = strchr(item, '=');
-        if (equals == NULL)
-            return mq_fail(err, MQ_E_CONFIG, "Kafka property '%s' has no value", item);
-        *equals = '\0';
-        if (encoded)
-            decode_percent(equals + 1);
-        enum mq_status st = mq_grow(&log->properties, &log->property_capacity,
-                                    log->property_count + 1, sizeof(*log->properties), err);
-        if (st != MQ_OK)
-            return st;
-        struct mq_kafka_property *p = &log->properties[log->property_count++];
-        p->name = mq_strdup(item);
-        p->value = mq_strdup(equals + 1);
-        if (p->name == NULL || p->value == NULL)
-            return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
-    }
-    return MQ_OK;
-}
-
-enum mq_status
-mq_kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct mq_error *err)
-{
-    char reason[MQ_KAFKA_REASON_SIZE];
-    if (rd_kafka_conf_set(conf, name, value, reason, sizeof(reason)) != RD_KAFKA_CONF_OK)
-        return mq_fail(err, MQ_E_CONFIG, "cannot set Kafka property '%s': %s", name, reason);
-    return MQ_OK;
-}
-
-enum mq_status
-mq_kafka_conf(const struct mq_kafka_log *log, const char *const (*defaults)[2],
-              size_t default_count, rd_kafka_conf_t **ret_conf, struct mq_error *err)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum mq_status st = mq_kafka_set(conf, "bootstrap.servers", log->servers, err);
-    if (st == MQ_OK)
-        st = mq_kafka_set(conf, "client.id", "marquee", err);
-    if (st == MQ_OK) /* a broker that comes back is found within a second */
-        st = mq_kafka_set(conf, "reconnect.backoff.max.ms", "1000", err);
-    for (size_t i = 0; st == MQ_OK && i < default_count; i++)
-        st = mq_kafka_set(conf, defaults[i][0], defaults[i][1], err);
-    for (size_t i = 0; st == MQ_OK && i < log->property_count; i++)
-        st = mq_kafka_set(conf, log->properties[i].name, log->properties[i].value, err);
-    rd_kafka_conf_set_log_cb(conf, NULL);
-    if (st != MQ_OK) {
-        rd_kafka_conf_destroy(conf);
-        return st;
-    }
-    *ret_conf = conf;
-    return MQ_OK;
 }
 
 static enum mq_status
@@ -173,18 +35,18 @@ kafka_open(const char *rest, const char *properties, struct mq_event_log **ret_l
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log");
     pthread_mutex_init(&log->lock, NULL);
     log->servers = mq_strdup(rest);
-    mq_autofree char *settings = mq_strdup(properties != NULL ? properties : "");
-    enum mq_status st = log->servers == NULL || settings == NULL
-                            ? mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log")
-                            : MQ_OK;
-    if (st == MQ_OK)
-        st = parse_properties(log, settings, strchr(settings, '\n') != NULL ? "\n" : ";", false,
-                              err);
+    enum mq_status st =
+        log->servers == NULL ? mq_fail(err, MQ_E_NOMEM, "cannot allocate an event log") : MQ_OK;
     char *query = st == MQ_OK ? strchr(log->servers, '?') : NULL;
-    if (query != NULL) {
-        *query = '\0';
-        st = parse_properties(log, query + 1, "&", true, err);
+    if (query != NULL)
+        *query++ = '\0';
+    if (st == MQ_OK && strchr(log->servers, '@') != NULL) { /* not shown: it may be a password */
+        st = mq_fail(err, MQ_E_CONFIG, "expected kafka:HOST:PORT, found something before an '@'");
+        mq_error_hint(err, "give user and password as sasl.username and sasl.password "
+                           "(docs/howto/stores.md, Kafka)");
     }
+    if (st == MQ_OK)
+        st = mq_kafka_read_properties(log, query, properties, err);
     if (st == MQ_OK && *log->servers == '\0')
         st = mq_fail(err, MQ_E_CONFIG, "expected kafka:HOST:PORT[,HOST:PORT…][?property=value&…]");
     /* A wrong property is found here, not at the first event. */
@@ -203,27 +65,47 @@ static void
 kafka_free(struct mq_event_log *base)
 {
     struct mq_kafka_log *log = mq_kafka_log_of(base);
-    mq_kafka_free_producer(log);
+    mq_kafka_end_producer(log);
     free_log(log);
 }
 
 /* ---- topics ----------------------------------------------------------------------------- */
 
-enum mq_status
-mq_kafka_count_partitions(struct mq_kafka_log *log, const char *topic, int64_t timeout_ms,
-                          int *ret_partitions, struct mq_error *err)
+/* The topic's metadata, asked for until the time is over or waiting is known to be vain. */
+static rd_kafka_resp_err_t
+ask_metadata(struct mq_kafka_log *log, rd_kafka_t *handle, rd_kafka_topic_t *topic,
+             int64_t timeout_ms, const struct rd_kafka_metadata **ret_metadata)
 {
-    enum mq_status st = mq_kafka_need_producer(log, err);
-    if (st != MQ_OK)
-        return st;
+    double begun = mq_clock_monotonic_s();
+    int64_t try_ms = FIRST_TRY_MS;
+    for (;;) {
+        int64_t left = timeout_ms - (int64_t)((mq_clock_monotonic_s() - begun) * 1000);
+        if (left < try_ms + FIRST_TRY_MS)
+            try_ms = MQ_MAX(left, (int64_t)1);
+        rd_kafka_resp_err_t code = rd_kafka_metadata(handle, 0, topic, ret_metadata, (int)try_ms);
+        enum mq_status st = mq_kafka_status(code);
+        if (st != MQ_E_TIMEOUT && st != MQ_E_UNREACHABLE)
+            return code;
+        rd_kafka_resp_err_t vain = mq_kafka_vain(log, begun);
+        if (vain != RD_KAFKA_RESP_ERR_NO_ERROR || left <= try_ms)
+            return vain != RD_KAFKA_RESP_ERR_NO_ERROR ? vain : code;
+        try_ms *= 2;
+    }
+}
+
+enum mq_status
+mq_kafka_count_partitions(struct mq_kafka_log *log, rd_kafka_t *handle, const char *topic,
+                          int64_t timeout_ms, int *ret_partitions, struct mq_error *err)
+{
     char what[MQ_TOPIC_NAME_MAX + 32];
     snprintf(what, sizeof(what), "find topic '%s'", topic);
     const struct rd_kafka_metadata *metadata;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(log->producer, topic, NULL);
-    rd_kafka_resp_err_t code =
-        handle == NULL ? rd_kafka_last_error()
-                       : rd_kafka_metadata(log->producer, 0, handle, &metadata, (int)timeout_ms);
+    rd_kafka_topic_t *topic_handle = rd_kafka_topic_new(handle, topic, NULL);
+    rd_kafka_resp_err_t code = topic_handle == NULL
+                                   ? rd_kafka_last_error()
+                                   : ask_metadata(log, handle, topic_handle, timeout_ms, &metadata);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        mq_kafka_answers(log);
         int partitions = 0;
         if (metadata->topic_cnt == 1) {
             code = metadata->topics[0].err;
@@ -235,18 +117,28 @@ mq_kafka_count_partitions(struct mq_kafka_log *log, const char *topic, int64_t t
             *ret_partitions = partitions;
         rd_kafka_metadata_destroy(metadata);
     }
-    if (handle != NULL)
-        rd_kafka_topic_destroy(handle);
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? MQ_OK : mq_kafka_fail(log, code, what, NULL, err);
+    if (topic_handle != NULL)
+        rd_kafka_topic_destroy(topic_handle);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return MQ_OK;
+    enum mq_status st = mq_kafka_fail(log, code, what, NULL, err);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        mq_error_hint(err, "allow Describe on topic '%s' (docs/howto/stores.md, Kafka)", topic);
+    return st;
 }
 
 static enum mq_status
 kafka_partitions(struct mq_event_log *base, const char *topic, int *ret_partitions,
                  struct mq_error *err)
 {
-    int partitions;
-    enum mq_status st =
-        mq_kafka_count_partitions(mq_kafka_log_of(base), topic, MQ_KAFKA_ASK_MS, &partitions, err);
+    struct mq_kafka_log *log = mq_kafka_log_of(base);
+    struct mq_kafka_producer *producer;
+    int partitions = 0;
+    enum mq_status st = mq_kafka_use(log, false, &producer, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_kafka_count_partitions(log, producer->handle, topic, MQ_KAFKA_ASK_MS, &partitions, err);
+    mq_kafka_leave(producer);
     if (st == MQ_OK && partitions > MQ_PARTITIONS_MAX)
         return mq_fail(err, MQ_E_RANGE, "topic '%s' has %d partitions (at most %d)", topic,
                        partitions, MQ_PARTITIONS_MAX);
@@ -263,13 +155,9 @@ pause_ms(int64_t ms)
 }
 
 static enum mq_status
-kafka_create_topic(struct mq_event_log *base, const char *topic, int partitions,
-                   struct mq_error *err)
+create(struct mq_kafka_log *log, rd_kafka_t *handle, const char *topic, int partitions,
+       struct mq_error *err)
 {
-    struct mq_kafka_log *log = mq_kafka_log_of(base);
-    enum mq_status st = mq_kafka_need_producer(log, err);
-    if (st != MQ_OK)
-        return st;
     char reason[MQ_KAFKA_REASON_SIZE] = "", what[MQ_TOPIC_NAME_MAX + 32];
     snprintf(what, sizeof(what), "make topic '%s'", topic);
     rd_kafka_NewTopic_t *fresh =
@@ -277,10 +165,10 @@ kafka_create_topic(struct mq_event_log *base, const char *topic, int partitions,
     if (fresh == NULL)
         return mq_fail(err, MQ_E_CONFIG, "cannot %s: %s", what, reason);
     rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(log->producer, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_request_timeout(options, MQ_KAFKA_ASK_MS, reason, sizeof(reason));
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(log->producer);
-    rd_kafka_CreateTopics(log->producer, &fresh, 1, options, queue);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
+    rd_kafka_CreateTopics(handle, &fresh, 1, options, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, MQ_KAFKA_ASK_MS + 1000);
     rd_kafka_resp_err_t code =
         event == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : rd_kafka_event_error(event);
@@ -300,16 +188,37 @@ kafka_create_topic(struct mq_event_log *base, const char *topic, int partitions,
     rd_kafka_queue_destroy(queue);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_NewTopic_destroy(fresh);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-        return mq_kafka_fail(log, code, what, reason, err);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+        return MQ_OK;
+    enum mq_status st = mq_kafka_fail(log, code, what, reason, err);
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+        code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
+        mq_error_hint(err,
+                      "allow Create on topic '%s' (docs/howto/stores.md, Kafka), or let "
+                      "somebody else make it",
+                      topic);
+    return st;
+}
+
+static enum mq_status
+kafka_create_topic(struct mq_event_log *base, const char *topic, int partitions,
+                   struct mq_error *err)
+{
+    struct mq_kafka_log *log = mq_kafka_log_of(base);
+    struct mq_kafka_producer *producer;
+    enum mq_status st = mq_kafka_use(log, false, &producer, err);
+    if (st != MQ_OK)
+        return st;
+    st = create(log, producer->handle, topic, partitions, err);
     /* A new topic needs a moment to be known. */
-    int found;
-    for (int i = 0; i < TOPIC_READY_TRIES; i++) {
-        st = mq_kafka_count_partitions(log, topic, MQ_KAFKA_ASK_MS, &found, err);
-        if (st != MQ_E_NOT_FOUND)
+    for (int i = 0, found; st == MQ_OK && i < TOPIC_READY_TRIES; i++) {
+        st = mq_kafka_count_partitions(log, producer->handle, topic, MQ_KAFKA_ASK_MS, &found, err);
+        if (st != MQ_E_NOT_FOUND || i + 1 == TOPIC_READY_TRIES)
             break;
+        st = MQ_OK;
         pause_ms(50);
     }
+    mq_kafka_leave(producer);
     return st;
 }
 
@@ -328,8 +237,12 @@ kafka_bounds(struct mq_event_log *base, const char *topic, int32_t partition, in
     if (st != MQ_OK)
         return st;
     int64_t first, end;
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(log->producer, topic, partition,
+    struct mq_kafka_producer *producer;
+    if ((st = mq_kafka_use(log, false, &producer, err)) != MQ_OK)
+        return st;
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(producer->handle, topic, partition,
                                                                 &first, &end, MQ_KAFKA_ASK_MS);
+    mq_kafka_leave(producer);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return mq_kafka_fail(log, code, "ask for offsets", topic, err);
     *ret_first = first;
@@ -346,9 +259,13 @@ kafka_offset_at(struct mq_event_log *base, const char *topic, int32_t partition,
     enum mq_status st = kafka_bounds(base, topic, partition, &first, &end, err);
     if (st != MQ_OK)
         return st;
+    struct mq_kafka_producer *producer;
+    if ((st = mq_kafka_use(log, false, &producer, err)) != MQ_OK)
+        return st;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(list, topic, partition)->offset = MQ_MAX(time_ms, (int64_t)0);
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(log->producer, list, MQ_KAFKA_ASK_MS);
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(producer->handle, list, MQ_KAFKA_ASK_MS);
+    mq_kafka_leave(producer);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         code = list->elems[0].err;
     int64_t offset = list->elems[0].offset;
@@ -357,6 +274,54 @@ kafka_offset_at(struct mq_event_log *base, const char *topic, int32_t partition,
         return mq_kafka_fail(log, code, "ask for an offset by time", topic, err);
     *ret_offset = offset < 0 ? end : offset; /* RD_KAFKA_OFFSET_END: nothing so late */
     return MQ_OK;
+}
+
+/* A handle that subscribes to nothing can ask for a group's offsets, and is no member of it. */
+static enum mq_status
+make_asker(struct mq_kafka_log *log, const char *group, rd_kafka_t **ret_handle,
+           struct mq_error *err)
+{
+    char reason[MQ_KAFKA_REASON_SIZE];
+    rd_kafka_conf_t *conf;
+    enum mq_status st = mq_kafka_conf(log, NULL, 0, &conf, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_kafka_set(conf, "group.id", group, err);
+    rd_kafka_t *handle =
+        st == MQ_OK ? rd_kafka_new(RD_KAFKA_CONSUMER, conf, reason, sizeof(reason)) : NULL;
+    if (st == MQ_OK && handle == NULL)
+        st = mq_fail(err, MQ_E_CONFIG, "cannot make a Kafka consumer: %s", reason);
+    if (st != MQ_OK) {
+        rd_kafka_conf_destroy(conf);
+        return st;
+    }
+    *ret_handle = handle;
+    return MQ_OK;
+}
+
+static enum mq_status
+kafka_group_committed(struct mq_event_log *base, const char *topic, const char *group,
+                      int partitions, int64_t *ret_offsets, struct mq_error *err)
+{
+    struct mq_kafka_log *log = mq_kafka_log_of(base);
+    rd_kafka_t *handle;
+    enum mq_status st = make_asker(log, group, &handle, err);
+    if (st != MQ_OK)
+        return st;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    for (int p = 0; p < partitions; p++)
+        rd_kafka_topic_partition_list_add(list, topic, p);
+    rd_kafka_resp_err_t code = rd_kafka_committed(handle, list, MQ_KAFKA_ASK_MS);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+        code = list->elems[i].err;
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        st = mq_kafka_fail(log, code, "ask for committed offsets", topic, err);
+    for (int i = 0; st == MQ_OK && i < list->cnt; i++)
+        if (list->elems[i].partition >= 0 && list->elems[i].partition < partitions)
+            ret_offsets[list->elems[i].partition] = MQ_MAX(list->elems[i].offset, (int64_t)-1);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(handle);
+    return st;
 }
 
 static enum mq_status
@@ -376,6 +341,7 @@ const struct mq_event_log_ops mq_event_log_kafka_ops = {
     .create_topic = kafka_create_topic,
     .partitions = kafka_partitions,
     .produce = mq_kafka_produce,
+    .check = mq_kafka_check,
     .bounds = kafka_bounds,
     .offset_at = kafka_offset_at,
     .trim = kafka_trim,
@@ -383,8 +349,9 @@ const struct mq_event_log_ops mq_event_log_kafka_ops = {
     .poll = mq_kafka_consumer_poll,
     .commit = mq_kafka_consumer_commit,
     .committed = mq_kafka_consumer_committed,
-    .group_committed = mq_kafka_group_committed,
+    .group_committed = kafka_group_committed,
     .seek = mq_kafka_consumer_seek,
-    .lag = mq_kafka_consumer_lag,
+    .position = mq_kafka_consumer_position,
+    .consumer_bounds = mq_kafka_consumer_bounds,
     .consumer_close = mq_kafka_consumer_close,
 };

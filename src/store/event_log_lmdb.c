@@ -617,6 +617,6 @@ const struct mq_event_log_ops mq_event_log_lmdb_ops = {
     .committed = mq_lmdb_consumer_committed,
     .group_committed = mq_lmdb_group_committed,
     .seek = mq_lmdb_consumer_seek,
-    .lag = mq_lmdb_consumer_lag,
+    .position = mq_lmdb_consumer_position,
     .consumer_close = mq_lmdb_consumer_close,
 };

@@ -79,8 +79,7 @@ enum mq_status mq_lmdb_group_committed(struct mq_event_log *log, const char *top
                                        struct mq_error *err);
 enum mq_status mq_lmdb_consumer_seek(struct mq_consumer *consumer, struct mq_position position,
                                      struct mq_error *err);
-enum mq_status mq_lmdb_consumer_lag(struct mq_consumer *consumer, int64_t *ret_lag,
-                                    struct mq_error *err);
+int64_t mq_lmdb_consumer_position(struct mq_consumer *consumer, int32_t partition);
 void mq_lmdb_consumer_close(struct mq_consumer *consumer);
 
 #endif

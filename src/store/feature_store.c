@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/redact.h"
 #include "format/utf8.h"
 #include "store/feature_store_backend.h"
 
@@ -21,6 +22,9 @@ mq_feature_store_open(const char *uri, struct mq_feature_store **ret_store, stru
 {
     const char *colon = strchr(uri, ':');
     size_t scheme_size = colon != NULL ? (size_t)(colon - uri) : 0;
+    mq_autofree char *shown = mq_redacted_uri(uri);
+    if (shown == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a feature store");
     for (size_t i = 0; colon != NULL && i < MQ_COUNT(backends); i++) {
         const struct mq_feature_store_ops *ops = backends[i];
         if (strlen(ops->scheme) != scheme_size || memcmp(ops->scheme, uri, scheme_size) != 0)
@@ -28,9 +32,9 @@ mq_feature_store_open(const char *uri, struct mq_feature_store **ret_store, stru
         struct mq_feature_store *store;
         enum mq_status st = ops->open(colon + 1, &store, err);
         if (st != MQ_OK)
-            return mq_fail_context(err, st, "cannot open feature store '%s'", uri);
+            return mq_fail_context(err, st, "cannot open feature store '%s'", shown);
         store->ops = ops;
-        store->uri = mq_strdup(uri);
+        store->uri = mq_strdup(shown);
         if (store->uri == NULL) {
             ops->free(store);
             return mq_fail(err, MQ_E_NOMEM, "cannot allocate a feature store");
@@ -38,7 +42,7 @@ mq_feature_store_open(const char *uri, struct mq_feature_store **ret_store, stru
         *ret_store = store;
         return MQ_OK;
     }
-    mq_fail(err, MQ_E_CONFIG, "cannot open feature store '%s': unknown kind", uri);
+    mq_fail(err, MQ_E_CONFIG, "cannot open feature store '%s': unknown kind", shown);
     mq_error_hint(err, "use lmdb:FOLDER or dynamodb:PREFIX?region=REGION");
     return MQ_E_CONFIG;
 }

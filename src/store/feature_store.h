@@ -107,6 +107,7 @@ enum mq_status mq_feature_store_open(const char *uri, struct mq_feature_store **
                                      struct mq_error *err);
 /** NULL allowed. */
 void mq_feature_store_free(struct mq_feature_store *store);
+/** The URI for messages, without secrets (base/redact.h). */
 const char *mq_feature_store_uri(const struct mq_feature_store *store);
 
 /**

@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "base/redact.h"
 #include "base/stream.h"
 #include "format/utf8.h"
 #include "store/object_store_backend.h"
@@ -42,18 +43,21 @@ mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct
     const char *scheme = length > 0 ? uri : "file";
     const char *rest = length > 0 ? uri + length + 1 : uri;
     size_t scheme_size = length > 0 ? length : 4;
+    mq_autofree char *shown = mq_redacted_uri(uri);
+    if (shown == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a store");
     for (size_t i = 0; i < MQ_COUNT(backends); i++) {
         const struct mq_object_store_ops *ops = backends[i];
         if (strlen(ops->scheme) != scheme_size || strncmp(ops->scheme, scheme, scheme_size) != 0)
             continue;
-        char *copy = mq_strdup(uri);
+        char *copy = mq_strdup(shown);
         if (copy == NULL)
             return mq_fail(err, MQ_E_NOMEM, "cannot allocate a store");
         struct mq_object_store *store;
         enum mq_status st = ops->open(rest, &store, err);
         if (st != MQ_OK) {
             free(copy);
-            return mq_fail_context(err, st, "cannot open store '%.512s'", uri);
+            return mq_fail_context(err, st, "cannot open store '%.512s'", shown);
         }
         store->ops = ops;
         store->uri = copy;
@@ -65,8 +69,8 @@ mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct
         return MQ_OK;
     }
     enum mq_status st =
-        mq_fail(err, MQ_E_CONFIG, "cannot open store '%.512s': no back end for scheme '%.*s'", uri,
-                (int)MQ_MIN(scheme_size, (size_t)32), scheme);
+        mq_fail(err, MQ_E_CONFIG, "cannot open store '%.512s': no back end for scheme '%.*s'",
+                shown, (int)MQ_MIN(scheme_size, (size_t)32), scheme);
     char known[128] = "";
     for (size_t i = 0; i < MQ_COUNT(backends); i++) {
         size_t used = strlen(known);

@@ -48,8 +48,8 @@ enum mq_status mq_object_store_open(const char *uri, struct mq_object_store **re
 /** NULL allowed. Readers and writers must be closed before. */
 void mq_object_store_free(struct mq_object_store *store);
 
-/** The URI for messages: without parameters, and slashes at its end, so that a key follows
- * "<uri>/". */
+/** The URI for messages: without parameters, secrets (base/redact.h) and slashes at its end, so
+ * that a key follows "<uri>/". */
 const char *mq_object_store_uri(const struct mq_object_store *store);
 
 /**

@@ -9,7 +9,7 @@
 #   marquee: unknown flag --nope
 #   --- status 2
 #
-# What differs from run to run is replaced before comparing: run ids by RUN, instants by INSTANT,
+# What differs from run to run is replaced before comparing: run ids by RUN, versions of models by MODEL, instants by INSTANT,
 # durations by TIME, sizes in MB by SIZE, the version by VERSION, the scratch folder by SCRATCH.
 #
 # use: run.sh [CASE…]      UPDATE=1 run.sh CASE…   rewrites what the cases expect.
@@ -23,6 +23,7 @@ unset MARQUEE_STORE MARQUEE_REGION MARQUEE_CONFIG
 normalise() {
     sed -E -e "s#$1#SCRATCH#g" \
         -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}/RUN/g' \
+        -e 's/[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}/MODEL/g' \
         -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z/INSTANT/g' \
         -e 's/\b[0-9]+\.[0-9] s\b/TIME/g' \
         -e 's/\b[0-9]+(\.[0-9])? [MG]B\b/SIZE/g' \

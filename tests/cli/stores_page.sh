@@ -41,4 +41,10 @@ for block in blocks:
         resources = statement["Resource"]
         assert resources != "*" and "*" not in statement["Action"], statement
 PY
+# Kafka properties that are refused are named, with what to use.
+names=$(sed -n '/refused\[\] = {/,/^};/p' src/store/event_properties_kafka.c | grep -oE '\{"[a-z.]+' | tr -d '{"')
+[ "$(wc -w <<<"$names")" -ge 11 ] || { echo 'FAIL: too few refused properties were found'; exit 1; }
+for name in $names; do
+    grep -q "^|.*\`$name\`.*|" "$page" || { echo "FAIL: $page does not say that $name is refused"; exit 1; }
+done
 echo 'stores.md agrees with the code'

@@ -3,7 +3,10 @@
 # the step that reads it ends with one clear error that names it, and never with a signal.
 . "$(dirname "$0")/small_store.sh"
 export MARQUEE_FEATURES_STORE=lmdb:features
-printf 'user,item,time,rating\nu1,1,2026-02-27T10:00:00Z,4\nu2,2,2026-02-28T11:00:00Z,3\n' >events.csv
+{
+    echo 'user,item,time,rating'
+    for u in 1 2 3 4; do for i in 1 2 3; do echo "u$u,$((u + i)),2026-02-2${i}T10:0$u:00Z,$((1 + (u * i) % 5))"; done; done
+} >events.csv
 marquee import csv events.csv --as events --store file:store --quiet >log 2>&1 || { cat log; fail "import"; }
 make_input store
 marquee run --store file:store --quiet >log 2>&1 || { cat log; fail "run"; }

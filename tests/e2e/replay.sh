@@ -52,4 +52,26 @@ rm -r store/1/bronze
 marquee replay --from 2026-03-01 --quiet >log || { cat log; fail "replay of everything"; }
 marquee bronze verify --json | tr -d ' \n' >out || { cat out; fail "verify of the new layer"; }
 grep -q '"events":20,' out || { cat out; fail "not all twenty events"; }
+
+# A topic that nobody made is not made by reading it.
+expect 1 "there is no topic 'user-event' in 'lmdb:events'" marquee consume --topic user-event --until-end
+grep -q "marquee stores create" err || { cat err; fail "no next step for a topic that is not there"; }
+expect 1 "user-event" marquee consume --topic user-event --until-end
+
+# What the API refuses comes to bronze/rejected too, and comes back like everything else.
+export MARQUEE_NOW=2026-03-03T12:00:00Z
+serve_start
+[ "$(post "$(event u1 1 2026-03-03T11:00:00Z | sed s/:4,/:9,/)")" = 422 ] || { cat answer; fail "an event off the scale"; }
+serve_stop
+marquee consume --until-end --json >out 2>log || { cat log; fail "consume what was refused"; }
+grep -q '"rejected": 1' out || { cat out; fail "what the API refused was not consumed"; }
+refused=store/1/bronze/rejected/dt=2026-03-03/user-events.rejected-0-00000000000000000000.jsonl.gz
+gunzip -c "$refused" >line || fail "no object of what the API refused"
+grep -q '^{"source":"api",.*"reason":"off-scale"' line || { cat line; fail "the line"; }
+rm "$refused"
+! marquee bronze verify >log 2>&1 || fail "verify does not miss it"
+grep -q "replay --offsets 0:0-0 --topic user-events.rejected" log || { cat log; fail "what mends it"; }
+marquee replay --offsets 0:0-0 --topic user-events.rejected --quiet >log 2>&1 || { cat log; fail "replay of it"; }
+gunzip -c "$refused" | cmp - line || fail "not the same line"
+marquee bronze verify >log 2>&1 || { cat log; fail "verify at the end"; }
 echo "replay: ok"

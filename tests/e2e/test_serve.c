@@ -182,6 +182,11 @@ refuses_bad_events(void **state)
     assert_true(metric("marquee_events_refused_total{reason=\"missing\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"off-scale\"}") == 1);
     assert_true(metric("marquee_events_refused_total{reason=\"not-json\"}") == 4);
+    /* Events of bodies of which nothing was taken are not accepted; and the refused ones are
+     * written to a queue of their own. */
+    assert_true(metric("marquee_events_accepted_total{event_type=\"rating\"}") == 2);
+    assert_true(metric("marquee_events_written_total") == 2);
+    wait_metric("marquee_refused_written_total", 9);
     assert_int_equal(stop_server(), 0);
     check_refused_topic();
 }

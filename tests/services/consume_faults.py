@@ -22,41 +22,17 @@ import threading
 import time
 import urllib.request
 
+from fixture_server import SERVICES, Server
 from serve_process import free_port
 
 HERE = pathlib.Path(__file__).resolve().parent
 MARQUEE = os.environ["MARQUEE_BINARY"]
 PRODUCE = pathlib.Path(MARQUEE).parent.parent / "tests/services/produce_events"
-SERVICES = pathlib.Path(os.environ.get("MARQUEE_SERVICES", "/nonexistent"))
 EVENTS = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
 MEMORY_BOUND = 256 << 20
 TOPIC = "user-events"
 PATIENCE_S = 240
 chance = random.Random(7)
-
-
-class Server:
-    """A fixture script's server in a folder of its own."""
-
-    def __init__(self, work, name):
-        self.script, self.port = HERE / f"{name}.sh", free_port()
-        self.folder = work / name
-        self.folder.mkdir()
-        for part in (SERVICES / name).iterdir():
-            (self.folder / part.name).symlink_to(part)
-        self.run("start", str(self.port))
-
-    def run(self, command, *arguments):
-        subprocess.run([self.script, command, self.folder, *arguments], check=True)
-
-    def crash(self):
-        self.run("crash")
-
-    def start(self):
-        self.run("start", str(self.port))
-
-    def stop(self):
-        subprocess.run([self.script, "stop", self.folder], check=False)
 
 
 class Consumer:
@@ -165,8 +141,17 @@ class Case:
             *self.extra,
         ]  # fmt: skip
 
+    def make_topics(self):
+        """Before a consumer starts, which makes none."""
+        subprocess.run(
+            [MARQUEE, "stores", "create", "--store", self.store, "--set", f"events.log={self.log}",
+             "--set", f"events.partitions={self.partitions}", "-q"],
+            check=True, cwd=self.work, env=self.environment, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+
     def produce(self):
         """Four producers, in the background."""
+        self.make_topics()
         producers = subprocess.Popen(
             [PRODUCE, self.log, TOPIC, str(self.partitions), str(EVENTS), "4", "50",
              self.acknowledged, str(self.rate)],
@@ -350,6 +335,7 @@ def fault_api_killed(case):
             server[0].kill()
             server[0].wait()
 
+    case.make_topics()
     start()
     case.stack.callback(kill)
     producers, consumer = HttpProducers(case, port), Consumer(case)

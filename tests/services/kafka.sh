@@ -5,6 +5,7 @@
 #   kafka.sh stop DIR                     the log stays in DIR/data
 #   kafka.sh crash DIR                    SIGKILL
 #   kafka.sh topic DIR PORT NAME COUNT    make a topic of COUNT partitions
+# KAFKA_SASL_PORT in the environment: it listens there too, for user "marquee" with password "secret".
 # A killed broker loses nothing it acknowledged: the operating system still holds what was written.
 # That says nothing of a machine that loses power (replicas are for that).
 set -euo pipefail
@@ -76,6 +77,13 @@ group.min.session.timeout.ms=3000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 initial.broker.registration.timeout.ms=120000
+PROPERTIES
+  [ -n "${KAFKA_SASL_PORT:-}" ] || return 0
+  sed -i -E "s|^((advertised.)?listeners=.*)|\\1,SASL_PLAINTEXT://127.0.0.1:$KAFKA_SASL_PORT|" "$dir/server.properties"
+  cat >>"$dir/server.properties" <<PROPERTIES
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_marquee="secret";
 PROPERTIES
 }
 

@@ -6,6 +6,7 @@ Needs MARQUEE_TEST_S3 (endpoint of an S3 server with the bucket "marquee-test"),
 MARQUEE_TEST_DYNAMODB (endpoint of DynamoDB Local), AWS_… credentials, boto3, MARQUEE_BINARY, and the
 folder of the build as MARQUEE_BUILD.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -23,7 +24,9 @@ BINARY = os.environ["MARQUEE_BINARY"]
 DUMP = pathlib.Path(os.environ["MARQUEE_BUILD"]) / "tests/e2e/dump_features"
 S3, DYNAMODB = os.environ["MARQUEE_TEST_S3"], os.environ["MARQUEE_TEST_DYNAMODB"]
 BUCKET, PREFIX = "marquee-test", f"rating-{os.getpid()}"
-ENVIRONMENT = dict(os.environ, MARQUEE_NOW="2026-11-20T00:00:00Z", MARQUEE_FEATURES_BATCH="300")
+ENVIRONMENT = dict(os.environ, MARQUEE_NOW="2026-11-20T00:00:00Z", MARQUEE_FEATURES_BATCH="300",
+                   MARQUEE_HYBRID_METHODS="item-based|mf|popular", MARQUEE_HYBRID_FACTORS="8",
+                   MARQUEE_GATE_BOUNDS="", MARQUEE_GATE_NO_WORSE="", MARQUEE_GATE_CASES_MIN="0")
 for name in "MARQUEE_STORE", "MARQUEE_REGION", "MARQUEE_CONFIG":
     ENVIRONMENT.pop(name, None)
 
@@ -91,8 +94,18 @@ def main():
         compare(client, folder, places, "a late rating")
         for place in places:
             again = marquee(place, "run", "--change-type", "RATING")
-            if again.count("skipped: nothing changed") != 4:
+            if again.count("skipped: nothing changed") != 8:
                 sys.exit(f"FAIL: a run with nothing new was not idle:\n{again}")
+        # Two models on each, the second by a conditional write over the first; and back again.
+        for place in places:
+            before = json.loads(marquee(place, "models", "--json"))
+            if sorted(model["state"] for model in before) != ["before", "serves"]:
+                sys.exit(f"FAIL: deployed on {place[0]}: {before}")
+            marquee(place, "models", "rollback")
+            marquee(place, "models", "rollback")
+            marquee(place, "models", "prune", "--keep", "0")
+            if len(json.loads(marquee(place, "models", "--json"))) != 2:
+                sys.exit(f"FAIL: prune on {place[0]} took what is needed")
     print(f"{parts} parts and two tables: the same on S3 and DynamoDB as on a directory and LMDB")
 
 

@@ -1,39 +1,8 @@
-#include "hybrid_fixture.h"
+#include "hybrid_bench.h"
 
-#include "base/filesystem.h"
 #include "model/hybrid_registry.h"
 
 /* Files of a hybrid model, and which one serves. */
-
-struct bench {
-    char *folder;
-    struct mq_object_store *store;
-    struct mq_pool *pool;
-};
-
-static int
-setup(void **state)
-{
-    struct bench *b = calloc(1, sizeof(*b));
-    if (mq_fs_scratch(&b->folder, NULL) != MQ_OK ||
-        mq_object_store_open(b->folder, &b->store, NULL) != MQ_OK ||
-        mq_pool_new(2, &b->pool, NULL) != MQ_OK)
-        return 1;
-    *state = b;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct bench *b = *state;
-    mq_pool_free(b->pool);
-    mq_object_store_free(b->store);
-    mq_fs_remove(b->folder, NULL);
-    free(b->folder);
-    free(b);
-    return 0;
-}
 
 static void
 check_lists(const struct mq_neighbours *a, const struct mq_neighbours *b)

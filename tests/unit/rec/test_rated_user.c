@@ -81,6 +81,38 @@ the_model_and_what_came_since(void **state)
     mq_rating_matrix_free(hybrid.ratings);
 }
 
+/* By code, also in a model of a part of the ratings, which has no ids. */
+static void
+a_user_by_code(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_hybrid hybrid = {.ratings = make_ratings()};
+    struct mq_arena arena = {0};
+    struct mq_rated_user user;
+    struct mq_rating_matrix *part = NULL;
+    const uint8_t keep[] = {1, 0, 1, 0}; /* of "a" films 0 and 4 */
+
+    check_ok(mq_rated_user_stored(&hybrid, 0, &arena, &user, &err));
+    assert_string_equal(user.id, "a");
+    assert_int_equal(user.code, 0);
+    assert_false(user.changed);
+    check_user(&user, 3, (int32_t[]){2, 0, 4}, (float[]){3, 4, 5});
+
+    check_ok(mq_rating_matrix_part(hybrid.ratings, keep, &part, &err));
+    mq_rating_matrix_free(hybrid.ratings);
+    hybrid.ratings = part;
+    check_ok(mq_rated_user_stored(&hybrid, 0, &arena, &user, &err));
+    assert_string_equal(user.id, "");
+    assert_int_equal(user.code, 0);
+    check_user(&user, 2, (int32_t[]){0, 4}, (float[]){4, 5});
+    check_ok(mq_rated_user_stored(&hybrid, 1, &arena, &user, &err));
+    assert_int_equal(user.code, 1);
+    assert_int_equal(user.count, 0);
+    mq_arena_release(&arena);
+    mq_rating_matrix_free(hybrid.ratings);
+}
+
 static void
 quality_of_films(void **state)
 {
@@ -120,6 +152,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_and_what_came_since),
+        cmocka_unit_test(a_user_by_code),
         cmocka_unit_test(quality_of_films),
         cmocka_unit_test(scores_brought_to_one_scale),
     };

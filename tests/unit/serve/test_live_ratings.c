@@ -1,5 +1,5 @@
 /* Events since the model: by user, newest of a film, within bounds of memory. */
-#include "check.h"
+#include "fake_event_log.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -58,9 +58,10 @@ send(const char *user, const char *item, const char *more, int64_t time_s)
     check_ok(mq_event_log_produce(f.log, "events", &event, 1, 10000, &produced, &err));
 }
 
-/* Ratings first…first+count-1 in one write: user and item by number where the pattern says so. */
+/* Ratings first…first+count-1 in one write: user and item by number where the pattern says so, each
+ * a second later than the one before; or all at one time, if that is not 0. */
 static void
-send_many(int first, int count, const char *pattern)
+send_many_at(int first, int count, const char *pattern, int time_s)
 {
     static char texts[1000][200];
     static struct mq_new_event events[1000];
@@ -71,10 +72,17 @@ send_many(int first, int count, const char *pattern)
         for (const char *p = pattern; *p != '\0'; p++)
             size +=
                 *p == '#' ? sprintf(texts[i] + size, "%d", n) : sprintf(texts[i] + size, "%c", *p);
-        size += sprintf(texts[i] + size, ",\"rating\":3,\"timestamp\":%d}", n + 1);
+        size += sprintf(texts[i] + size, ",\"rating\":3,\"timestamp\":%d}",
+                        time_s != 0 ? time_s : n + 1);
         events[i] = (struct mq_new_event){NULL, 0, texts[i], (size_t)size};
     }
     check_ok(mq_event_log_produce(f.log, "events", events, (size_t)count, 10000, produced, &err));
+}
+
+static void
+send_many(int first, int count, const char *pattern)
+{
+    send_many_at(first, count, pattern, 0);
 }
 
 static void
@@ -210,6 +218,45 @@ stays_in_its_memory(void **state)
     assert_true(atomic_load(&bytes->value) <= (double)(1 << 20));
 }
 
+/* Where all are as old, most stay all the same. */
+static void
+forgets_a_part_of_the_same_time(void **state)
+{
+    (void)state;
+    const struct mq_live_rating *r;
+    start(0, 1 << 20);
+    for (int u = 0; u < 20000; u += 1000)
+        send_many_at(u, 1000,
+                     "{\"user_id\":\"a-user-of-quite-a-long-name-#\",\"movie_id\":\"item-#\"", 77);
+    wait_for("a-user-of-quite-a-long-name-19999", 1);
+    assert_int_equal(count_of("a-user-of-quite-a-long-name-0", &r), 0);
+    struct mq_gauge *held = mq_metrics_gauge(f.metrics, "marquee_live_ratings", "", NULL);
+    assert_true(atomic_load(&held->value) > 1200);
+}
+
+/* Offsets at the end that stand for no event hold nothing up; partitions that come later are read
+ * too. */
+static void
+reads_markers_and_new_partitions(void **state)
+{
+    (void)state;
+    const struct mq_live_rating *r;
+    struct fake_log *log = fake_new(2);
+    mq_event_log_free(f.log);
+    f.log = &log->base;
+    fake_add(log, 0, 3, 2);
+    fake_add(log, 1, 0, 4);
+    start(0, 1 << 20); /* until it has caught up */
+    assert_int_equal(count_of("u", &r), 3);
+    fake_add(log, 2, 2, 1);
+    log->count = 3;
+    wait_for("u", 5);
+    mq_live_ratings_free(f.live);
+    f.live = NULL;
+    fake_free(f.log);
+    f.log = NULL;
+}
+
 /* The newest thousand of a user. */
 static void
 bounds_a_user(void **state)
@@ -229,8 +276,13 @@ main(void)
 {
 #define LIVE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        LIVE_TEST(follows_the_log), LIVE_TEST(begins_at_a_time),    LIVE_TEST(forgets),
-        LIVE_TEST(bounds_a_user),   LIVE_TEST(stays_in_its_memory),
+        LIVE_TEST(follows_the_log),
+        LIVE_TEST(begins_at_a_time),
+        LIVE_TEST(forgets),
+        LIVE_TEST(bounds_a_user),
+        LIVE_TEST(stays_in_its_memory),
+        LIVE_TEST(forgets_a_part_of_the_same_time),
+        LIVE_TEST(reads_markers_and_new_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,15 +155,20 @@ log_order(void **state)
     assert_int_equal(take_numbers(consumer, 1000, seen, next), 1000);
     for (int i = 0; i < 1000; i++)
         assert_int_equal(seen[i], 1);
-    int64_t lag, total = 0;
-    check_ok(mq_consumer_lag(consumer, &lag, &err));
-    assert_int_equal(lag, 0);
+    int64_t total = 0;
+    struct mq_bounds bounds[3] = {{.partition = 0}, {.partition = 1}, {.partition = 2}};
+    check_ok(mq_consumer_bounds(consumer, bounds, 3, &err));
+    check_ok(mq_event_log_check(s->log, s->topic, 5000, &err));
     for (int p = 0; p < 3; p++) {
         int64_t first, end;
         check_ok(mq_event_log_bounds(s->log, s->topic, p, &first, &end, &err));
         assert_int_equal(first, 0);
+        assert_int_equal(bounds[p].first, 0);
+        assert_int_equal(bounds[p].end, end);
+        assert_int_equal(mq_consumer_position(consumer, p), end);
         total += end;
     }
+    assert_int_equal(mq_consumer_position(consumer, 3), -1);
     assert_int_equal(total, 1000);
     const struct mq_event *events;
     size_t n;
@@ -429,6 +434,7 @@ log_refusals(void **state)
     check_ok(mq_event_log_partitions(s->log, s->topic, &partitions, &err));
     assert_int_equal(partitions, 3);
     check_ok(mq_event_log_create_topic(s->log, s->topic, 3, &err));
+    check_fails(MQ_E_NOT_FOUND, mq_event_log_check(s->log, "no-such-topic", 5000, &err));
     check_fails(MQ_E_RANGE, mq_event_log_create_topic(s->log, "bad name", 1, &err));
     check_fails(MQ_E_RANGE, mq_event_log_create_topic(s->log, "t", 0, &err));
     char *large = calloc(1, MQ_EVENT_BYTES_MAX + 1);

@@ -1,0 +1,203 @@
+#include "cli/hybrid_model.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "cli/terminal_table.h"
+#include "flow/hybrid_answers.h"
+#include "format/json.h"
+
+enum mq_status
+mq_cli_model_open(struct mq_cli *cli, struct mq_cli_model *ret_model, struct mq_error *err)
+{
+    struct mq_cli_model model = {0};
+    struct mq_object_store *store = NULL;
+    struct mq_pool *pool;
+    enum mq_status st = mq_cli_store(cli, &store, err);
+    if (st == MQ_OK)
+        st = mq_cli_pool(cli, &pool, err);
+    if (st == MQ_OK)
+        st = mq_snapshot_load(store, mq_cli_region(cli), MQ_SNAPSHOT_HYBRID | MQ_SNAPSHOT_CONFIG,
+                              cli->config, mq_clock_now_s(), pool, &model.snapshot, err);
+    if (st == MQ_OK)
+        st = mq_hybrid_session_new(model.snapshot, &model.session, err);
+    if (st != MQ_OK) {
+        mq_cli_model_close(&model);
+        return store != NULL ? mq_artifact_refused(store, mq_cli_region(cli), st, err) : st;
+    }
+    *ret_model = model;
+    return MQ_OK;
+}
+
+void
+mq_cli_model_close(struct mq_cli_model *model)
+{
+    mq_hybrid_session_free(model->session);
+    mq_snapshot_free(model->snapshot);
+    mq_arena_release(&model->arena);
+}
+
+enum mq_status
+mq_cli_method(struct mq_cli *cli, const struct mq_cli_model *model, enum mq_method *ret_method,
+              struct mq_error *err)
+{
+    const char *name = mq_cli_text(cli, "--method");
+    const struct mq_hybrid *h = model->snapshot->hybrid->hybrid;
+    *ret_method = (enum mq_method)mq_method_find(name, strlen(name));
+    if (mq_hybrid_has(h, *ret_method))
+        return MQ_OK;
+    mq_fail(err, MQ_E_INPUT, "the model %s was trained without the method '%s'", h->version, name);
+    mq_error_hint(err, "add it to hybrid.methods and run: marquee run --change-type RATING");
+    return MQ_E_INPUT;
+}
+
+/* Print an answer: as it is, or laid out. */
+static enum mq_status
+print_answer(struct mq_cli *cli, const struct mq_buffer *text,
+             enum mq_status (*lay_out)(struct mq_cli *cli, const json_t *answer,
+                                       struct mq_error *err),
+             struct mq_error *err)
+{
+    json_t *answer = NULL;
+    enum mq_status st = mq_json_parse(text->data, text->size, "answer", &answer, err);
+    if (st != MQ_OK)
+        return st;
+    if (cli->json)
+        return mq_cli_print_json(cli, answer, err);
+    st = lay_out(cli, answer, err);
+    json_decref(answer);
+    return st;
+}
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+static void
+title_cell(struct mq_table *table, const json_t *item)
+{
+    const json_t *year = json_object_get(item, "year");
+    const char *title = text_of(item, "title");
+    if (year != NULL)
+        mq_table_cell(table, "%s (%d)", title, (int)json_integer_value(year));
+    else
+        mq_table_cell(table, "%s", title);
+}
+
+static enum mq_status
+lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
+{
+    bool reasons = mq_cli_given(cli, "--explain");
+    const json_t *items = json_object_get(answer, "items");
+    if (json_is_true(json_object_get(answer, "cold_start")))
+        fprintf(cli->out, "nothing is known of user %s by %s: what many rate now\n",
+                text_of(answer, "user"), text_of(answer, "method"));
+    if (json_array_size(items) == 0) {
+        fprintf(cli->out, "nothing of type %s can be offered\n", text_of(answer, "type"));
+        return MQ_OK;
+    }
+    struct mq_table table = {0};
+    mq_table_column(&table, "", true);
+    mq_table_column(&table, "item", false);
+    mq_table_column(&table, "title", false);
+    mq_table_column(&table, "score", true);
+    if (reasons) {
+        mq_table_column(&table, "rating", true);
+        mq_table_column(&table, "why", false);
+    }
+    size_t i;
+    json_t *item;
+    json_array_foreach(items, i, item)
+    {
+        mq_table_cell(&table, "%zu", i + 1);
+        mq_table_cell(&table, "%s", text_of(item, "item"));
+        title_cell(&table, item);
+        mq_table_cell(&table, "%.3f", json_number_value(json_object_get(item, "score")));
+        if (!reasons)
+            continue;
+        if (json_object_get(item, "predicted_rating") != NULL)
+            mq_table_cell(&table, "%.1f",
+                          json_number_value(json_object_get(item, "predicted_rating")));
+        else
+            mq_table_cell(&table, "–");
+        mq_table_cell(&table, "%s", text_of(item, "reason"));
+    }
+    enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    return st;
+}
+
+enum mq_status
+mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_cli_model model;
+    struct mq_rated_user user;
+    struct mq_buffer out = {0};
+    struct mq_hybrid_request request = {.user = &user};
+    const struct mq_answer_options options = {
+        .n = (int32_t)mq_cli_int(cli, "--n"),
+        .explain = mq_cli_given(cli, "--explain"),
+        .language = strcmp(mq_cli_text(cli, "--language"), "zh") == 0 ? MQ_LANGUAGE_CHINESE
+                                                                      : MQ_LANGUAGE_ENGLISH,
+        .path = "batch"};
+    request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
+    enum mq_status st = mq_cli_model_open(cli, &model, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_cli_method(cli, &model, &request.method, err);
+    if (st == MQ_OK)
+        st = mq_rated_user_make(model.snapshot->hybrid->hybrid, mq_cli_positional(cli, 0), NULL, 0,
+                                &model.arena, &user, err);
+    if (st == MQ_OK)
+        st = mq_answer_list(model.session, &request, &options, &model.arena, &out, err);
+    if (st == MQ_OK)
+        st = print_answer(cli, &out, lay_out_list, err);
+    mq_buffer_release(&out);
+    mq_cli_model_close(&model);
+    return st;
+}
+
+static enum mq_status
+lay_out_similar(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
+{
+    struct mq_table table = {0};
+    size_t i;
+    json_t *item;
+    mq_table_column(&table, "item", false);
+    mq_table_column(&table, "title", false);
+    mq_table_column(&table, "similarity", true);
+    json_array_foreach(json_object_get(answer, "items"), i, item)
+    {
+        mq_table_cell(&table, "%s", text_of(item, "item"));
+        title_cell(&table, item);
+        mq_table_cell(&table, "%.3f", json_number_value(json_object_get(item, "similarity")));
+    }
+    enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    return st;
+}
+
+enum mq_status
+mq_cli_similar_by_method(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_cli_model model;
+    struct mq_buffer out = {0};
+    enum mq_method method;
+    enum mq_status st = mq_cli_model_open(cli, &model, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_cli_method(cli, &model, &method, err);
+    if (st == MQ_OK)
+        st = mq_answer_similar(model.snapshot, mq_cli_positional(cli, 0), method,
+                               (int32_t)mq_cli_int(cli, "--n"), &model.arena, &out, err);
+    if (st == MQ_OK)
+        st = print_answer(cli, &out, lay_out_similar, err);
+    mq_buffer_release(&out);
+    mq_cli_model_close(&model);
+    return st;
+}

@@ -1,0 +1,147 @@
+/* score: pairs of user and film on standard input, their scores on standard output. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/memory.h"
+#include "cli/hybrid_model.h"
+#include "format/json_text.h"
+#include "rec/blended_scores.h"
+
+/* Longest line; ids have at most 512 bytes. */
+#define LINE_MAX_BYTES 4096
+
+struct scoring {
+    struct mq_cli *cli;
+    struct mq_cli_model model;
+    struct mq_blended_scorer *scorer;
+    enum mq_method method;
+    float *scores;                 /* [films] of the user at hand */
+    bool known;                    /* whether the method knows that user */
+    char user[LINE_MAX_BYTES + 1]; /* at hand */
+    bool has_user;
+    struct mq_buffer out;
+};
+
+static enum mq_status
+take_user(struct scoring *s, const char *id, struct mq_error *err)
+{
+    struct mq_rated_user user;
+    if (s->has_user && strcmp(s->user, id) == 0)
+        return MQ_OK;
+    mq_arena_reset(&s->model.arena);
+    enum mq_status st = mq_rated_user_make(s->model.snapshot->hybrid->hybrid, id, NULL, 0,
+                                           &s->model.arena, &user, err);
+    if (st == MQ_OK)
+        st = mq_blended_scores(s->scorer, &user, s->method, s->scores, &s->known, err);
+    snprintf(s->user, sizeof(s->user), "%s", id);
+    s->has_user = st == MQ_OK;
+    return st;
+}
+
+static enum mq_status
+score_line(struct scoring *s, char *line, int64_t number, struct mq_error *err)
+{
+    struct mq_json_text t;
+    char *item = strchr(line, '\t');
+    if (item == NULL || item == line || item[1] == '\0' || strchr(item + 1, '\t') != NULL) {
+        mq_fail(err, MQ_E_INPUT,
+                "standard input, line %lld: '%.60s' is not a user, a tab and a film",
+                (long long)number, line);
+        mq_error_hint(err, "so: printf '1\\t1193\\n' | marquee score --method hybrid");
+        return MQ_E_INPUT;
+    }
+    *item++ = '\0';
+    enum mq_status st = take_user(s, line, err);
+    if (st != MQ_OK)
+        return st;
+    int32_t code = mq_strmap_find_text(&s->model.snapshot->hybrid->hybrid->ratings->items, item);
+    mq_buffer_reset(&s->out);
+    mq_json_text_begin(&t, &s->out, err);
+    mq_json_open(&t, '{');
+    mq_json_put_string(&t, "user", line);
+    mq_json_put_string(&t, "item", item);
+    mq_json_key(&t, "score");
+    if (code >= 0 && s->known)
+        mq_json_decimal(&t, (double)s->scores[code], 7);
+    else
+        mq_json_null(&t);
+    mq_json_close(&t, '}');
+    st = mq_json_text_end(&t);
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&s->out, '\n', err);
+    if (st == MQ_OK && fwrite(s->out.data, 1, s->out.size, s->cli->out) != s->out.size)
+        st = mq_fail(err, MQ_E_IO, "cannot write to standard output");
+    return st;
+}
+
+static enum mq_status
+score_lines(struct scoring *s, struct mq_error *err)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size;
+    int64_t number = 0;
+    enum mq_status st = MQ_OK;
+    while (st == MQ_OK && (size = getline(&line, &capacity, stdin)) >= 0) {
+        number++;
+        while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r'))
+            line[--size] = '\0';
+        if (size > LINE_MAX_BYTES || strlen(line) != (size_t)size)
+            st = mq_fail(err, MQ_E_INPUT,
+                         "standard input, line %lld: longer than %d bytes, or with a NUL",
+                         (long long)number, LINE_MAX_BYTES);
+        else if (size > 0)
+            st = score_line(s, line, number, err);
+        if (st == MQ_OK && number % 1024 == 0)
+            st = mq_cancel_check(err);
+    }
+    free(line);
+    return st;
+}
+
+static enum mq_status
+run_score(struct mq_cli *cli, struct mq_error *err)
+{
+    struct scoring s = {.cli = cli};
+    enum mq_status st = mq_cli_model_open(cli, &s.model, err);
+    if (st != MQ_OK)
+        return st;
+    const struct mq_hybrid *h = s.model.snapshot->hybrid->hybrid;
+    st = mq_cli_method(cli, &s.model, &s.method, err);
+    if (st == MQ_OK)
+        st = mq_blended_scorer_new(h, &s.scorer, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)h->ratings->item_count, sizeof(*s.scores), &s.scores, err);
+    if (st == MQ_OK)
+        st = score_lines(&s, err);
+    mq_blended_scorer_free(s.scorer);
+    mq_free(s.scores);
+    mq_buffer_release(&s.out);
+    mq_cli_model_close(&s.model);
+    return st;
+}
+
+const struct mq_command mq_command_score = {
+    .name = "score",
+    .summary = "score pairs of user and film",
+    .help = "Reads lines of a user, a tab and a film from standard input, and prints a JSON object "
+            "for each, in order: {\"user\": …, \"item\": …, \"score\": …}. The score is the "
+            "method's own, greater is better; only scores of one user can be compared. It is null "
+            "where the model does not know the film, or the method nothing of the user.\n\n"
+            "Lines of one user that follow each other are scored together: sorted input is many "
+            "times faster.",
+    .flags = (const struct mq_flag[]){{.name = "--method",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "METHOD",
+                                       .choices = MQ_METHOD_CHOICES,
+                                       .default_text = "hybrid",
+                                       .help = "of the hybrid model"},
+                                      {0}},
+    .examples = (const struct mq_example[]){{"printf '1\\t1193\\n1\\t661\\n' | marquee score "
+                                             "--method item-based",
+                                             "two films for user 1"},
+                                            {0}},
+    .run = run_score,
+};

@@ -1,0 +1,80 @@
+/**
+ * Answers of the hybrid model as JSON text: what the server sends, and what `marquee recommend
+ * --method`, `score`, `similar --method` print with --json. One writer for both.
+ *
+ * Ids that are not known are no errors where a list can be given without them.
+ * Threads: reentrant, one session a thread. A film is a catalogue row.
+ */
+#ifndef MQ_FLOW_HYBRID_ANSWERS_H
+#define MQ_FLOW_HYBRID_ANSWERS_H
+
+#include "rec/hybrid_reasons.h"
+
+struct mq_answer_options {
+    int32_t n, offset; /**< entries, from the offset-th on */
+    bool explain;      /**< with reasons, figures and traces */
+    enum mq_language language;
+    const char *path; /**< of traces: "online", "batch" */
+};
+
+/**
+ * A user's list.
+ *   {"user", "type", "method", "model", "cold_start": bool, "known": bool, "ratings": n, "offset",
+ *    "total", "items": [{"item", "title", "year", "kind": "recommend"|"diversity", "score",
+ *      "position",  and with explain: "recall", "quality", "place", "predicted_rating", "reason",
+ *      "because": {"method", "item", "title", "likeness", "rating", "people", "films_in_common",
+ *      "people_rating"}, "parts": {method: x, …}, "trace"}]}
+ * @param out appended to
+ * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
+ */
+enum mq_status mq_answer_list(struct mq_hybrid_session *session,
+                              const struct mq_hybrid_request *request,
+                              const struct mq_answer_options *options, struct mq_arena *arena,
+                              struct mq_buffer *out, struct mq_error *err);
+
+/**
+ * Given films in order, best first.
+ *   {"user", "method", "model", "known", "items": [{"item", "title", "score", "predicted_rating",
+ *    "seen": bool}], "unknown": [ids that the model does not know]}
+ * @param ids [count] films as they were asked for
+ */
+enum mq_status mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *user,
+                              enum mq_method method, const char *const *ids, int32_t count,
+                              struct mq_arena *arena, struct mq_buffer *out, struct mq_error *err);
+
+/**
+ * Films like one: {"item", "title", "method", "model", "items": [{"item", "title", "year",
+ * "similarity", "shared_users"}]}. item-based, content: their lists; mf, deep: cosine of vectors;
+ * ease, sequence: weights from the film to others. Only films that may be offered.
+ * @return MQ_OK | MQ_E_NOT_FOUND (no such film) | MQ_E_UNSUPPORTED (a method that compares no
+ * films, or that the model lacks) | MQ_E_NOMEM
+ */
+enum mq_status mq_answer_similar(const struct mq_snapshot *snapshot, const char *id,
+                                 enum mq_method method, int32_t n, struct mq_arena *arena,
+                                 struct mq_buffer *out, struct mq_error *err);
+
+/** Users alike: {"user", "model", "known", "neighbours": [{"user", "likeness",
+ * "films_in_common"}]}, by ratings where the model predicts them, else by choices.
+ * @return MQ_OK | MQ_E_UNSUPPORTED (the model has neither) | MQ_E_NOMEM */
+enum mq_status mq_answer_neighbours(struct mq_hybrid_session *session,
+                                    const struct mq_rated_user *user, int32_t n,
+                                    struct mq_buffer *out, struct mq_error *err);
+
+/** A film: {"item", "title", "year", "type", "description", "categories", "directors", "actors",
+ * "languages", "level", "offered": bool, "barred": why, "ratings", "average", "popularity"}.
+ * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_NOMEM */
+enum mq_status mq_answer_item(const struct mq_snapshot *snapshot, const char *id,
+                              struct mq_buffer *out, struct mq_error *err);
+
+/**
+ * One film for one user: {"user", "item", "title", "model", "known", "verdict": "listed"|
+ * "diversity"|"seen"|"barred"|"ranked"|"not-known", "position", "reason", "predicted_rating",
+ * "predictors": {…}, "score", "methods": {method: {"standard_score", "weight", "part"}}}.
+ * @return MQ_OK | MQ_E_NOT_FOUND (no such film) | MQ_E_NOMEM
+ */
+enum mq_status mq_answer_explain(struct mq_hybrid_session *session,
+                                 const struct mq_hybrid_request *request, const char *id,
+                                 enum mq_language language, struct mq_arena *arena,
+                                 struct mq_buffer *out, struct mq_error *err);
+
+#endif

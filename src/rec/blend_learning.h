@@ -1,0 +1,51 @@
+/**
+ * Learning how methods are blended: from choices that were held out when they were trained.
+ *
+ * Of each case the user's standardised scores (rec/blended_scores.h) are made by every method. The
+ * alternatives are the held-out film and the best films by each method that the user had not
+ * rated: what the blend will have to order. Weights are those of a conditional logit
+ * (model/choice_model.h) of which alternative was chosen, none below 0: so the blend is fitted to
+ * the order at the top of the lists, not guessed. Then the method of least weight is left out, as
+ * long as the choices are explained as well without it: what says nothing new is not asked again
+ * at each request.
+ *
+ * Threads: one call at a time per pool. The weights do not depend on the number of threads.
+ */
+#ifndef MQ_REC_BLEND_LEARNING_H
+#define MQ_REC_BLEND_LEARNING_H
+
+#include "base/pool.h"
+#include "model/hybrid.h"
+
+/** Best films of each method that are alternatives. */
+#define MQ_BLEND_ALTERNATIVES 100
+
+/** Most cases: their scores are kept, 4 bytes a method and alternative. */
+#define MQ_BLEND_CASES_MAX 10000
+
+/** Choices that the model does not know. All borrowed. */
+struct mq_blend_cases {
+    int64_t count;       /**< 0…MQ_BLEND_CASES_MAX */
+    const int32_t *user; /**< [count] codes of the model */
+    const int32_t *item; /**< [count] the film chosen next, unrated by the user in the model */
+};
+
+struct mq_blend_report {
+    int64_t cases, alternatives;
+    double loss;         /**< mean of -log P(chosen), in nats */
+    double loss_uniform; /**< of a blend that knows nothing */
+};
+
+/**
+ * @param hybrid trained without the cases; its blend is not looked at
+ * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
+ *                  explains the choices, all that the model has weigh the same
+ * @param ret_report may be NULL
+ * @return MQ_OK | MQ_E_RANGE (more cases than allowed) | MQ_E_NOMEM | MQ_E_CANCELLED
+ * Cost: every method's scores for every case; then up to 8 fits.
+ */
+enum mq_status mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
+                              struct mq_pool *pool, float *ret_blend,
+                              struct mq_blend_report *ret_report, struct mq_error *err);
+
+#endif

@@ -1,0 +1,246 @@
+/*
+ * evaluate: how good the trained candidate is, before anybody is served by it.
+ *
+ * The model is rebuilt from the training part of a split with the same settings, and asked for the
+ * held-out part, beside popularity, its methods and the model that serves
+ * (eval/hybrid_evaluation.h). The quality gate's rules are judged here; deploy obeys them. The
+ * report is written for programs and for people below runs/<run id>/, and the outcome for deploy as
+ * model/hybrid/evaluation.json.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "eval/hybrid_evaluation.h"
+#include "eval/quality_gate.h"
+#include "eval/split_choice.h"
+#include "format/json.h"
+#include "model/hybrid_registry.h"
+#include "step/hybrid_input.h"
+#include "step/step.h"
+
+#define CANDIDATE_MAX_BYTES 65536
+
+struct work {
+    struct mq_step_context *context;
+    struct mq_hybrid_input input;
+    char version[MQ_HYBRID_VERSION_SIZE]; /* of the candidate */
+    struct mq_hybrid *live;               /* NULL: none, or it cannot be read */
+    char protocol[MQ_PROTOCOL_SIZE];
+    struct mq_eval_report *report;
+    struct mq_gate_result gate;
+    int64_t live_cases;
+    struct mq_error nothing; /* why nothing could be held out, where `report` is NULL */
+};
+
+static enum mq_status
+read_candidate(struct work *w, struct mq_error *err)
+{
+    struct mq_reader *reader = NULL;
+    mq_autojson json_t *candidate = NULL;
+    const char *version = NULL;
+    enum mq_status st =
+        mq_artifact_reader(w->context->store, w->context->region, MQ_ARTIFACT_HYBRID_CANDIDATE,
+                           MQ_PROGRAM_MOVIE, &reader, err);
+    if (st == MQ_OK)
+        st = mq_json_read(reader, CANDIDATE_MAX_BYTES, &candidate, err);
+    if (st == MQ_OK) {
+        st = mq_json_need_text(candidate, "version", &version, err);
+        if (st == MQ_OK && !mq_hybrid_version_is_valid(version))
+            st = mq_fail(err, MQ_E_FORMAT, "'%.40s' is no version of a model", version);
+        if (st != MQ_OK)
+            st = mq_fail_context(err, st, "'%s'", reader->name);
+    }
+    if (st == MQ_OK)
+        snprintf(w->version, sizeof(w->version), "%s", version);
+    mq_reader_close(reader);
+    return mq_artifact_damaged(MQ_ARTIFACT_HYBRID_CANDIDATE, st, err);
+}
+
+/* The model that serves. One that is damaged or gone is no reason not to deploy a good one. */
+static enum mq_status
+read_live(struct work *w, struct mq_error *err)
+{
+    struct mq_step_context *c = w->context;
+    struct mq_hybrid_pointer pointer = {0};
+    struct mq_error own = {0};
+    enum mq_status st = mq_hybrid_pointer_read(c->store, c->region, &pointer, err);
+    if (st == MQ_OK && pointer.version[0] != '\0' && strcmp(pointer.version, w->version) != 0) {
+        enum mq_status found =
+            mq_hybrid_load(c->store, c->region, pointer.version, c->pool, &w->live, &own);
+        if (found == MQ_E_NOMEM || found == MQ_E_CANCELLED || found == MQ_E_UNREACHABLE) {
+            *err = own;
+            st = found;
+        } else if (found != MQ_OK) {
+            mq_step_note(c, "the live model %s cannot be read and is not compared: %s",
+                         pointer.version, own.message);
+        }
+    }
+    mq_hybrid_pointer_release(&pointer);
+    return st;
+}
+
+static enum mq_status
+judge(struct work *w, struct mq_error *err)
+{
+    struct mq_step_context *c = w->context;
+    struct mq_hybrid_eval_options options;
+    struct mq_gate_options gate;
+    mq_autofree uint8_t *marks = NULL;
+    enum mq_status st = mq_hybrid_eval_options_read(c->config, &options, err);
+    if (st == MQ_OK)
+        st = mq_gate_options_parse(mq_config_text(c->config, "gate.bounds"),
+                                   mq_config_text(c->config, "gate.no_worse"),
+                                   mq_config_int(c->config, "gate.cases_min"), &gate, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)w->input.ratings->count, 1, &marks, err);
+    if (st == MQ_OK)
+        st = mq_split_chosen(w->input.ratings, c->config, c->seed, marks, w->protocol, err);
+    if (st != MQ_OK)
+        return st;
+    options.seed = c->seed;
+    char data[64];
+    snprintf(data, sizeof(data), "silver/ratings up to %s", w->input.figures.last_day);
+    const struct mq_hybrid_eval_task task = {.matrix = w->input.ratings,
+                                             .marks = marks,
+                                             .catalogue = w->input.catalogue,
+                                             .live = w->live,
+                                             .data = data,
+                                             .protocol = w->protocol};
+    st = mq_hybrid_evaluate(&task, &options, c->now_s, c->pool, &w->report, &w->live_cases, err);
+    return st == MQ_OK ? mq_quality_gate(w->report, &gate, &w->gate, err) : st;
+}
+
+/* Too little data to hold anything out fails no run: the gate says so. */
+static enum mq_status
+judge_or_say_why(struct work *w, struct mq_error *err)
+{
+    enum mq_status st = judge(w, &w->nothing);
+    if (st != MQ_OK && st != MQ_E_INPUT)
+        *err = w->nothing;
+    return st == MQ_E_INPUT ? MQ_OK : st;
+}
+
+/* ---- what is written ---------------------------------------------------------------------- */
+
+static enum mq_status
+write_report(const struct work *w, const char *suffix,
+             enum mq_status (*write)(const struct mq_eval_report *report,
+                                     const struct mq_gate_result *gate, struct mq_writer *out,
+                                     struct mq_error *err),
+             struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    struct mq_writer *out = NULL;
+    int n = snprintf(key, sizeof(key), "%s/runs/%s/report.%s", w->context->region,
+                     w->context->run_id != NULL ? w->context->run_id : "none", suffix);
+    if (n >= (int)sizeof(key))
+        return mq_fail(err, MQ_E_RANGE, "region '%.64s…' is too long", w->context->region);
+    enum mq_status st = mq_object_writer(w->context->store, key, &out, err);
+    if (st == MQ_OK)
+        st = write(w->report, &w->gate, out, err);
+    if (st == MQ_OK)
+        st = mq_writer_commit(out, err);
+    mq_writer_close(out);
+    return st;
+}
+
+/* A report without a case: the gate does not let pass what cannot be judged. */
+static enum mq_status
+nothing_json(const struct work *w, json_t **ret_report, struct mq_error *err)
+{
+    *ret_report = json_pack(
+        "{s:i, s:{s:b, s:[{s:s, s:b, s:{s:f}, s:f, s:s}]}}", "cases", 0, "gate", "passed", 0,
+        "rules", "rule", "cases", "passed", 0, "figure", "value", 0.0, "limit",
+        (double)mq_config_int(w->context->config, "gate.cases_min"), "note", w->nothing.message);
+    return *ret_report != NULL ? MQ_OK : mq_fail(err, MQ_E_NOMEM, "no memory for the outcome");
+}
+
+static enum mq_status
+write_outcome(const struct work *w, struct mq_error *err)
+{
+    struct mq_step_context *c = w->context;
+    mq_autojson json_t *outcome = NULL;
+    json_t *report = NULL;
+    struct mq_buffer text = {0};
+    struct mq_writer *writer = NULL;
+    enum mq_status st = w->report != NULL ? mq_eval_report_json(w->report, &w->gate, &report, err)
+                                          : nothing_json(w, &report, err);
+    if (st == MQ_OK)
+        outcome = json_pack("{s:s, s:s, s:s?, s:I, s:o}", "version", w->version, "run",
+                            c->run_id != NULL ? c->run_id : "", "live",
+                            w->live != NULL ? w->live->version : NULL, "live_cases",
+                            (json_int_t)w->live_cases, "report", report);
+    if (st == MQ_OK)
+        st = mq_json_dump(outcome, MQ_JSON_INDENTED, &text, err);
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&text, '\n', err);
+    if (st == MQ_OK)
+        st = mq_artifact_writer(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
+                                MQ_PROGRAM_MOVIE, &writer, err);
+    if (st == MQ_OK)
+        st = mq_writer_put(writer, text.data, text.size, err);
+    if (st == MQ_OK)
+        st = mq_writer_commit(writer, err);
+    mq_writer_close(writer);
+    mq_buffer_release(&text);
+    return st;
+}
+
+static void
+tell(const struct work *w)
+{
+    struct mq_step_context *c = w->context;
+    if (w->report == NULL) {
+        mq_step_note(c, "model %s cannot be judged, and does not pass the quality gate: %s",
+                     w->version, w->nothing.message);
+        return;
+    }
+    static const char *const keys[] = {"hit_rate_10", "hit_rate_50", "ndcg_10", "rmse"};
+    mq_step_count(c, "cases", w->report->cases);
+    mq_step_count(c, "live_cases", w->live_cases);
+    for (size_t k = 0; k < MQ_COUNT(keys); k++) {
+        const struct mq_eval_figure *figure =
+            mq_eval_report_find(w->report, w->report->candidate, keys[k], NULL);
+        if (figure != NULL && figure->value.value == figure->value.value)
+            mq_step_figure(c, keys[k], figure->value.value);
+    }
+    for (int i = 0; i < w->gate.count; i++)
+        if (!w->gate.outcomes[i].passed)
+            mq_step_note(c, "gate: %s fails (%.4g)", w->gate.outcomes[i].rule,
+                         w->gate.outcomes[i].figure);
+    mq_step_note(c, "model %s %s", w->version,
+                 w->gate.passed ? "passes the quality gate" : "does not pass the quality gate");
+    if (w->live != NULL && w->live_cases == 0)
+        mq_step_note(c,
+                     "not compared with the live model %s: it has seen too many of the held-out "
+                     "choices (gate.cases_min)",
+                     w->live->version);
+}
+
+enum mq_status
+mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
+{
+    struct work w = {.context = context};
+    enum mq_status st = read_candidate(&w, err);
+    if (st == MQ_OK)
+        st = mq_hybrid_input_load(context->store, context->region, context->config,
+                                  context->scratch, context->date, &w.input, err);
+    if (st == MQ_OK)
+        st = read_live(&w, err);
+    if (st == MQ_OK)
+        st = judge_or_say_why(&w, err);
+    if (st == MQ_OK && w.report != NULL)
+        st = write_report(&w, "json", mq_eval_report_write_json, err);
+    if (st == MQ_OK && w.report != NULL)
+        st = write_report(&w, "html", mq_eval_report_write_html, err);
+    if (st == MQ_OK)
+        st = write_outcome(&w, err);
+    if (st == MQ_OK)
+        tell(&w);
+    mq_eval_report_free(w.report);
+    mq_hybrid_free(w.live);
+    mq_hybrid_input_release(&w.input);
+    return st;
+}
