@@ -125,7 +125,8 @@ const struct mq_eval_figure *mq_eval_report_find(const struct mq_eval_report *re
 struct mq_gate_result;
 struct json_t;
 
-/** What the JSON file holds, to be put into another document. @param ret_json owned (json_decref) */
+/** What the JSON file holds, to be put into another document. @param ret_json owned (json_decref)
+ */
 enum mq_status mq_eval_report_json(const struct mq_eval_report *report,
                                    const struct mq_gate_result *gate, struct json_t **ret_json,
                                    struct mq_error *err);

@@ -36,9 +36,10 @@ struct mq_hybrid_reason {
  * Cost: O(ratings of the user · log neighbours).
  */
 enum mq_status mq_hybrid_reason(struct mq_hybrid_session *session,
-                                const struct mq_hybrid_recommendations *list, const struct mq_rated_user *user,
-                                const struct mq_hybrid_recommendation *entry, enum mq_language language,
-                                struct mq_arena *arena, struct mq_hybrid_reason *ret_reason,
-                                struct mq_error *err);
+                                const struct mq_hybrid_recommendations *list,
+                                const struct mq_rated_user *user,
+                                const struct mq_hybrid_recommendation *entry,
+                                enum mq_language language, struct mq_arena *arena,
+                                struct mq_hybrid_reason *ret_reason, struct mq_error *err);
 
 #endif

@@ -15,11 +15,11 @@ struct mq_hybrid_session {
     struct mq_predictor *predictor;
     struct mq_recall_scratch *played;
     struct mq_filter_scratch *filter;
-    struct mq_hybrid_candidate *candidates; /* [candidate_max] */
-    struct mq_ranked_candidate *ranked;     /* [candidate_max] */
-    int32_t *place_of;                      /* [catalogue] place among the candidates */
-    struct mq_list_entry *listed;           /* [candidate_max + picks] */
-    struct mq_hybrid_recommendation *entries;        /* [candidate_max + picks] */
+    struct mq_hybrid_candidate *candidates;   /* [candidate_max] */
+    struct mq_ranked_candidate *ranked;       /* [candidate_max] */
+    int32_t *place_of;                        /* [catalogue] place among the candidates */
+    struct mq_list_entry *listed;             /* [candidate_max + picks] */
+    struct mq_hybrid_recommendation *entries; /* [candidate_max + picks] */
     int32_t candidate_max;
     int32_t *genre_count; /* [categories] */
     int32_t *rows;        /* [row_capacity] played and excluded */
@@ -218,10 +218,10 @@ fill_entries(struct mq_hybrid_session *s, int32_t count)
         const struct mq_list_entry *from = &s->listed[i];
         struct mq_hybrid_recommendation *to = &s->entries[i];
         *to = (struct mq_hybrid_recommendation){.row = from->item,
-                                       .item = view->item_of[from->item],
-                                       .kind = from->kind,
-                                       .position = i,
-                                       .category = from->category};
+                                                .item = view->item_of[from->item],
+                                                .kind = from->kind,
+                                                .position = i,
+                                                .category = from->category};
         if (from->kind != MQ_ENTRY_RECOMMEND)
             continue;
         const struct mq_hybrid_candidate *c = &s->candidates[s->place_of[from->item]];

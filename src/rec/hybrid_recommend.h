@@ -59,7 +59,8 @@ struct mq_hybrid_recommendations {
  */
 enum mq_status mq_hybrid_recommend(struct mq_hybrid_session *session,
                                    const struct mq_hybrid_request *request,
-                                   struct mq_hybrid_recommendations *ret_list, struct mq_error *err);
+                                   struct mq_hybrid_recommendations *ret_list,
+                                   struct mq_error *err);
 
 /** The session's ranker and predictor, for scores of given films and for reasons; the predictor
  * has no user until mq_predictor_take. */
@@ -73,7 +74,8 @@ const struct mq_snapshot *mq_hybrid_session_snapshot(const struct mq_hybrid_sess
  *   <path>_diversity_<n>|<category>
  * @param path "batch" or "online"  @return bytes written without the NUL
  */
-size_t mq_hybrid_trace(const struct mq_snapshot *snapshot, const struct mq_hybrid_recommendation *entry,
-                       enum mq_method method, const char *path, char ret_trace[MQ_TRACE_MAX]);
+size_t mq_hybrid_trace(const struct mq_snapshot *snapshot,
+                       const struct mq_hybrid_recommendation *entry, enum mq_method method,
+                       const char *path, char ret_trace[MQ_TRACE_MAX]);
 
 #endif
