@@ -27,10 +27,12 @@
 #define BODIES 64
 #define ANSWER_MAX 65536
 #define DELAYS_MAX 4000000
+/* Digits of an event's id, which is another one each time that a request is sent. */
+#define ID_DIGITS 12
 
 struct connection {
     int fd;
-    const char *request; /* what is being sent */
+    char *request; /* what is being sent: a copy of its own */
     size_t size, sent;
     char answer[ANSWER_MAX];
     size_t got;
@@ -44,6 +46,8 @@ struct load {
     double seconds;
     char *requests[BODIES];
     size_t sizes[BODIES];
+    size_t *ids[BODIES]; /* [events] where an event's id is in the request */
+    long event_count;    /* sent so far */
     /* results */
     long answered, refused;
     float *delays;
@@ -65,8 +69,9 @@ put_event(char *p, long number)
     return (size_t)sprintf(
         p,
         "{\"user_id\":\"u%ld\",\"movie_id\":%ld,\"rating\":%ld.5,\"timestamp\":%ld,"
-        "\"event_type\":\"rating\",\"source\":\"bench\",\"event_id\":\"e-%ld\"}",
-        number * 7919 % 100003, number % 9973, 1 + number % 4, now - number % 1000, number);
+        "\"event_type\":\"rating\",\"source\":\"bench\",\"event_id\":\"%0*ld\"}",
+        number * 7919 % 100003, number % 9973, 1 + number % 4, now - number % 1000, ID_DIGITS,
+        number);
 }
 
 static void
@@ -76,12 +81,14 @@ make_requests(struct load *load)
     char *body = malloc((size_t)load->events * 200 + 16);
     for (int i = 0; i < BODIES; i++) {
         size_t n = 0;
+        load->ids[i] = malloc((size_t)load->events * sizeof(size_t));
         if (load->events > 1)
             body[n++] = '[';
         for (int k = 0; k < load->events; k++) {
             if (k > 0)
                 body[n++] = ',';
             n += put_event(body + n, number++);
+            load->ids[i][k] = n - 2 - ID_DIGITS;
         }
         if (load->events > 1)
             body[n++] = ']';
@@ -92,6 +99,8 @@ make_requests(struct load *load)
                            n);
         memcpy(load->requests[i] + head, body, n);
         load->sizes[i] = (size_t)head + n;
+        for (int k = 0; k < load->events; k++)
+            load->ids[i][k] += (size_t)head;
     }
     free(body);
 }
@@ -127,8 +136,13 @@ push(struct connection *c)
 static void
 begin(struct load *load, struct connection *c, long number, double due_s)
 {
-    c->request = load->requests[number % BODIES];
     c->size = load->sizes[number % BODIES];
+    memcpy(c->request, load->requests[number % BODIES], c->size);
+    for (int k = 0; k < load->events; k++) {
+        char *digit = c->request + load->ids[number % BODIES][k] + ID_DIGITS;
+        for (long rest = load->event_count++, i = 0; i < ID_DIGITS; i++, rest /= 10)
+            *--digit = (char)('0' + rest % 10);
+    }
     c->sent = c->got = 0;
     c->due_s = due_s;
     c->busy = true;
@@ -164,6 +178,7 @@ run_load(struct load *load)
     struct connection *all = calloc((size_t)load->connections, sizeof(*all));
     struct epoll_event events[256];
     for (int i = 0; i < load->connections; i++) {
+        all[i].request = malloc((size_t)load->events * 200 + 512);
         all[i].fd = connect_to(load->port);
         if (all[i].fd < 0)
             die("connect");
@@ -209,8 +224,10 @@ run_load(struct load *load)
         }
     }
     load->took_s = now_s - start_s;
-    for (int i = 0; i < load->connections; i++)
+    for (int i = 0; i < load->connections; i++) {
         close(all[i].fd);
+        free(all[i].request);
+    }
     close(poll);
     free(all);
 }
@@ -293,8 +310,10 @@ measure(struct load *load, const char *work)
              "{\"p50_ms\": %.2f, \"p99_ms\": %.2f, \"p999_ms\": %.2f, \"not_202\": %ld}",
              percentile(load, 0.5), percentile(load, 0.99), percentile(load, 0.999), load->refused);
     bench_emit(half, 1, &again, (double)load->answered * load->events, "events", quality);
-    for (int i = 0; i < BODIES; i++)
+    for (int i = 0; i < BODIES; i++) {
         free(load->requests[i]);
+        free(load->ids[i]);
+    }
     free(load->delays);
 }
 
@@ -332,7 +351,11 @@ main(int argc, char **argv)
                 .port = port, .connections = connections, .events = 1, .seconds = seconds},
             "events one by one");
     if (strcmp(only, "one") != 0)
-        measure(&(struct load){.port = port, .connections = 16, .events = 500, .seconds = seconds},
+        measure(&(struct load){.port = port,
+                               .connections = 16,
+                               .events = 500,
+                               .seconds = seconds,
+                               .event_count = 1000000000},
                 "events in arrays of 500");
     kill(server, SIGTERM);
     int status;

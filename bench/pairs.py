@@ -205,10 +205,12 @@ def s3_large(direction):
 def features(name, pattern):
     return {
         "name": name,
-        "needs": [],
+        "needs": ["lmdb"],
         "prepare": [],
         "marquee": ("{bin}/bench_feature_store {scratch}/features", pattern),
-        "peers": [],
+        "peers": [
+            ("python-lmdb", "{lmdb} {here}/peers/features_lmdb.py {scratch}/features-peer", pattern)
+        ],
         "goal": None,
         "pin": False,
     }

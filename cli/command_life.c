@@ -69,19 +69,22 @@ mq_cli_positional(const struct mq_cli *cli, int index)
     return mq_arguments_positional(cli->arguments, index);
 }
 
-/* Opening a folder makes nothing, but the first put would: a mistyped --store must not. */
+/* Opening a folder makes nothing, but the first put would: a mistyped --store must not. A bucket
+ * that is not there may look like one without the object asked for. */
 static enum mq_status
 need_store(struct mq_object_store *store, const char *hint, struct mq_error *err)
 {
-    if (strncmp(mq_object_store_uri(store), "file:", 5) != 0)
-        return MQ_OK; /* the first request tells */
     struct mq_error own = {0};
     enum mq_status st = mq_object_store_check(store, &own);
-    if (st == MQ_E_CONFIG && err != NULL)
+    /* Others, as a permission that this command may not need, are told by the first request. */
+    bool tell = st == MQ_E_CONFIG || st == MQ_E_UNREACHABLE || st == MQ_E_TIMEOUT;
+    if (tell && err != NULL)
         *err = own;
     if (st != MQ_E_NOT_FOUND)
-        return st == MQ_E_CONFIG ? st : MQ_OK;
+        return tell ? st : MQ_OK;
     mq_fail(err, MQ_E_UNREACHABLE, "no store at '%s': %s", mq_object_store_uri(store), own.message);
+    if (strncmp(mq_object_store_uri(store), "s3:", 3) == 0)
+        hint = own.hint; /* nothing makes a bucket by the way */
     mq_error_hint(err, "%s",
                   hint != NULL ? hint
                                : "correct --store, or make one: `marquee import movielens PATH`, "

@@ -95,6 +95,8 @@ check_folder(const struct mq_store_place *place, struct mq_error *err)
 {
     if (place->kind == MQ_STORE_OBJECTS || !mq_store_place_is_embedded(place))
         return MQ_OK;
+    if (place->uri[strlen("lmdb:")] == '\0')
+        return MQ_OK; /* opening it says what is wrong */
     mq_autofree char *file = mq_strfmt("%s/data.mdb", place->uri + strlen("lmdb:"));
     if (file == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");

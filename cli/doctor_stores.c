@@ -8,9 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/filesystem.h"
 #include "base/memory.h"
 #include "cli/configured_stores.h"
 #include "cli/doctor.h"
+#include "cli/terminal_table.h"
+#include "store/event_log_settings.h"
 
 /* A server's clock may differ from ours by so much: dates of actions go wrong above it, and above
  * 5 to 15 minutes services refuse signed requests. */
@@ -257,6 +260,78 @@ event_trip(struct mq_event_log *log, const char *topic, bool is_rejected, struct
     return st == MQ_OK ? read_probe(log, topic, &produced, value, strlen(value), err) : st;
 }
 
+/* Events that the group that writes the bronze layer has not read. */
+struct unread {
+    int64_t old;  /* older than half of the time that they are kept */
+    int64_t gone; /* forgotten before it read them */
+};
+
+static enum mq_status
+count_unread(const struct mq_config *config, struct mq_event_log *log, const char *topic,
+             struct unread *ret_unread, struct mq_error *err)
+{
+    int64_t committed[MQ_PARTITIONS_MAX], first, end, young = 0;
+    int64_t age_ms = mq_event_log_retention_of(config).age_ms;
+    struct unread unread = {0, 0};
+    int partitions;
+    enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
+    if (st == MQ_OK)
+        st = mq_event_log_committed(log, topic, mq_config_text(config, "events.group"), partitions,
+                                    committed, err);
+    for (int32_t p = 0; st == MQ_OK && p < partitions; p++) {
+        st = mq_event_log_bounds(log, topic, p, &first, &end, err);
+        if (st == MQ_OK && age_ms > 0)
+            st = mq_event_log_offset_at(log, topic, p, mq_clock_now_ms() - age_ms / 2, &young, err);
+        if (st != MQ_OK)
+            break;
+        unread.old += MQ_MAX(young - MQ_MAX(first, committed[p]), (int64_t)0);
+        if (committed[p] >= 0)
+            unread.gone += MQ_MAX(first - committed[p], (int64_t)0);
+    }
+    if (st == MQ_OK)
+        *ret_unread = unread;
+    return st;
+}
+
+/* How much the embedded log holds and how long; and whether events go before they are read. */
+static enum mq_status
+examine_retention(struct mq_examination *e, const char *what, struct mq_event_log *log,
+                  const char *topic, bool is_rejected, struct mq_error *err)
+{
+    const struct mq_config *config = e->cli->config;
+    const char *group = mq_config_text(config, "events.group");
+    double hours = mq_config_real(config, "events.retention_hours");
+    int64_t limit_mb = mq_config_int(config, "events.retention_mb");
+    char bytes[MQ_FORM_SIZE], age[64] = "for ever", size[64] = "";
+    struct mq_log_holdings holdings = {0};
+    struct unread unread = {0, 0};
+    enum mq_status st = mq_event_log_holdings(log, topic, &holdings, err);
+    if (st == MQ_OK && !is_rejected)
+        st = count_unread(config, log, topic, &unread, err);
+    if (st != MQ_OK)
+        return st;
+    mq_form_bytes(holdings.bytes, bytes);
+    if (hours > 0)
+        snprintf(age, sizeof(age), "%g h", hours);
+    if (limit_mb > 0)
+        snprintf(size, sizeof(size), ", at most %" PRId64 " MB a partition", limit_mb);
+    mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%" PRId64 " events, %s; kept %s%s", holdings.events,
+                   bytes, age, size);
+    if (unread.gone > 0)
+        mq_doctor_find(e, what, MQ_HEALTH_WARN,
+                       "raise events.retention_hours or events.retention_mb, or run marquee "
+                       "consume more often",
+                       "%" PRId64 " events were forgotten before group '%s' read them", unread.gone,
+                       group);
+    if (unread.old > 0)
+        mq_doctor_find(e, what, MQ_HEALTH_WARN,
+                       "run marquee consume, or raise events.retention_hours",
+                       "%" PRId64 " events that group '%s' has not read are older than half of "
+                       "the time they are kept",
+                       unread.old, group);
+    return MQ_OK;
+}
+
 static enum mq_status
 examine_topic(struct mq_examination *e, struct mq_configured_stores *stores,
               const struct mq_store_place *place, struct mq_error *err)
@@ -278,6 +353,43 @@ examine_topic(struct mq_examination *e, struct mq_configured_stores *stores,
     mq_doctor_find(e, what, MQ_HEALTH_OK, "", "%s: %s in %.0f ms", place->shown,
                    rejected ? "produced to and read back" : "all partitions answer",
                    (mq_clock_monotonic_s() - started_s) * 1000.0);
+    if (!mq_store_place_is_embedded(place))
+        return MQ_OK;
+    set_step(&trip, "measure", NULL);
+    st = examine_retention(e, what, log, place->name, rejected, err);
+    if (st != MQ_OK)
+        find_failure(e, place, what, &trip, err);
+    return st;
+}
+
+/* An embedded store that is not there: it may be made at first use, but it is not well. */
+static enum mq_status
+examine_missing(struct mq_examination *e, const struct mq_store_place *place, struct mq_error *err)
+{
+    const char *path = place->uri + strlen("lmdb:");
+    mq_autofree char *above = mq_strdup(path);
+    if (above == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    while (*above != '\0' && !mq_fs_exists(above)) {
+        char *slash = strrchr(above, '/');
+        if (slash == NULL)
+            *above = '\0';
+        else
+            slash[slash == above] = '\0';
+    }
+    const char *there = *above != '\0' ? above : ".";
+    if (access(there, W_OK | X_OK) != 0) {
+        mq_doctor_find(e, place->kind_name, MQ_HEALTH_BAD, "correct the path, or the folder's mode",
+                       "%s: '%s' cannot be made: '%s' is no folder that can be written",
+                       place->shown, place->name, there);
+        return mq_fail(err, MQ_E_DENIED,
+                       "'%s' cannot be made: '%s' is no folder that can be written", place->shown,
+                       there);
+    }
+    mq_doctor_find(e, place->kind_name, MQ_HEALTH_WARN,
+                   "at the first use of it nothing, or `marquee stores create`; else correct "
+                   "the path",
+                   "%s: there is no '%s'", place->shown, place->name);
     return MQ_OK;
 }
 
@@ -296,15 +408,14 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
             st = examine_objects(e, place, &error);
         } else if (mq_store_place_is_embedded(place) &&
                    mq_store_place_check(&stores, place, NULL) == MQ_E_NOT_FOUND) {
-            mq_doctor_find(e, place->kind_name, MQ_HEALTH_OK, "",
-                           "%s: '%s' is made at first use, or by marquee stores create",
-                           place->shown, place->name);
+            st = examine_missing(e, place, &error);
         } else {
             st = place->kind == MQ_STORE_FEATURES ? examine_table(e, &stores, place, &error)
                                                   : examine_topic(e, &stores, place, &error);
         }
         if (st != MQ_OK && first == MQ_OK) {
-            first = st;
+            /* What is not there is a store that is not there. */
+            first = error.code = st == MQ_E_NOT_FOUND ? MQ_E_UNREACHABLE : st;
             if (err != NULL)
                 *err = error;
         }

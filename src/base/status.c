@@ -96,8 +96,7 @@ mq_fail_errno(struct mq_error *err, int errnum, const char *format, ...)
     if (errnum == ENOSPC || errnum == EDQUOT)
         mq_error_hint(err, "free some disk space and run the command again; nothing was published");
     else if (errnum == EACCES || errnum == EPERM || errnum == EROFS)
-        mq_error_hint(err,
-                      "check the owner and mode of the folder, or choose another with --store");
+        mq_error_hint(err, "check the owner and mode of the folder, or name another place");
     return code;
 }
 

@@ -169,13 +169,31 @@ static const char page_head[] =
 
 static const char page_tail[] =
     "\nA `null` stands for a missing field. A whole number as an id stands for its decimal text: "
-    "`17` and `\"17\"` are the same user. Ids hold no control characters.\n\n"
+    "`17` and `\"17\"` are the same user. Such numbers go up to 9,007,199,254,740,991 (2^53 - 1): "
+    "larger ones, which many JSON readers round, are sent as text. Ids hold no control "
+    "characters.\n\n"
     "JSON is taken strictly (RFC 8259, UTF-8, no lone surrogates). An event has at most 65,536 "
     "bytes "
     "and 32 levels. The rating scale, the largest age and how far an event may lie in the future "
     "are "
     "settings: `events.rating_min`, `events.rating_max`, `events.max_age_days`, "
     "`events.max_ahead_s` ([config.md](../config.md)).\n\n"
+    "## Sent again\n\n"
+    "A client that got no answer, or 503, cannot know what became of its events, and sends the "
+    "same again. The `event_id` tells that they are the same: ids belong to their user, and of one "
+    "user's events with the same id one counts.\n\n"
+    "- **The API** remembers the newest `serve.event_ids` ids (1,000,000; about 55 bytes each), "
+    "none longer than `serve.event_ids_s` (an hour). An event whose id it remembers is not written "
+    "again, whatever else it says: the answer is 202 with partition and offset of the first. While "
+    "the first is still being written the answer is 503; what was not written is forgotten.\n"
+    "- **Beyond that** the event is in the log and in bronze twice: after a restart of the server, "
+    "at another server beside it, from clients that write to Kafka themselves, and where Kafka "
+    "acknowledged after the server had answered 503. Then `extract-features` counts, of a user's "
+    "events of one day with the same id, the one that was taken first. The day is that of the "
+    "event's `timestamp`, so send the same bytes again.\n"
+    "- **Other readers** go by what an event says: a film's last rating counts for live answers, "
+    "and of plays and exposures of one user, film and second one counts in the nightly lists. Who "
+    "reads bronze or the topic sees every copy.\n\n"
     "## Why an event is refused\n\n"
     "The API answers with the reason. An event that came through Kafka goes, with the reason, to "
     "the "
@@ -191,8 +209,9 @@ field_row(const struct row *row, struct mq_buffer *buffer, struct mq_error *err)
     char type[160];
     switch (row->kind) {
     case ID:
-        snprintf(type, sizeof(type), "text of %g to %g characters, or a whole number from 0",
-                 row->least, row->most);
+        snprintf(type, sizeof(type),
+                 "text of %g to %g characters, or a whole number from 0 to 2^53 - 1", row->least,
+                 row->most);
         break;
     case TEXT:
         snprintf(type, sizeof(type), "text of at most %g characters", row->most);

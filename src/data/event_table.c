@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/strmap.h"
 
 #define DAY_MS (INT64_C(1000) * MQ_DAY_SECONDS)
 /* Bronze keeps what was young enough when it came. */
 #define ANY_AGE_MS (INT64_C(1) << 52)
+#define ID_SEED 11
 
 struct loading {
     struct mq_sql_appender *appender;
@@ -26,7 +28,7 @@ mq_event_table_create(struct mq_sql *sql, struct mq_error *err)
     return mq_sql_statement(sql,
                             "create or replace temp table event (day bigint, user_id varchar, "
                             "movie_id varchar, event_type varchar, rating double, watch_s double, "
-                            "length_s double, time_ms bigint, seq bigint)",
+                            "length_s double, time_ms bigint, seq bigint, event_hash bigint)",
                             err);
 }
 
@@ -88,6 +90,11 @@ append(struct loading *loading)
     append_real(loading, MQ_EVENT_FIELD_duration_seconds, event->duration_seconds);
     mq_sql_append_int(to, event->time_ms);
     mq_sql_append_int(to, (*loading->seq)++);
+    if (mq_user_event_has(event, MQ_EVENT_FIELD_event_id))
+        mq_sql_append_int(
+            to, (int64_t)mq_hash_bytes(event->event_id.bytes, event->event_id.size, ID_SEED));
+    else
+        mq_sql_append_null(to);
     mq_sql_append_end(to);
 }
 

@@ -3,10 +3,11 @@
  * (data/event.h), good ones appended, the others counted by reason with a sample.
  *
  *   event (day bigint, user_id varchar, movie_id varchar, event_type varchar, rating double,
- *          watch_s double, length_s double, time_ms bigint, seq bigint)
+ *          watch_s double, length_s double, time_ms bigint, seq bigint, event_hash bigint)
  *
  * day counts from 1970-01-01; what an event does not say is NULL; seq is the place among all that
- * were loaded, in the order of lines (data/bronze_days.h). The table spills like all others.
+ * were loaded, in the order of lines (data/bronze_days.h); event_hash stands for the event_id (of a
+ * million ids two share one with a chance of 3e-8). The table spills like all others.
  * Threads: as the engine's: one. Cost: about 1 µs an event.
  */
 #ifndef MQ_DATA_EVENT_TABLE_H

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "config/options.h"
 #include "data/event.h"
+#include "serve/event_ids.h"
 #include "serve/event_intake.h"
 #include "serve/http_server.h"
 #include "serve/live_ratings.h"
@@ -32,6 +33,7 @@ struct mq_api {
     struct mq_metrics *metrics;
     struct mq_event_log *log;
     struct mq_intake *intake;
+    struct mq_event_ids *event_ids;           /* NULL: none are remembered */
     struct mq_refused_events *refused_events; /* NULL: they are told the client alone */
     struct mq_listener listener;
     struct mq_http_options http_options;
@@ -49,6 +51,7 @@ struct mq_api {
     struct mq_event_rules rules; /* now_ms is set for each request */
     struct mq_counter *refused[MQ_EVENT_FAULTS];
     struct mq_counter *taken[MQ_EVENT_KINDS];
+    struct mq_counter *repeated;
     char *description;
     size_t description_size;
 };

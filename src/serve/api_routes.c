@@ -18,7 +18,7 @@ static const struct mq_http_outcome events_outcomes[] = {
     {429, "The queue is full. Send the same again after Retry-After seconds.", NULL},
     {503,
      "The log did not acknowledge in time. Events without partition and offset may or may not "
-     "be written: send them again; an event_id makes that harmless.",
+     "be written: send them again; with an event_id they count once.",
      "EventsAnswer"},
     {0}};
 
@@ -173,9 +173,11 @@ static const struct mq_http_route routes[] = {
      .path = "/v1/events",
      .name = "ingest_user_event",
      .summary = "Take user events",
-     .help = "Takes one event, or an array of up to 1,000. The answer comes when the event log has "
-             "made them durable, and tells partition and offset of each, in the order they were "
-             "sent. `Content-Encoding: gzip` is allowed.",
+     .help =
+         "Takes one event, or an array of up to 1,000. The answer comes when the event log has "
+         "made them durable, and tells partition and offset of each, in the order they were "
+         "sent. An event with an `event_id` that its user sent lately is not written again: the "
+         "answer tells where the first is. `Content-Encoding: gzip` is allowed.",
      .scope = MQ_SCOPE_EVENTS_WRITE,
      .body_schema = "Events",
      .outcomes = events_outcomes,

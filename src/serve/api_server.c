@@ -99,6 +99,14 @@ start_intake(struct mq_api *api, struct mq_error *err)
     return mq_intake_new(&options, &api->intake, err);
 }
 
+static enum mq_status
+start_event_ids(struct mq_api *api, struct mq_error *err)
+{
+    int64_t most = mq_config_int(api->config, "serve.event_ids");
+    double age_s = mq_config_real(api->config, "serve.event_ids_s");
+    return most > 0 ? mq_event_ids_new((size_t)most, age_s, &api->event_ids, err) : MQ_OK;
+}
+
 /* Without the topic the server does all the rest. */
 static void
 start_refused_events(struct mq_api *api)
@@ -196,6 +204,8 @@ start_parts(struct mq_api *api, struct mq_error *err)
     if (st == MQ_OK)
         st = open_log(api, err);
     if (st == MQ_OK)
+        st = start_event_ids(api, err);
+    if (st == MQ_OK)
         st = start_intake(api, err);
     if (st == MQ_OK)
         st = start_recommending(api, err);
@@ -262,6 +272,7 @@ mq_api_stop(struct mq_api *api)
     mq_served_model_free(api->model);
     mq_feature_store_free(api->features);
     mq_intake_free(api->intake);
+    mq_event_ids_free(api->event_ids);
     mq_refused_events_free(api->refused_events);
     mq_event_log_free(api->log);
     mq_metrics_free(api->metrics);

@@ -20,7 +20,7 @@
 
 /* One event of a request, in the order it came. */
 struct outcome {
-    int32_t written;                /* index in `produced`; -1: refused */
+    int32_t written;                /* index in `produced`, also that of a repeat; -1: refused */
     uint32_t refusal, refusal_size; /* its text in `refusals` */
 };
 
@@ -29,13 +29,18 @@ struct taking {
     struct mq_http_request *request;
     struct mq_api *api;
     struct mq_event_rules rules;
+    double now_s; /* monotonic */
     bool is_array;
     size_t count, room; /* outcomes */
     size_t refused;
     uint16_t kinds[MQ_EVENT_KINDS]; /* good ones */
     struct outcome *outcomes;       /* [room] */
     struct mq_new_event *events;    /* [room], job.count used */
+    uint64_t *claims;               /* [room] of the events' ids, as serve/event_ids.h has them */
+    /* [room]: job.count of the events, and at the end those of repeats, which are written already
+     * or being written by another request */
     struct mq_produced *produced;
+    size_t repeated, pending;
     struct mq_arena keys;      /* copies of ids that are not in the body */
     struct mq_buffer refusals; /* JSON of each refusal */
     bool no_memory;
@@ -56,6 +61,15 @@ mq_api_event_metrics(struct mq_api *api)
             mq_metrics_counter(api->metrics, "marquee_events_accepted_total",
                                "Events that were well formed and queued for the log.", labels);
     }
+    api->repeated = mq_metrics_counter(api->metrics, "marquee_events_repeated_total",
+                                       "Events not written again: their event_id was known.", NULL);
+}
+
+static void
+settle_ids(const struct taking *t, const struct mq_produced *produced)
+{
+    if (t->api->event_ids != NULL)
+        mq_event_ids_settle(t->api->event_ids, t->claims, produced, t->job.count);
 }
 
 static void
@@ -66,11 +80,20 @@ free_taking(struct taking *t)
     free(t);
 }
 
-/* Header and the three arrays in one block. @return NULL after an answer */
+/* Nothing was written. */
+static void
+give_up_taking(struct taking *t)
+{
+    settle_ids(t, NULL);
+    free_taking(t);
+}
+
+/* Header and the four arrays in one block. @return NULL after an answer */
 static struct taking *
 new_taking(struct mq_api *api, struct mq_http_request *request, bool is_array, size_t room)
 {
-    size_t each = sizeof(struct outcome) + sizeof(struct mq_new_event) + sizeof(struct mq_produced);
+    size_t each = sizeof(struct outcome) + sizeof(struct mq_new_event) + sizeof(uint64_t) +
+                  sizeof(struct mq_produced);
     size_t size = sizeof(struct taking) + room * each;
     if (!mq_http_account(request, size))
         return NULL;
@@ -81,7 +104,8 @@ new_taking(struct mq_api *api, struct mq_http_request *request, bool is_array, s
     }
     *t = (struct taking){.api = api, .request = request, .is_array = is_array, .room = room};
     t->events = (struct mq_new_event *)(t + 1);
-    t->produced = (struct mq_produced *)(t->events + room);
+    t->claims = (uint64_t *)(t->events + room);
+    t->produced = (struct mq_produced *)(t->claims + room);
     t->outcomes = (struct outcome *)(t->produced + room);
     mq_arena_init(&t->keys, KEYS_MAX);
     return t;
@@ -125,9 +149,39 @@ write_refusal(struct taking *t, const struct mq_event_refusal *refusal, const ch
     note_refusal(t, refusal, bytes, size);
 }
 
+/* Claim an event's id. @return false: it is a repeat, whose outcome has been noted */
+static bool
+claim_id(struct taking *t, const struct mq_user_event *event)
+{
+    uint64_t *claim = &t->claims[t->job.count];
+    *claim = 0;
+    if (t->api->event_ids == NULL || !mq_user_event_has(event, MQ_EVENT_FIELD_event_id))
+        return true;
+    struct mq_event_id id =
+        mq_event_ids_claim(t->api->event_ids, event->user_id.bytes, event->user_id.size,
+                           event->event_id.bytes, event->event_id.size, t, t->job.count, t->now_s);
+    *claim = id.claim;
+    if (id.state == MQ_EVENT_ID_NEW)
+        return true;
+    mq_counter_add(t->api->repeated, 1);
+    if (id.state == MQ_EVENT_ID_CLAIMED && id.by == t) { /* twice in this request */
+        t->outcomes[t->count++] = (struct outcome){(int32_t)id.number, 0, 0};
+        return false;
+    }
+    bool is_written = id.state == MQ_EVENT_ID_WRITTEN;
+    size_t place = t->room - ++t->repeated;
+    t->produced[place] = is_written ? (struct mq_produced){MQ_OK, id.partition, id.offset}
+                                    : (struct mq_produced){MQ_E_TIMEOUT, -1, -1};
+    t->pending += !is_written;
+    t->outcomes[t->count++] = (struct outcome){(int32_t)place, 0, 0};
+    return false;
+}
+
 static void
 add_event(struct taking *t, char *bytes, const struct mq_user_event *event)
 {
+    if (!claim_id(t, event))
+        return;
     const char *key = event->user_id.bytes;
     if (key >= event->scratch && key < event->scratch + sizeof(event->scratch))
         key = mq_arena_copy(&t->keys, key, event->user_id.size);
@@ -286,8 +340,8 @@ write_outcomes(const struct taking *t, size_t taken, struct mq_buffer *text)
     char *p;
     if (mq_buffer_printf(text, NULL, "\"taken\":%zu,\"refused\":%zu,\"events\":[", taken,
                          t->refused) != MQ_OK ||
-        mq_buffer_reserve(text, t->job.count * (WRITTEN_MOST + 1) + t->refusals.size + t->count + 4,
-                          NULL) != MQ_OK)
+        mq_buffer_reserve(text, t->count * (WRITTEN_MOST + 1) + t->refusals.size + 4, NULL) !=
+            MQ_OK)
         return false;
     p = text->data + text->size;
     for (size_t i = 0; i < t->count; i++) {
@@ -314,8 +368,16 @@ answer(struct taking *t, enum mq_status status, const struct mq_error *error)
     struct mq_http_request *request = t->request;
     struct mq_buffer text = {0};
     size_t taken = 0;
-    for (size_t i = 0; i < t->job.count; i++)
-        taken += t->produced[i].status == MQ_OK;
+    struct mq_error own;
+    settle_ids(t, t->produced);
+    for (size_t i = 0; i < t->count; i++)
+        taken += t->outcomes[i].written >= 0 && t->produced[t->outcomes[i].written].status == MQ_OK;
+    if (status == MQ_OK && t->pending > 0) {
+        status = mq_fail(&own, MQ_E_TIMEOUT,
+                         "%zu events are being written for an earlier request with their event_id",
+                         t->pending);
+        error = &own;
+    }
     int code = status != MQ_OK ? 503 : t->refused > 0 ? 422 : 202;
     bool done = mq_buffer_append_char(&text, '{', NULL) == MQ_OK;
     if (done && code == 503) {
@@ -328,7 +390,7 @@ answer(struct taking *t, enum mq_status status, const struct mq_error *error)
                                 mq_http_request_id(request)) == MQ_OK;
         mq_http_add_header(request, "Retry-After", "1");
         mq_log(MQ_LOG_ERROR, "request %s: %zu events not acknowledged: %s",
-               mq_http_request_id(request), t->job.count - taken, why);
+               mq_http_request_id(request), t->count - t->refused - taken, why);
     }
     done = done && write_outcomes(t, taken, &text);
     size_t size = text.size;
@@ -360,6 +422,7 @@ mq_api_take_events(struct mq_http_request *request, void *context)
     struct mq_user_event event;
     t->rules = api->rules;
     t->rules.now_ms = mq_clock_now_ms();
+    t->now_s = mq_clock_monotonic_s();
     bool whole =
         is_array ? read_array(t, body, size, at, &event) : read_single(t, body, size, &event);
     if (whole && t->no_memory) {
@@ -370,7 +433,7 @@ mq_api_take_events(struct mq_http_request *request, void *context)
     if (whole && t->job.count > 0)
         whole = mq_http_account(request, t->refusals.capacity);
     if (!whole) {
-        free_taking(t);
+        give_up_taking(t);
         return;
     }
     if (t->job.count == 0) {
@@ -385,7 +448,7 @@ mq_api_take_events(struct mq_http_request *request, void *context)
     memcpy(kinds, t->kinds, sizeof(kinds));
     mq_http_defer(request);
     if (!mq_intake_put(api->intake, &t->job)) {
-        free_taking(t);
+        give_up_taking(t);
         mq_http_add_header(request, "Retry-After", "1");
         mq_http_answer_error(request, 429, "queue-full",
                              "too many events wait to be written; send these again later");

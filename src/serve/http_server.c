@@ -667,6 +667,20 @@ make_metrics(struct mq_http_server *server)
                         "Bodies of requests and answers held in memory.", NULL, bodies_now, server);
 }
 
+/* libmicrohttpd takes up to 128 events at a time from the kernel. When it got just so many it asks
+ * for more, without a time-out, before it looks at any: if there are no more, 128 clients wait for
+ * an answer until somebody else comes. So no thread is given as many connections: with its own
+ * wake-up it has less than 128 to look at. */
+#define THREAD_CONNECTIONS_MAX 126
+
+static unsigned
+thread_count(const struct mq_http_options *options)
+{
+    int wished = options->threads > 0 ? options->threads : mq_cpu_count();
+    int needed = (options->connections_max + THREAD_CONNECTIONS_MAX - 1) / THREAD_CONNECTIONS_MAX;
+    return (unsigned)MQ_MAX(wished, needed);
+}
+
 static enum mq_status
 start_daemon(struct mq_http_server *server, struct mq_error *err)
 {
@@ -682,18 +696,17 @@ start_daemon(struct mq_http_server *server, struct mq_error *err)
     struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     if (server->certificate != NULL)
         flags |= MHD_USE_TLS;
-    int threads = options->threads > 0 ? options->threads : mq_cpu_count();
+    unsigned threads = thread_count(options);
     errno = 0;
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? (unsigned)threads : 0U,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MQ_MAX(options->connections_max, threads),
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)options->connections_per_address,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
-        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED,
-        request_completed, server, MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none,
-        MHD_OPTION_END);
+        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U, MHD_OPTION_CONNECTION_LIMIT,
+        MQ_MAX((unsigned)options->connections_max, threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)options->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, request_line, server, MHD_OPTION_NOTIFY_CONNECTION,
+        connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
+        MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none, MHD_OPTION_END);
     if (server->daemon != NULL)
         return MQ_OK;
     mq_fail(err, server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO, "cannot serve on %s: %s",

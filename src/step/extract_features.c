@@ -34,6 +34,7 @@ take_days(struct mq_step_context *context, struct mq_sql *sql, struct mq_silver_
     mq_step_count(context, "days", taken.days);
     mq_step_count(context, "events", taken.events);
     mq_step_count(context, "lines_refused", taken.refused);
+    mq_step_count(context, "events_repeated", taken.repeated);
     mq_step_count(context, "silver_rows", taken.rows);
     mq_step_count(context, "days_as_before", taken.unchanged);
     if (taken.waiting > 0)

@@ -90,9 +90,15 @@ load(struct taking *t, const struct mq_bronze_day *days, size_t count, struct mq
         if (st == MQ_OK)
             st = mq_cancel_check(err);
     }
-    return st == MQ_OK
-               ? mq_sql_table(t->sql, "silver_rating", "silver_ratings.sql", mq_sql_no_params, err)
-               : st;
+    int64_t repeated = 0;
+    if (st == MQ_OK)
+        st = mq_sql_table(t->sql, "event_repeat", "event_repeats.sql", mq_sql_no_params, err);
+    if (st == MQ_OK)
+        st = mq_sql_scalar(t->sql, "select count(*) from event_repeat", &repeated, err);
+    if (st == MQ_OK)
+        st = mq_sql_table(t->sql, "silver_rating", "silver_ratings.sql", mq_sql_no_params, err);
+    t->taken->repeated += repeated;
+    return st;
 }
 
 static enum mq_status

@@ -1,6 +1,7 @@
 /**
  * Taking days of bronze into silver/ratings: each day's ratings and choices, of a user, a film and
- * a kind of event the last one, by the event's own day. A day whose bronze changed is made anew.
+ * a kind of event the last one, by the event's own day. Of a user's events of a day with the same
+ * event_id only the one that was taken first counts. A day whose bronze changed is made anew.
  * Rows are sorted by user and time, of equal times as they came, so the same events give the same
  * bytes; an object that would not change is not put.
  *
@@ -17,6 +18,7 @@
 
 struct mq_silver_taken {
     int64_t days, events, refused; /**< refused: lines that are no good events */
+    int64_t repeated;              /**< of these, events whose event_id was there before */
     int64_t rows, unchanged;       /**< unchanged: days whose rows came out as they were */
     int64_t waiting;               /**< days left out: their bronze is not what was found good */
 };

@@ -47,8 +47,8 @@ void mq_aws_credentials_free(struct mq_aws_credentials *credentials);
  *
  * @return MQ_OK | MQ_E_DENIED (no source has any, the message lists what was tried; or an endpoint
  *         refused, or the token's file cannot be read) | MQ_E_RANGE (a key or token above its
- * limit) | MQ_E_FORMAT (no keys in an endpoint's answer) | MQ_E_UNREACHABLE, MQ_E_TIMEOUT (an
- * endpoint; retriable) | MQ_E_IO | MQ_E_NOMEM
+ *         limit) | MQ_E_FORMAT (no keys in an endpoint's answer) | MQ_E_UNREACHABLE, MQ_E_TIMEOUT
+ *         (an endpoint; retriable) | MQ_E_IO | MQ_E_NOMEM
  */
 enum mq_status mq_aws_credentials_get(struct mq_aws_credentials *credentials,
                                       struct mq_aws_keys *ret_keys, struct mq_error *err);

@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "store/event_log_lmdb.h"
 
@@ -37,6 +38,7 @@ struct own_partition {
     bool owned;
     MDB_dbi events;
     uint64_t next; /* offset to read */
+    uint64_t told; /* end of what was told to be forgotten */
 };
 
 struct lmdb_consumer {
@@ -186,7 +188,7 @@ begin_offset(struct lmdb_consumer *consumer, MDB_txn *txn, int32_t partition, ui
     if (code == 0 && value.mv_size == sizeof(uint64_t)) {
         uint64_t committed;
         memcpy(&committed, value.mv_data, sizeof(committed));
-        *ret_offset = MQ_MAX(committed, first); /* retention may have passed the group by */
+        *ret_offset = committed; /* reading says so where retention has passed the group by */
     }
     return code == MDB_NOTFOUND ? 0 : code;
 }
@@ -387,8 +389,9 @@ struct read_work {
     size_t max_events;
     size_t bytes;
     uint64_t next[MQ_PARTITIONS_MAX];
-    int last;            /* partition read last */
-    uintptr_t low, high; /* where the events lie in the map */
+    uint64_t gone[MQ_PARTITIONS_MAX]; /* offsets passed over, which the log has forgotten */
+    int last;                         /* partition read last */
+    uintptr_t low, high;              /* where the events lie in the map */
 };
 
 /* Let go of the pages of the map that were read: they stay in the system's cache, and a reader of a
@@ -436,6 +439,42 @@ read_event(struct read_work *work, int32_t partition, const MDB_val *key, const 
     return 0;
 }
 
+/* Offsets have no gaps but at the front, where retention took them away: as Kafka's consumers do
+ * with auto.offset.reset=earliest, go on at what is held. @param found first offset held from
+ * `next` on; NULL: none */
+static int
+skip_forgotten(struct read_work *work, MDB_txn *txn, int32_t partition, const MDB_val *found)
+{
+    const struct lmdb_consumer *consumer = work->consumer;
+    uint64_t to = 0;
+    int code = 0;
+    if (found != NULL && found->mv_size != sizeof(to))
+        return MDB_CORRUPTED;
+    if (found != NULL)
+        memcpy(&to, found->mv_data, sizeof(to));
+    else
+        code = mq_lmdb_log_end(consumer->log, txn, consumer->base.options.topic, partition, &to);
+    if (code == 0 && to > work->next[partition]) {
+        work->gone[partition] += to - work->next[partition];
+        work->next[partition] = to;
+    }
+    return code;
+}
+
+static void
+tell_forgotten(const struct read_work *work, int32_t partition)
+{
+    struct own_partition *own = &work->consumer->own[partition];
+    uint64_t from = own->next, count = work->gone[partition];
+    if (count == 0 || from + count <= own->told) /* read again from there */
+        return;
+    own->told = from + count;
+    mq_log_warn("events: topic '%s', partition %d: offsets %llu to %llu were forgotten before "
+                "they were read (events.retention_hours, events.retention_mb)",
+                work->consumer->base.options.topic, partition, (unsigned long long)from,
+                (unsigned long long)(from + count - 1));
+}
+
 static int
 read_partition(struct read_work *work, MDB_txn *txn, int32_t partition)
 {
@@ -446,6 +485,10 @@ read_partition(struct read_work *work, MDB_txn *txn, int32_t partition)
         return code;
     MDB_val key = {sizeof(uint64_t), &work->next[partition]}, value;
     code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    if (code == 0 || code == MDB_NOTFOUND) {
+        int skipped = skip_forgotten(work, txn, partition, code == 0 ? &key : NULL);
+        code = skipped != 0 ? skipped : code;
+    }
     while (code == 0 && consumer->event_count < work->max_events && work->bytes < POLL_BYTES_MAX) {
         code = read_event(work, partition, &key, &value);
         work->last = partition;
@@ -467,8 +510,10 @@ read_events(void *context, MDB_txn *txn)
     work->low = UINTPTR_MAX;
     work->high = 0;
     work->last = consumer->turn;
-    for (int p = 0; p < consumer->partitions; p++)
+    for (int p = 0; p < consumer->partitions; p++) {
         work->next[p] = consumer->own[p].next;
+        work->gone[p] = 0;
+    }
     int code = 0;
     for (int i = 0; code == 0 && i < consumer->partitions; i++) {
         int32_t p = (consumer->turn + i) % consumer->partitions;
@@ -501,8 +546,10 @@ mq_lmdb_consumer_poll(struct mq_consumer *base, size_t max_events, int64_t timeo
             return st;
         int64_t left = deadline - monotonic_ms();
         if (consumer->event_count > 0 || left <= 0) {
-            for (int p = 0; p < consumer->partitions; p++)
+            for (int p = 0; p < consumer->partitions; p++) {
+                tell_forgotten(&work, p);
                 consumer->own[p].next = work.next[p];
+            }
             /* The next poll begins behind the partition that filled this one. */
             consumer->turn = (work.last + 1) % consumer->partitions;
             *ret_events = consumer->events;

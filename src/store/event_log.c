@@ -161,6 +161,35 @@ mq_event_log_committed(struct mq_event_log *log, const char *topic, const char *
                        : log->ops->group_committed(log, topic, group, partitions, ret_offsets, err);
 }
 
+void
+mq_event_log_set_retention(struct mq_event_log *log, struct mq_log_retention retention)
+{
+    if (log->ops->set_retention != NULL)
+        log->ops->set_retention(log, retention);
+}
+
+enum mq_status
+mq_event_log_holdings(struct mq_event_log *log, const char *topic,
+                      struct mq_log_holdings *ret_holdings, struct mq_error *err)
+{
+    enum mq_status st = check_name("topic", topic, err);
+    if (st == MQ_OK && log->ops->holdings != NULL)
+        return log->ops->holdings(log, topic, ret_holdings, err);
+    struct mq_log_holdings holdings = {0, -1, -1};
+    int partitions = 0;
+    if (st == MQ_OK)
+        st = log->ops->partitions(log, topic, &partitions, err);
+    for (int32_t p = 0; st == MQ_OK && p < partitions; p++) {
+        int64_t first, end;
+        st = log->ops->bounds(log, topic, p, &first, &end, err);
+        if (st == MQ_OK)
+            holdings.events += end - first;
+    }
+    if (st == MQ_OK)
+        *ret_holdings = holdings;
+    return st;
+}
+
 enum mq_status
 mq_event_log_trim(struct mq_event_log *log, const char *topic, int64_t time_ms,
                   int64_t *ret_removed, struct mq_error *err)

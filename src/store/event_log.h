@@ -134,6 +134,32 @@ enum mq_status mq_event_log_committed(struct mq_event_log *log, const char *topi
                                       const char *group, int partitions, int64_t *ret_offsets,
                                       struct mq_error *err);
 
+/** How long events are kept, as retention.ms and retention.bytes of Kafka's topics. 0: no limit. */
+struct mq_log_retention {
+    int64_t age_ms;          /**< since the log took it */
+    int64_t partition_bytes; /**< of the disk, with what the log needs around the events */
+};
+
+/**
+ * Let produce calls through this handle forget what is too old or too much, whether a group has
+ * read it or not. A write forgets, of the partitions that it writes to, the oldest events: at most
+ * twice as many as it writes and 64, and none of its own; so no write takes long, and what a new
+ * limit makes too much goes bit by bit. The disk's space is used again, not given back.
+ *
+ * Kafka does this by the topic's own settings: there a no-op. Call before the log is used.
+ */
+void mq_event_log_set_retention(struct mq_event_log *log, struct mq_log_retention retention);
+
+/** What a topic holds. */
+struct mq_log_holdings {
+    int64_t events;
+    int64_t bytes;     /**< of the disk; -1: not known (Kafka) */
+    int64_t oldest_ms; /**< when the oldest was taken; -1: none is held, or not known (Kafka) */
+};
+
+enum mq_status mq_event_log_holdings(struct mq_event_log *log, const char *topic,
+                                     struct mq_log_holdings *ret_holdings, struct mq_error *err);
+
 /**
  * Forget events taken before time_ms. Kafka does this by itself (retention.ms): there a no-op.
  * @param ret_removed may be NULL
@@ -147,7 +173,9 @@ struct mq_consumer_options {
     bool from_latest;           /**< where a group without commits begins; default: the earliest */
     int64_t session_timeout_ms; /**< a member silent for so long is dead; 0: 10,000 */
     /** Partitions were given to this member. Offsets are where it goes on; -1: the group has
-     * committed nothing, or the log did not say. May be NULL. */
+     * committed nothing, or the log did not say. Where the log has forgotten that offset, reading
+     * goes on at the first one held, and a warning in the log tells how many are gone. May be NULL.
+     */
     void (*on_assigned)(void *context, const struct mq_position *positions, size_t count);
     /** They are about to pass to another: finish and commit. Called within poll or close. */
     void (*on_revoked)(void *context, const int32_t *partitions, size_t count);

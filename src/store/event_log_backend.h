@@ -30,6 +30,11 @@ struct mq_event_log_ops {
     enum mq_status (*group_committed)(struct mq_event_log *log, const char *topic,
                                       const char *group, int partitions, int64_t *ret_offsets,
                                       struct mq_error *err);
+    /** May be NULL: the log has settings of its own. */
+    void (*set_retention)(struct mq_event_log *log, struct mq_log_retention retention);
+    /** May be NULL: bounds tell all that is known. */
+    enum mq_status (*holdings)(struct mq_event_log *log, const char *topic,
+                               struct mq_log_holdings *ret_holdings, struct mq_error *err);
     enum mq_status (*trim)(struct mq_event_log *log, const char *topic, int64_t time_ms,
                            int64_t *ret_removed, struct mq_error *err);
     enum mq_status (*consumer_new)(struct mq_event_log *log,

@@ -17,9 +17,11 @@
 #include "base/strmap.h"
 
 #define NAME_SIZE (MQ_TOPIC_NAME_MAX + 32)
-/* Bytes one shared transaction takes at most, and the events one trim transaction removes. */
+/* Bytes one shared transaction takes at most, and the events one trim transaction removes; a write
+ * forgets of a partition so many and twice as many as it writes. */
 #define SHARED_BYTES_MAX ((size_t)64 << 20)
 #define TRIM_EVENTS 50000
+#define FORGET_EVENTS 64
 #define PARTITION_SEED 7
 
 /* A produce call that waits, on its caller's stack. */
@@ -226,8 +228,8 @@ find_bounds(void *context, MDB_txn *txn)
     return code != 0 ? code : mq_lmdb_log_first(txn, work->events, work->end, &work->first);
 }
 
-static int
-time_at(MDB_txn *txn, MDB_dbi events, uint64_t offset, int64_t *ret_time_ms)
+int
+mq_lmdb_log_time(MDB_txn *txn, MDB_dbi events, uint64_t offset, int64_t *ret_time_ms)
 {
     MDB_val key = {sizeof(offset), &offset}, value;
     int code = mdb_get(txn, events, &key, &value);
@@ -248,7 +250,7 @@ find_time(void *context, MDB_txn *txn)
     while (code == 0 && low < high) {
         uint64_t middle = low + (high - low) / 2;
         int64_t time_ms;
-        code = time_at(txn, work->events, middle, &time_ms);
+        code = mq_lmdb_log_time(txn, work->events, middle, &time_ms);
         if (code == 0 && time_ms < work->time_ms)
             low = middle + 1;
         else
@@ -336,7 +338,7 @@ struct open_partition {
     const char *topic;
     int32_t partition;
     MDB_dbi events;
-    uint64_t end;
+    uint64_t begin, end; /* of what is written */
     int64_t last_ms;
 };
 
@@ -387,10 +389,11 @@ static int
 begin_partition(struct write_work *work, MDB_txn *txn, struct open_partition *open)
 {
     int code = mq_lmdb_log_end(work->log, txn, open->topic, open->partition, &open->end);
+    open->begin = open->end;
     open->last_ms = work->now_ms;
     int64_t before_ms;
     if (code == 0 && open->end > 0) {
-        code = time_at(txn, open->events, open->end - 1, &before_ms);
+        code = mq_lmdb_log_time(txn, open->events, open->end - 1, &before_ms);
         if (code == 0)
             open->last_ms = MQ_MAX(open->last_ms, before_ms);
         if (code == MDB_NOTFOUND) /* trimmed */
@@ -423,6 +426,10 @@ write_all(void *context, MDB_txn *txn)
         MDB_val key = end_key(name, work->open[i].topic, work->open[i].partition);
         MDB_val value = {sizeof(work->open[i].end), &work->open[i].end};
         code = mdb_put(txn, work->log->ends, &key, &value, 0);
+        const struct open_partition *open = &work->open[i];
+        if (code == 0)
+            code = mq_lmdb_log_forget(work->log, txn, open->events, open->begin,
+                                      2 * (open->end - open->begin) + FORGET_EVENTS, work->now_ms);
     }
     return code;
 }
@@ -601,6 +608,8 @@ const struct mq_event_log_ops mq_event_log_lmdb_ops = {
     .produce = lmdb_produce,
     .bounds = lmdb_bounds,
     .offset_at = lmdb_offset_at,
+    .set_retention = mq_lmdb_log_set_retention,
+    .holdings = mq_lmdb_log_holdings,
     .trim = lmdb_trim,
     .consumer_new = mq_lmdb_consumer_new,
     .poll = mq_lmdb_consumer_poll,

@@ -1,6 +1,7 @@
 /**
- * Parts of the embedded event log that its two files share: event_log_lmdb.c (topics, writing,
- * bounds) and event_group_lmdb.c (consumers and groups). Only these include it.
+ * Parts of the embedded event log that its files share: event_log_lmdb.c (topics, writing, bounds),
+ * event_retention_lmdb.c (what is forgotten) and event_group_lmdb.c (consumers and groups). Only
+ * these include it.
  *
  * Databases of the environment:
  *   "events:<topic>:<partition>"  offset (u64) -> i64 time_ms · u32 key size · key · value
@@ -24,6 +25,7 @@ struct mq_lmdb_log {
     struct mq_event_log base;
     struct mq_lmdb *environment;
     MDB_dbi topics, ends, groups, members, owners;
+    struct mq_log_retention retention;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t written;
     struct mq_pending_write *first, *last; /* calls that wait to be written */
@@ -43,6 +45,22 @@ int mq_lmdb_log_end(struct mq_lmdb_log *log, MDB_txn *txn, const char *topic, in
 
 /** First offset held, or the end where none is; LMDB code. */
 int mq_lmdb_log_first(MDB_txn *txn, MDB_dbi events, uint64_t end, uint64_t *ret_first);
+
+/** When an event was taken; LMDB code, MDB_NOTFOUND where it is not held. */
+int mq_lmdb_log_time(MDB_txn *txn, MDB_dbi events, uint64_t offset, int64_t *ret_time_ms);
+
+/* event_retention_lmdb.c */
+
+/**
+ * Forget the oldest events of a partition that the retention does not keep, within a write
+ * transaction; LMDB code.
+ * @param before events from this offset on stay  @param most that are forgotten
+ */
+int mq_lmdb_log_forget(const struct mq_lmdb_log *log, MDB_txn *txn, MDB_dbi events, uint64_t before,
+                       uint64_t most, int64_t now_ms);
+void mq_lmdb_log_set_retention(struct mq_event_log *log, struct mq_log_retention retention);
+enum mq_status mq_lmdb_log_holdings(struct mq_event_log *log, const char *topic,
+                                    struct mq_log_holdings *ret_holdings, struct mq_error *err);
 
 /* event_group_lmdb.c */
 enum mq_status mq_lmdb_consumer_new(struct mq_event_log *log,

@@ -8,7 +8,10 @@
 #include "config/options.h"
 #include "store/event_log.h"
 
-/** Open it. @param ret_log owned */
+/** events.retention_hours and events.retention_mb; the embedded log's alone. */
+struct mq_log_retention mq_event_log_retention_of(const struct mq_config *config);
+
+/** Open it, with its retention. @param ret_log owned */
 enum mq_status mq_event_log_open_configured(const struct mq_config *config,
                                             struct mq_event_log **ret_log, struct mq_error *err);
 

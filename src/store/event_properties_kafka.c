@@ -25,7 +25,7 @@ static const struct {
     {"metadata.broker.list", "name the brokers in events.log (kafka:HOST:PORT,HOST:PORT)"},
     {"enable.partition.eof", "leave it away: the end of a partition is told by it"},
     {"delivery.report.only.error", "leave it away: acknowledgements are told by it"},
-    {"transactional.id", "leave it away: event_id makes sending again harmless"},
+    {"transactional.id", "leave it away: sent again, an event with an event_id counts once"},
 };
 
 static int

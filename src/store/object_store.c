@@ -9,10 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #include "base/memory.h"
 #include "base/redact.h"
+#include "base/stream.h"
 #include "format/utf8.h"
 #include "store/object_store_backend.h"
+
+/* Bytes read at a time for a checksum, and tries while others write. */
+#define CHECKSUM_PIECE (1 << 18)
+#define CHECKSUM_TRIES 3
 
 static const struct mq_object_store_ops *const backends[] = {
     &mq_object_store_file_ops,
@@ -54,6 +61,8 @@ mq_object_store_open(const char *uri, struct mq_object_store **ret_store, struct
         }
         store->ops = ops;
         store->uri = copy;
+        if (strcmp(ops->scheme, "file") != 0) /* where '?' is a character like any other */
+            copy[strcspn(copy, "?")] = '\0';
         for (size_t n = strlen(copy); n > 0 && copy[n - 1] == '/';)
             copy[--n] = '\0';
         *ret_store = store;
@@ -160,7 +169,56 @@ mq_object_stat(struct mq_object_store *store, const char *key, struct mq_object_
                struct mq_error *err)
 {
     enum mq_status st = mq_object_key_check(key, err);
-    return st != MQ_OK ? st : store->ops->stat(store, key, ret_info, err);
+    return st != MQ_OK ? st : store->ops->stat(store, key, false, ret_info, err);
+}
+
+static enum mq_status
+read_crc32(struct mq_object_store *store, const char *key, uint32_t *ret_crc32,
+           struct mq_error *err)
+{
+    mq_autofree unsigned char *bytes = malloc(CHECKSUM_PIECE);
+    struct mq_reader *reader;
+    size_t n;
+    if (bytes == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate %d bytes", CHECKSUM_PIECE);
+    enum mq_status st = store->ops->reader(store, key, &reader, err);
+    if (st != MQ_OK)
+        return st;
+    uLong crc = 0;
+    while ((st = mq_reader_some(reader, bytes, CHECKSUM_PIECE, &n, err)) == MQ_OK && n > 0)
+        crc = crc32_z(crc, bytes, n);
+    mq_reader_close(reader);
+    *ret_crc32 = (uint32_t)crc;
+    return st;
+}
+
+enum mq_status
+mq_object_stat_checksum(struct mq_object_store *store, const char *key,
+                        struct mq_object_info *ret_info, struct mq_error *err)
+{
+    enum mq_status st = mq_object_key_check(key, err);
+    for (int i = 0; st == MQ_OK && i < CHECKSUM_TRIES; i++) {
+        struct mq_object_info before, after;
+        st = store->ops->stat(store, key, true, &before, err);
+        if (st == MQ_OK && before.has_crc32) {
+            *ret_info = before;
+            return MQ_OK;
+        }
+        if (st == MQ_OK)
+            st = read_crc32(store, key, &before.crc32, err);
+        if (st == MQ_OK)
+            st = store->ops->stat(store, key, false, &after, err);
+        if (st == MQ_OK && strcmp(before.etag, after.etag) == 0) {
+            before.has_crc32 = true;
+            *ret_info = before;
+            return MQ_OK;
+        }
+        if (st == MQ_E_CONFLICT) /* seen to change while it was read */
+            st = MQ_OK;
+    }
+    return st != MQ_OK ? st
+                       : mq_fail(err, MQ_E_CONFLICT, "'%s/%s' was changed while it was read",
+                                 store->uri, key);
 }
 
 enum mq_status

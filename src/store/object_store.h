@@ -38,6 +38,8 @@ struct mq_object_info {
     int64_t size_bytes;
     int64_t modified_ms;    /**< epoch milliseconds of the last put */
     char etag[MQ_ETAG_MAX]; /**< opaque, NUL-terminated */
+    bool has_crc32;         /**< the next is known; mq_object_stat_checksum sees to it */
+    uint32_t crc32;         /**< of the bytes; zlib's polynomial, as gzip and S3 have it */
 };
 
 /** Open a store. Does not create or contact it yet. @param uri copied */
@@ -46,8 +48,8 @@ enum mq_status mq_object_store_open(const char *uri, struct mq_object_store **re
 /** NULL allowed. Readers and writers must be closed before. */
 void mq_object_store_free(struct mq_object_store *store);
 
-/** The URI for messages: as given, without secrets (base/redact.h) and without slashes at its end,
- * so that a key follows "<uri>/". */
+/** The URI for messages: without parameters, secrets (base/redact.h) and slashes at its end, so
+ * that a key follows "<uri>/". */
 const char *mq_object_store_uri(const struct mq_object_store *store);
 
 /**
@@ -66,6 +68,17 @@ bool mq_object_store_local_path(const struct mq_object_store *store, const char 
 
 enum mq_status mq_object_stat(struct mq_object_store *store, const char *key,
                               struct mq_object_info *ret_info, struct mq_error *err);
+
+/**
+ * mq_object_stat with the CRC-32 of the object's bytes, of the very version that the rest tells of.
+ *
+ * Cost: on S3 one HEAD where the server keeps a checksum of the whole object, as it does for all
+ * that Marquee puts; on a bucket encrypted by KMS that needs kms:Decrypt. On a directory, and where
+ * the server keeps none (an old one, or parts' checksums alone), the object is read through.
+ * @return as mq_object_stat | MQ_E_CONFLICT (changed again and again while it was read)
+ */
+enum mq_status mq_object_stat_checksum(struct mq_object_store *store, const char *key,
+                                       struct mq_object_info *ret_info, struct mq_error *err);
 
 /** Whole object appended to a buffer, bounded by the buffer's limit. */
 enum mq_status mq_object_get(struct mq_object_store *store, const char *key,

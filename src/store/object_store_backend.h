@@ -24,7 +24,8 @@ struct mq_object_store_ops {
     /** May be NULL: objects are not files of this machine. */
     bool (*local_path)(const struct mq_object_store *store, const char *key, char *ret_path,
                        size_t path_size);
-    enum mq_status (*stat)(struct mq_object_store *store, const char *key,
+    /** @param checksum fill in the CRC-32 where the store keeps it; it need not */
+    enum mq_status (*stat)(struct mq_object_store *store, const char *key, bool checksum,
                            struct mq_object_info *ret_info, struct mq_error *err);
     enum mq_status (*get_range)(struct mq_object_store *store, const char *key, int64_t offset,
                                 size_t size, struct mq_buffer *buffer, struct mq_error *err);

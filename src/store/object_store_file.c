@@ -145,6 +145,7 @@ fail_lookup(struct mq_error *err, int errnum, const char *path)
 static void
 fill_info(const struct stat *st, struct mq_object_info *ret_info)
 {
+    ret_info->has_crc32 = false;
     ret_info->size_bytes = (int64_t)st->st_size;
     ret_info->modified_ms =
         (int64_t)st->st_mtim.tv_sec * 1000 + (int64_t)st->st_mtim.tv_nsec / 1000000;
@@ -154,9 +155,10 @@ fill_info(const struct stat *st, struct mq_object_info *ret_info)
 }
 
 static enum mq_status
-file_store_stat(struct mq_object_store *base, const char *key, struct mq_object_info *ret_info,
-                struct mq_error *err)
+file_store_stat(struct mq_object_store *base, const char *key, bool checksum,
+                struct mq_object_info *ret_info, struct mq_error *err)
 {
+    (void)checksum; /* none is kept: it would cost every put */
     char path[MQ_PATH_MAX];
     path_of(base, key, path);
     struct stat st;
@@ -173,7 +175,7 @@ file_store_reader(struct mq_object_store *base, const char *key, struct mq_reade
                   struct mq_error *err)
 {
     struct mq_object_info info;
-    enum mq_status st = file_store_stat(base, key, &info, err);
+    enum mq_status st = file_store_stat(base, key, false, &info, err);
     if (st != MQ_OK)
         return st;
     char path[MQ_PATH_MAX];

@@ -73,8 +73,8 @@ s3_check(struct mq_object_store *store, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_s3_perform(c, &call, &response, err);
     mq_s3_xml_text(&response.body, "Code", code, sizeof(code));
-    if (st == MQ_E_NOT_FOUND && strcmp(code, "NoSuchBucket") == 0) {
-        mq_fail(err, st, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
+    if (strcmp(code, "NoSuchBucket") == 0) {
+        st = mq_fail(err, MQ_E_NOT_FOUND, "no bucket '%s' at '%s'", c->bucket, c->aws.endpoint);
         mq_error_hint(err, "make it with `marquee stores create`, or correct the store's URI");
     }
     mq_http_response_release(&response);
@@ -125,10 +125,12 @@ s3_create(struct mq_object_store *store, struct mq_error *err)
 }
 
 static enum mq_status
-s3_stat(struct mq_object_store *store, const char *key, struct mq_object_info *ret_info,
-        struct mq_error *err)
+s3_stat(struct mq_object_store *store, const char *key, bool checksum,
+        struct mq_object_info *ret_info, struct mq_error *err)
 {
     struct mq_s3_call call = {.method = "HEAD", .key = key, .query = ""};
+    if (checksum)
+        call.extra[call.extra_count++] = (struct mq_aws_header){"x-amz-checksum-mode", "ENABLED"};
     struct mq_http_response response = {.body.limit_bytes = ANSWER_MAX};
     enum mq_status st = mq_s3_perform(connection_of(store), &call, &response, err);
     if (st == MQ_OK)
@@ -146,7 +148,7 @@ s3_get_range(struct mq_object_store *store, const char *key, int64_t offset, siz
     mq_s3_uri_of(c, key, uri, sizeof(uri));
     if (size == 0) {
         struct mq_object_info info;
-        enum mq_status st = s3_stat(store, key, &info, err);
+        enum mq_status st = s3_stat(store, key, false, &info, err);
         if (st == MQ_OK && offset > info.size_bytes)
             st = mq_fail(err, MQ_E_RANGE, "cannot read 0 bytes at %lld of '%s': it has %lld bytes",
                          (long long)offset, uri, (long long)info.size_bytes);
@@ -162,7 +164,7 @@ s3_get_range(struct mq_object_store *store, const char *key, int64_t offset, siz
     enum mq_status st = mq_s3_perform(c, &call, &response, err);
     struct mq_object_info info;
     if (st == MQ_E_RANGE) { /* some servers say so of a missing object too */
-        enum mq_status found = s3_stat(store, key, &info, err);
+        enum mq_status found = s3_stat(store, key, false, &info, err);
         st = found != MQ_OK ? found
                             : mq_fail(err, MQ_E_RANGE,
                                       "cannot read %zu bytes at %lld of '%s': it has %lld bytes",
@@ -367,7 +369,7 @@ s3_copy(struct mq_object_store *store, const char *from_key, const char *to_key,
 {
     struct mq_s3_connection *c = connection_of(store);
     struct mq_object_info info;
-    enum mq_status st = s3_stat(store, from_key, &info, err);
+    enum mq_status st = s3_stat(store, from_key, false, &info, err);
     if (st != MQ_OK)
         return st;
     if (info.size_bytes > COPY_MAX)
@@ -481,8 +483,7 @@ s3_remove(struct mq_object_store *store, const char *const *keys, size_t count,
         struct mq_error local;
         st = mq_s3_perform(c, &call, &response, &local);
         mq_http_response_release(&response);
-        char code[16] = "NoSuchBucket";
-        if (st == MQ_E_NOT_FOUND && strstr(local.message, code) == NULL)
+        if (st == MQ_E_NOT_FOUND)
             st = MQ_OK;
         if (st != MQ_OK && err != NULL)
             *err = local;

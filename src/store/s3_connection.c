@@ -204,6 +204,24 @@ mq_s3_xml_text(const struct mq_buffer *body, const char *tag, char *ret, size_t 
     return true;
 }
 
+/* The inverse of mq_s3_crc32_text. */
+static bool
+read_crc32(const char *text, uint32_t *ret_crc)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint64_t bits = 0;
+    if (strlen(text) != 8 || strcmp(text + 6, "==") != 0)
+        return false;
+    for (int i = 0; i < 6; i++) {
+        const char *found = strchr(digits, text[i]);
+        if (found == NULL)
+            return false;
+        bits = bits << 6 | (uint64_t)(found - digits);
+    }
+    *ret_crc = (uint32_t)(bits >> 4);
+    return (bits & 15) == 0;
+}
+
 void
 mq_s3_info_of(const struct mq_http_response *response, struct mq_object_info *ret_info)
 {
@@ -212,6 +230,11 @@ mq_s3_info_of(const struct mq_http_response *response, struct mq_object_info *re
     const char *range = mq_http_header_of(response, "content-range");
     const char *etag = mq_http_header_of(response, "etag");
     const char *modified = mq_http_header_of(response, "last-modified");
+    const char *crc = mq_http_header_of(response, "x-amz-checksum-crc32");
+    const char *type = mq_http_header_of(response, "x-amz-checksum-type");
+    /* A composite checksum (of the parts' checksums) says nothing about the whole. */
+    if (crc != NULL && (type == NULL || strcmp(type, "FULL_OBJECT") == 0))
+        ret_info->has_crc32 = read_crc32(crc, &ret_info->crc32);
     const char *slash = range != NULL ? strchr(range, '/') : NULL;
     if (slash != NULL)
         ret_info->size_bytes = strtoll(slash + 1, NULL, 10);
@@ -279,7 +302,9 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
                                      strcmp(code, "NotFound") == 0);
     bool stranger = strcmp(code, "InvalidAccessKeyId") == 0 ||
                     (status == 404 && strstr(code, "UserNotFound") != NULL);
+    bool no_bucket = strcmp(code, "NoSuchBucket") == 0; /* the store is not there, nor any object */
     enum mq_status st = stranger                                             ? MQ_E_DENIED
+                        : no_bucket                                          ? MQ_E_UNREACHABLE
                         : missing                                            ? MQ_E_NOT_FOUND
                         : status == 401 || status == 403                     ? MQ_E_DENIED
                         : status == 412 || status == 409                     ? MQ_E_CONFLICT
@@ -318,7 +343,7 @@ judge(void *context, const struct mq_http_response *response, bool *ret_slow, st
         mq_error_hint(err,
                       "check the credentials, the bucket's policy, and the permissions listed in "
                       "docs/howto/stores.md");
-    else if (strcmp(code, "NoSuchBucket") == 0)
+    else if (no_bucket)
         mq_error_hint(err,
                       "make the bucket '%s' with `marquee stores create`, or correct the "
                       "store's URI",

@@ -88,7 +88,7 @@ void mq_s3_crc32(const void *bytes, size_t size, char ret_text[9]);
 /** First text of <tag>…</tag> in an XML answer, unescaped, into ret; false when missing. */
 bool mq_s3_xml_text(const struct mq_buffer *body, const char *tag, char *ret, size_t size);
 
-/** Size, time and ETag from the headers of an answer. */
+/** Size, time, ETag, and the CRC-32 if there is one of the whole, from the headers of an answer. */
 void mq_s3_info_of(const struct mq_http_response *response, struct mq_object_info *ret_info);
 
 /** "s3://bucket/prefix/key" for messages. */

@@ -26,7 +26,6 @@ struct download {
     struct mq_s3_connection *connection;
     char *key;
     struct mq_object_info info;
-    char checksum[16]; /* base64 CRC-32 of the whole, "" unknown */
     uLong crc;
     int64_t part_count;
     int64_t current; /* part being read */
@@ -121,11 +120,9 @@ start_workers(struct download *download, struct mq_error *err)
 static enum mq_status
 check_whole(struct download *download, struct mq_error *err)
 {
-    char found[9];
-    mq_s3_crc32_text((uint32_t)download->crc, found);
-    if (download->checksum[0] != '\0' && strcmp(found, download->checksum) != 0)
-        return mq_fail(err, MQ_E_IO, "'%s' is damaged: its CRC-32 is %s, stored is %s",
-                       download->name, found, download->checksum);
+    if (download->info.has_crc32 && download->crc != download->info.crc32)
+        return mq_fail(err, MQ_E_IO, "'%s' is damaged: its CRC-32 is %08lx, stored is %08lx",
+                       download->name, download->crc, (unsigned long)download->info.crc32);
     return MQ_OK;
 }
 
@@ -208,11 +205,6 @@ look_up(struct download *download, struct mq_error *err)
     enum mq_status st = mq_s3_perform(download->connection, &head, &response, err);
     if (st == MQ_OK) {
         mq_s3_info_of(&response, &download->info);
-        const char *crc = mq_http_header_of(&response, "x-amz-checksum-crc32");
-        const char *type = mq_http_header_of(&response, "x-amz-checksum-type");
-        /* A composite checksum (of the parts' checksums) says nothing about the whole. */
-        if (crc != NULL && strlen(crc) == 8 && (type == NULL || strcmp(type, "FULL_OBJECT") == 0))
-            snprintf(download->checksum, sizeof(download->checksum), "%s", crc);
         if (download->info.size_bytes < 0)
             st = mq_fail(err, MQ_E_IO, "cannot read '%s': the server does not tell its size",
                          download->name);

@@ -384,9 +384,8 @@ complete(struct upload *upload, struct mq_error *err)
         st = mq_s3_perform(upload->connection, &head, &response, err);
         struct mq_object_info info;
         mq_s3_info_of(&response, &info);
-        const char *crc_there = mq_http_header_of(&response, "x-amz-checksum-crc32");
         if (st == MQ_OK && (info.size_bytes != upload->base.offset ||
-                            (crc_there != NULL && strcmp(crc_there, total) != 0)))
+                            (info.has_crc32 && info.crc32 != (uint32_t)crc)))
             st = mq_fail(err, MQ_E_IO, "cannot write '%s': the upload was lost", upload->name);
     }
     mq_http_response_release(&response);

@@ -1,8 +1,11 @@
 /**
- * A running `marquee serve` and a client for it: included once, by test_serve.c.
+ * A running `marquee serve` and a client for it: included once, by each test_serve….c.
  */
 #ifndef MQ_TESTS_SERVE_FIXTURE_H
 #define MQ_TESTS_SERVE_FIXTURE_H
+
+/* Each program uses some of it. */
+#pragma GCC diagnostic ignored "-Wunused-function"
 
 #include "check.h"
 
@@ -100,23 +103,6 @@ wait_exit(pid_t pid)
     return -1;
 }
 
-/* A command that runs beside the server must not overwrite its log. */
-static int
-rename_log(void)
-{
-    char from[512], to[512];
-    snprintf(from, sizeof(from), "%s/log", server.folder);
-    snprintf(to, sizeof(to), "%s/server.log", server.folder);
-    return rename(from, to);
-}
-
-/* The exit status of a command that ends by itself. */
-static int
-run_marquee(const char *const *words)
-{
-    return wait_exit(spawn(words));
-}
-
 /* Start a server; `more` are further words, ending with NULL. Its log names the port. */
 static void
 start_server(const char *const *more)
@@ -124,6 +110,9 @@ start_server(const char *const *more)
     const char *words[MORE_MAX] = {"serve", "--port", "0", "--verbose"};
     for (int i = 0; more[i] != NULL && i < MORE_MAX - 5; i++)
         words[4 + i] = more[i];
+    char before[512];
+    snprintf(before, sizeof(before), "%s/log", server.folder);
+    (void)unlink(before); /* of a server that was here before: it names another port */
     server.pid = spawn(words);
     for (double end_s = mq_clock_monotonic_s() + PATIENCE_S; mq_clock_monotonic_s() < end_s;) {
         char *log = read_text("log");
@@ -269,14 +258,15 @@ expect(long status, const char *part, const char *method, const char *path, cons
     free_answer(&answer);
 }
 
-/* A good event with an id of its own. Static; overwritten by the next call. */
+/* A good event, with an id that no other call gives. Static; overwritten by the next call. */
 static const char *
 event(int number)
 {
     static char text[256];
+    static int serial;
     snprintf(text, sizeof(text),
              "{\"user_id\":%d,\"movie_id\":2,\"rating\":3,\"timestamp\":%lld,\"event_id\":\"e%d\"}",
-             number % 17, (long long)mq_clock_now_s(), number);
+             number % 17, (long long)mq_clock_now_s(), serial++);
     return text;
 }
 

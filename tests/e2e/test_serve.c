@@ -12,6 +12,23 @@
 
 static const char *const open_server[] = {"--no-auth", NULL};
 
+/* A command that runs beside the server must not overwrite its log. */
+static int
+rename_log(void)
+{
+    char from[512], to[512];
+    snprintf(from, sizeof(from), "%s/log", server.folder);
+    snprintf(to, sizeof(to), "%s/server.log", server.folder);
+    return rename(from, to);
+}
+
+/* The exit status of a command that ends by itself. */
+static int
+run_marquee(const char *const *words)
+{
+    return wait_exit(spawn(words));
+}
+
 /* ---- the events' path ------------------------------------------------------------------- */
 
 static void
@@ -305,7 +322,7 @@ expanded_bodies_are_bounded(void **state)
 {
     (void)state;
     start_server((const char *const[]){"--no-auth", "--set", "serve.bodies_mb=16", "--set",
-                                       "serve.ack_ms=3000", NULL});
+                                       "serve.ack_ms=3000", "--set", "serve.event_ids=0", NULL});
     size_t size = 3 << 20, n = 0;
     static char packed[1 << 20];
     char *plain = malloc(size);

@@ -36,11 +36,19 @@ marquee() {
 says() { grep -qE -- "$1" out || fail "no line matches '$1'"; }
 says_not() { ! grep -qE -- "$1" out || fail "a line matches '$1'"; }
 
-marquee 1 doctor
+marquee 4 doctor
 says "^bad +store +look: no bucket 'stores-$mark'"
 says "^bad +features: user-features +look: no table 'stores-$mark-user-features'"
 says '^to mend store: .*marquee stores create'
 says '^to mend features: user-features: .*marquee stores create'
+
+# A bucket that is not there is a store that is not there, whoever asks; and messages put keys behind the
+# bucket, not behind the parameters.
+for command in "recommend u1" "run" "runs list" "bronze list" "simulate --users 5 --items 5"; do
+  marquee 4 $command
+  grep -q "stores-$mark" err && grep -q "marquee stores create" err || { cat err; fail "$command"; }
+  ! grep -q "endpoint=[^ ']*/[a-z]" err || { cat err; fail "a key behind the parameters"; }
+done
 
 marquee 0 stores
 says "^objects .* missing$"

@@ -167,6 +167,47 @@ last_of_a_day(void **state)
 }
 
 static void
+put_sent(struct mq_buffer *text, const char *user, const char *film, double rating, int minute,
+         const char *event_id)
+{
+    struct mq_error err = {0};
+    check_ok(mq_buffer_printf(text, &err,
+                              "{\"user_id\":\"%s\",\"movie_id\":\"%s\",\"rating\":%g,\"timestamp\":"
+                              "\"" D1 "T01:%02d:00Z\",\"event_id\":%s}\n",
+                              user, film, rating, minute, event_id));
+}
+
+/* Of a user's events with one event_id the first that was taken counts, in whichever object the
+ * others are; ids are the user's, and an event without one stands for itself. */
+static void
+sent_again(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_buffer text = {0};
+    put_sent(&text, "u1", "1", 2, 1, "\"a\"");
+    put_sent(&text, "u1", "1", 2, 1, "\"a\"");
+    put_sent(&text, "u2", "1", 4, 1, "\"a\"");
+    put_sent(&text, "u2", "2", 3, 2, "17");
+    put_sent(&text, "u2", "3", 5, 3, "\"17\""); /* its text is the same */
+    put_sent(&text, "u3", "1", 1, 1, "null");
+    put_sent(&text, "u3", "2", 1, 1, "null");
+    fixture_bronze(f, MQ_BRONZE_EVENTS, D1, 0, text.data);
+    mq_buffer_reset(&text);
+    put_sent(&text, "u1", "1", 5, 30, "\"a\""); /* with another rating, later: no second thought */
+    put_sent(&text, "u1", "1", 3, 20, "\"b\"");
+    put_sent(&text, "u1", "2", 3, 20, "\"b\"");
+    fixture_bronze(f, MQ_BRONZE_EVENTS, D1, 100, text.data);
+    mq_buffer_release(&text);
+    fixture_option(f, "validate.max_duplicate_share", "1");
+    run_both(f);
+    check_count(f, "events", 10);
+    check_count(f, "events_repeated", 4);
+    check_answer(f, RATINGS(D1),
+                 "select concat_ws(' ', user_id, movie_id, rating) from t order by all",
+                 "u1 1 3.0\nu2 1 4.0\nu2 2 3.0\nu3 1 1.0\nu3 2 1.0\n");
+}
+
+static void
 late_event_lands_in_its_day(void **state)
 {
     struct step_fixture *f = *state;
@@ -619,6 +660,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(last_of_a_day),
+        TEST(sent_again),
         TEST(late_event_lands_in_its_day),
         TEST(nothing_new_changes_nothing),
         TEST(compaction_changes_nothing),

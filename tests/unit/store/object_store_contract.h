@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <zlib.h>
+
 #include "base/filesystem.h"
 #include "base/memory.h"
 #include "store/object_store.h"
@@ -223,6 +225,50 @@ contract_streams(void **state)
     check_ok(mq_writer_printf(writer, &err, "half"));
     mq_writer_close(writer);
     assert_lists(s->store, "", "big:1088890\n");
+}
+
+static void
+assert_checksum(struct mq_object_store *store, const char *key, const void *bytes, size_t size)
+{
+    struct mq_error err;
+    struct mq_object_info info, plain;
+    check_ok(mq_object_stat_checksum(store, key, &info, &err));
+    check_ok(mq_object_stat(store, key, &plain, &err));
+    assert_true(info.has_crc32);
+    assert_int_equal(info.crc32, crc32_z(0, bytes, size));
+    assert_int_equal(info.size_bytes, size);
+    assert_int_equal(info.modified_ms, plain.modified_ms);
+    assert_string_equal(info.etag, plain.etag);
+}
+
+/* However an object came to be there: in one piece, in parts, or by a copy. */
+static void
+contract_checksum(void **state)
+{
+    struct contract_store *s = *state;
+    struct mq_error err;
+    struct mq_object_info info;
+    struct mq_writer *writer;
+    size_t size = ((size_t)17 << 20) + 5; /* more than one part, whatever their size by default */
+    char *bytes = malloc(size);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (char)(i * 2654435761U >> 13);
+    put_text(s->store, "c/empty", "");
+    assert_checksum(s->store, "c/empty", "", 0);
+    put_text(s->store, "c/x", "one");
+    assert_checksum(s->store, "c/x", "one", 3);
+    put_text(s->store, "c/x", "two");
+    assert_checksum(s->store, "c/x", "two", 3);
+    check_ok(mq_object_writer(s->store, "c/large", &writer, &err));
+    check_ok(mq_writer_put(writer, bytes, size, &err));
+    check_ok(mq_writer_commit(writer, &err));
+    mq_writer_close(writer);
+    assert_checksum(s->store, "c/large", bytes, size);
+    check_ok(mq_object_copy(s->store, "c/large", "c/copy", &err));
+    assert_checksum(s->store, "c/copy", bytes, size);
+    check_fails(MQ_E_NOT_FOUND, mq_object_stat_checksum(s->store, "c/none", &info, &err));
+    check_fails(MQ_E_RANGE, mq_object_stat_checksum(s->store, "../c", &info, &err));
+    free(bytes);
 }
 
 struct tail {
@@ -448,7 +494,8 @@ contract_races(void **state)
     CONTRACT_TEST(contract_put_and_get, backend), CONTRACT_TEST(contract_missing, backend),        \
         CONTRACT_TEST(contract_conditions, backend),                                               \
         CONTRACT_TEST(contract_etag_changes, backend), CONTRACT_TEST(contract_streams, backend),   \
-        CONTRACT_TEST(contract_list, backend), CONTRACT_TEST(contract_list_stops, backend),        \
+        CONTRACT_TEST(contract_checksum, backend), CONTRACT_TEST(contract_list, backend),          \
+        CONTRACT_TEST(contract_list_stops, backend),                                               \
         CONTRACT_TEST(contract_copy_delete_file, backend), CONTRACT_TEST(contract_keys, backend),  \
         CONTRACT_TEST(contract_races, backend)
 

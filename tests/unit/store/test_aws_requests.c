@@ -102,7 +102,7 @@ refusals(void **state)
          "access key"},
         {{404, "", "<Error><Code>NoSuchKey</Code></Error>"}, MQ_E_NOT_FOUND, "NoSuchKey", ""},
         {{404, "", "<Error><Code>NoSuchBucket</Code></Error>"},
-         MQ_E_NOT_FOUND,
+         MQ_E_UNREACHABLE,
          "NoSuchBucket",
          "stores create"},
         {{404, "", "<Error><Code>XAdminUserNotFound</Code></Error>"},
@@ -571,6 +571,61 @@ keys_of_instance(void **state)
     free(stub);
 }
 
+/* ---- checksums --------------------------------------------------------------------------- */
+
+/* What the server says of a checksum; "hello" has the CRC-32 0x3610a686. */
+static const char *
+with_checksum(struct http_stub *stub, int number, const char *request)
+{
+    (void)number;
+    const char *headers = stub->context;
+    /* A server tells only who asks. */
+    if (strcasestr(request, "\r\nx-amz-checksum-mode: ENABLED") == NULL)
+        headers = "";
+    snprintf(stub->answer, sizeof(stub->answer),
+             "HTTP/1.1 200 OK\r\n%sETag: \"e\"\r\nContent-Length: 5\r\nLast-Modified: Sun, 22 Nov "
+             "2026 19:38:00 GMT\r\nConnection: close\r\n\r\n%s",
+             headers, strncmp(request, "HEAD", 4) == 0 ? "" : "hello");
+    return stub->answer;
+}
+
+/* A checksum that the server keeps costs a HEAD; one that says nothing of the whole, or is none,
+ * is not believed: the object is read. */
+static void
+checksums(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        int requests;
+    } cases[] = {
+        {"x-amz-checksum-crc32: NhCmhg==\r\n", 1},
+        {"x-amz-checksum-crc32: NhCmhg==\r\nx-amz-checksum-type: FULL_OBJECT\r\n", 1},
+        {"", 4}, /* HEAD, what a reader asks (HEAD and GET), HEAD */
+        {"x-amz-checksum-crc32: AAAAAA==\r\nx-amz-checksum-type: COMPOSITE\r\n", 4},
+        {"x-amz-checksum-crc32: AAAAAA==-3\r\n", 4},
+        {"x-amz-checksum-sha256: AAAA\r\n", 4},
+        {"x-amz-checksum-crc32: NhC!hg==\r\n", 4},
+    };
+    use_keys();
+    for (size_t i = 0; i < MQ_COUNT(cases); i++) {
+        struct mq_error err = {0};
+        struct mq_object_info info;
+        struct http_stub *stub =
+            http_stub_start(with_checksum, (void *)(uintptr_t)cases[i].headers);
+        struct mq_object_store *store = open_stub(stub, "");
+        check_ok(mq_object_stat_checksum(store, "k", &info, &err));
+        assert_true(info.has_crc32);
+        assert_int_equal(info.crc32, 0x3610a686);
+        assert_int_equal(info.size_bytes, 5);
+        assert_string_equal(info.etag, "\"e\"");
+        mq_object_store_free(store);
+        http_stub_stop(stub);
+        assert_int_equal(stub->count, cases[i].requests);
+        free(stub);
+    }
+}
+
 /* ---- uploads ---------------------------------------------------------------------------- */
 
 static const char *
@@ -746,6 +801,7 @@ main(void)
         REQUEST_TEST(tokens_of_containers),
         REQUEST_TEST(long_session_tokens),
         REQUEST_TEST(keys_of_instance),
+        REQUEST_TEST(checksums),
         REQUEST_TEST(failed_upload_is_aborted),
         REQUEST_TEST(late_failures),
         REQUEST_TEST(unprocessed_items),

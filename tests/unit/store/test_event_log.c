@@ -156,6 +156,188 @@ gives_up_waiting(void **state)
     assert_int_equal(held, 1);
 }
 
+/* ---- retention --------------------------------------------------------------------------- */
+
+#define HOUR_MS 3600000
+
+static void
+set_now(int64_t epoch_s)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld", (long long)epoch_s);
+    setenv("MARQUEE_NOW", text, 1);
+}
+
+static int
+retention_teardown(void **state)
+{
+    unsetenv("MARQUEE_NOW");
+    return log_teardown(state);
+}
+
+static struct mq_log_holdings
+holdings_of(struct log_state *s)
+{
+    struct mq_error err = {0};
+    struct mq_log_holdings holdings;
+    check_ok(mq_event_log_holdings(s->log, s->topic, &holdings, &err));
+    return holdings;
+}
+
+static int64_t
+first_held(struct log_state *s, int32_t partition)
+{
+    struct mq_error err = {0};
+    int64_t first, end;
+    check_ok(mq_event_log_bounds(s->log, s->topic, partition, &first, &end, &err));
+    return first;
+}
+
+/* A write takes away what is too old of the partitions that it writes to, a few more events than it
+ * brings; what is young enough stays. */
+static void
+forgets_by_age(void **state)
+{
+    struct log_state *s = *state;
+    assert_int_equal(holdings_of(s).events, 0);
+    assert_int_equal(holdings_of(s).oldest_ms, -1);
+    mq_event_log_set_retention(s->log, (struct mq_log_retention){.age_ms = HOUR_MS});
+    set_now(1000000);
+    produce_numbers(s, 0, 1400);
+    assert_int_equal(holdings_of(s).events, 1400);
+    assert_int_equal(holdings_of(s).oldest_ms, 1000000000);
+    set_now(1003600); /* an hour old is not older than an hour */
+    produce_numbers(s, 1400, 7);
+    assert_int_equal(holdings_of(s).events, 1407);
+    set_now(1003601);
+    produce_numbers(s, 1407, 1);
+    assert_int_equal(holdings_of(s).events, 1408 - 66);
+    for (int i = 1408; i < 2408; i += 100)
+        produce_numbers(s, i, 100);
+    assert_int_equal(holdings_of(s).events, 1008);
+    assert_int_equal(holdings_of(s).oldest_ms, 1003600000);
+    set_now(1000000); /* a clock that is set back makes nothing too old */
+    produce_numbers(s, 2408, 7);
+    assert_int_equal(holdings_of(s).events, 1015);
+}
+
+/* The limit holds for each partition, whatever comes; what is written is not taken away at once. */
+static void
+forgets_by_bytes(void **state)
+{
+    struct log_state *s = *state;
+    mq_event_log_set_retention(s->log, (struct mq_log_retention){.partition_bytes = 1});
+    produce_numbers(s, 0, 700);
+    assert_int_equal(holdings_of(s).events, 700);
+    produce_numbers(s, 700, 70);
+    produce_numbers(s, 770, 1400);
+    assert_int_equal(holdings_of(s).events, 1400);
+    const int64_t limit = 1 << 16;
+    mq_event_log_set_retention(s->log, (struct mq_log_retention){.partition_bytes = limit});
+    for (int i = 0; i < 50; i++)
+        produce_numbers(s, i * 700, 700);
+    struct mq_log_holdings holdings = holdings_of(s);
+    assert_true(holdings.bytes <= 3 * (limit + 4096));
+    assert_true(holdings.bytes >= 3 * limit / 2);
+    mq_event_log_set_retention(s->log, (struct mq_log_retention){0});
+    produce_numbers(s, 0, 7000);
+    assert_int_equal(holdings_of(s).events, holdings.events + 7000);
+}
+
+struct assigned_offsets {
+    int64_t offset[3];
+};
+
+static void
+keep_offsets(void *context, const struct mq_position *positions, size_t count)
+{
+    struct assigned_offsets *assigned = context;
+    for (size_t i = 0; i < count; i++)
+        assigned->offset[positions[i].partition] = positions[i].offset;
+}
+
+/* Standard error while `fn` runs. */
+static void
+capture_errors(char *text, size_t size, void (*fn)(void *), void *context)
+{
+    FILE *file = tmpfile();
+    int before = dup(STDERR_FILENO);
+    assert_non_null(file);
+    dup2(fileno(file), STDERR_FILENO);
+    fn(context);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    rewind(file);
+    text[fread(text, 1, size - 1, file)] = '\0';
+    fclose(file);
+}
+
+struct late_reader {
+    struct log_state *state;
+    struct mq_consumer *consumer;
+    int count;
+    struct mq_position next[3];
+};
+
+static void
+read_late(void *context)
+{
+    struct late_reader *reader = context;
+    static int seen[1000];
+    memset(seen, 0, sizeof(seen));
+    assert_int_equal(take_numbers(reader->consumer, reader->count, seen, reader->next),
+                     reader->count);
+}
+
+/* A group whose offset is gone goes on at the earliest event held, as with Kafka, and is told. */
+static void
+late_groups_go_on(void **state)
+{
+    struct log_state *s = *state;
+    struct mq_error err = {0};
+    char errors[4096], told[128];
+    set_now(1000000);
+    produce_numbers(s, 0, 700);
+    struct mq_consumer *consumer = join(s, s->group);
+    struct late_reader reader = {s, consumer, 700, NO_POSITIONS};
+    read_late(&reader);
+    const struct mq_position began[] = {{0, 5}, {1, 5}, {2, 5}};
+    check_ok(mq_consumer_commit(consumer, began, 3, &err));
+    mq_consumer_close(consumer);
+    set_now(1007200);
+    mq_event_log_set_retention(s->log, (struct mq_log_retention){.age_ms = HOUR_MS});
+    for (int i = 0; i < 20; i++)
+        produce_numbers(s, i * 7, 7);
+    assert_int_equal(holdings_of(s).oldest_ms, 1007200000);
+
+    struct assigned_offsets assigned = {{-1, -1, -1}};
+    struct mq_consumer_options options = {
+        .topic = s->topic, .group = s->group, .on_assigned = keep_offsets, .context = &assigned};
+    check_ok(mq_consumer_new(s->log, &options, &consumer, &err));
+    reader = (struct late_reader){s, consumer, 140, NO_POSITIONS};
+    capture_errors(errors, sizeof(errors), read_late, &reader);
+    for (int p = 0; p < 3; p++) {
+        assert_int_equal(assigned.offset[p], 5); /* so that who counts can tell what is missing */
+        snprintf(told, sizeof(told), "partition %d: offsets 5 to %lld were forgotten", p,
+                 (long long)first_held(s, p) - 1);
+        check_contains(errors, told);
+    }
+
+    /* Nothing is left at all: at the end, without waiting for what will not come. */
+    const struct mq_event *events;
+    size_t count;
+    check_ok(mq_event_log_trim(s->log, s->topic, INT64_MAX, NULL, &err));
+    for (int p = 0; p < 3; p++)
+        check_ok(mq_consumer_seek(consumer, (struct mq_position){p, 7}, &err));
+    check_ok(mq_consumer_poll(consumer, 10, 0, &events, &count, &err));
+    assert_int_equal(count, 0);
+    produce_numbers(s, 0, 7);
+    reader.count = 7;
+    capture_errors(errors, sizeof(errors), read_late, &reader);
+    assert_string_equal(errors, ""); /* that is told once */
+    mq_consumer_close(consumer);
+}
+
 static void
 unknown_uris(void **state)
 {
@@ -167,13 +349,18 @@ unknown_uris(void **state)
     check_fails(MQ_E_CONFIG, mq_event_log_open("lmdb:", &log, &err));
 }
 
+#define RETENTION_TEST(test)                                                                       \
+    {                                                                                              \
+#test, test, log_setup, retention_teardown, (void *)&lmdb_log                              \
+    }
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        EVENT_CONTRACT_TESTS(&lmdb_log),
-        LOG_TEST(killed_member, &lmdb_log),
-        LOG_TEST(gives_up_waiting, &lmdb_log),
+        EVENT_CONTRACT_TESTS(&lmdb_log),       LOG_TEST(killed_member, &lmdb_log),
+        LOG_TEST(gives_up_waiting, &lmdb_log), RETENTION_TEST(forgets_by_age),
+        RETENTION_TEST(forgets_by_bytes),      RETENTION_TEST(late_groups_go_on),
         cmocka_unit_test(unknown_uris),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,16 @@ uris(void **state)
         assert_string_equal(path, good[i].path);
         mq_object_store_free(store);
     }
+    /* Parameters do not come between the URI and a key; a file's name may hold a '?'. */
+    check_ok(mq_object_store_open("s3://b/p/?endpoint=http://127.0.0.1:1/&region=x", &store, &err));
+    assert_string_equal(mq_object_store_uri(store), "s3://b/p");
+    mq_object_store_free(store);
+    check_ok(mq_object_store_open("s3://b?region=x", &store, &err));
+    assert_string_equal(mq_object_store_uri(store), "s3://b");
+    mq_object_store_free(store);
+    check_ok(mq_object_store_open("file:/tmp/a?b=c", &store, &err));
+    assert_string_equal(mq_object_store_uri(store), "file:/tmp/a?b=c");
+    mq_object_store_free(store);
     char path[MQ_PATH_MAX], folder[MQ_PATH_MAX - 64], expected[MQ_PATH_MAX];
     assert_non_null(getcwd(folder, sizeof(folder)));
     check_ok(mq_object_store_open("file:./data", &store, &err));
