@@ -1,6 +1,8 @@
 /*
  * A heap of the k best with the worst at its root; scores are first compared, many at once, with
  * the root's. After a short warm-up nearly all fall below it, so the cost is that of reading them.
+ * Of a row with a k that is not small, many pass at first: they go to a reservoir, which takes them
+ * in without a comparison.
  */
 #include "math/topk.h"
 
@@ -9,6 +11,11 @@
 
 #include "base/memory.h"
 #include "math/kernels.h"
+#include "math/reservoir.h"
+
+/* A reservoir on the stack serves these k; below, a heap does less. */
+#define RESERVOIR_LEAST 16
+#define RESERVOIR_MOST 1024
 
 /* Scores of one SIMD selection: positions and values stay in the first-level cache. */
 #define BLOCK 1024
@@ -97,6 +104,72 @@ advance(const int32_t *exclude, size_t count, size_t at, int32_t id)
     return at;
 }
 
+/* Candidates of a block: positions and values of those above a threshold, or of all. */
+static size_t
+offer(const float *scores, size_t size, float threshold, int32_t *positions, float *values)
+{
+    /* Ids ascend, so an equal score never displaces one that is held. */
+    if (threshold > -INFINITY)
+        return mq_kernels()->select_above(scores, size, threshold, positions, values);
+    size_t found = 0;
+    for (size_t i = 0; i < size; i++) {
+        positions[found] = (int32_t)i;
+        values[found] = scores[i];
+        found += !isnan(scores[i]);
+    }
+    return found;
+}
+
+static size_t
+row_by_heap(const float *scores, size_t n, size_t k, const int32_t *exclude, size_t exclude_count,
+            struct mq_scored *ret_best)
+{
+    int32_t positions[BLOCK];
+    float values[BLOCK];
+    struct mq_topk topk;
+    size_t skip = 0;
+    mq_topk_init(&topk, ret_best, k);
+    for (size_t begin = 0; begin < n && k > 0; begin += BLOCK) {
+        size_t size = MQ_MIN((size_t)BLOCK, n - begin);
+        size_t found = offer(scores + begin, size, topk.threshold, positions, values);
+        for (size_t i = 0; i < found; i++) {
+            int32_t id = (int32_t)begin + positions[i];
+            skip = advance(exclude, exclude_count, skip, id);
+            if (skip == exclude_count || exclude[skip] != id)
+                mq_topk_push(&topk, values[i], id);
+        }
+    }
+    return mq_topk_finish(&topk);
+}
+
+static size_t
+row_by_reservoir(const float *scores, size_t n, size_t k, const int32_t *exclude,
+                 size_t exclude_count, struct mq_scored *ret_best)
+{
+    uint64_t storage[2 * RESERVOIR_MOST + 32];
+    int32_t positions[BLOCK];
+    float values[BLOCK];
+    struct mq_reservoir reservoir;
+    size_t skip = 0;
+    mq_reservoir_init(&reservoir, storage, k);
+    for (size_t begin = 0; begin < n; begin += BLOCK) {
+        size_t size = MQ_MIN((size_t)BLOCK, n - begin);
+        size_t found = offer(scores + begin, size, reservoir.threshold, positions, values);
+        for (size_t i = 0; i < found; i++) {
+            int32_t id = (int32_t)begin + positions[i];
+            skip = advance(exclude, exclude_count, skip, id);
+            if (skip == exclude_count || exclude[skip] != id)
+                mq_reservoir_push(&reservoir, values[i], id);
+        }
+        mq_reservoir_shrink(&reservoir);
+    }
+    size_t count = mq_reservoir_finish(&reservoir);
+    for (size_t i = 0; i < count; i++)
+        ret_best[i] =
+            (struct mq_scored){mq_reservoir_score(storage[i]), mq_reservoir_id(storage[i])};
+    return count;
+}
+
 enum mq_status
 mq_topk_row(const float *scores, size_t n, size_t k, const int32_t *exclude, size_t exclude_count,
             struct mq_scored *ret_best, size_t *ret_count, struct mq_error *err)
@@ -104,31 +177,8 @@ mq_topk_row(const float *scores, size_t n, size_t k, const int32_t *exclude, siz
     if (n > INT32_MAX)
         return mq_fail(err, MQ_E_RANGE, "cannot select from %zu scores (allowed: up to %d)", n,
                        INT32_MAX);
-    const struct mq_kernels *kernels = mq_kernels();
-    int32_t positions[BLOCK];
-    float values[BLOCK];
-    struct mq_topk topk;
-    size_t skip = 0;
-    mq_topk_init(&topk, ret_best, k);
-    for (size_t begin = 0; begin < n && k > 0; begin += BLOCK) {
-        size_t size = MQ_MIN((size_t)BLOCK, n - begin), found = 0;
-        if (topk.count < topk.k) {
-            for (size_t i = 0; i < size; i++) {
-                positions[found] = (int32_t)i;
-                values[found++] = scores[begin + i];
-            }
-        } else {
-            /* Ids ascend, so an equal score never displaces one that is held. */
-            found = kernels->select_above(scores + begin, size, topk.threshold, positions, values);
-        }
-        for (size_t i = 0; i < found; i++) {
-            int32_t id = (int32_t)begin + positions[i];
-            skip = advance(exclude, exclude_count, skip, id);
-            if (skip < exclude_count && exclude[skip] == id)
-                continue;
-            mq_topk_push(&topk, values[i], id);
-        }
-    }
-    *ret_count = mq_topk_finish(&topk);
+    *ret_count = k >= RESERVOIR_LEAST && k <= RESERVOIR_MOST
+                     ? row_by_reservoir(scores, n, k, exclude, exclude_count, ret_best)
+                     : row_by_heap(scores, n, k, exclude, exclude_count, ret_best);
     return MQ_OK;
 }

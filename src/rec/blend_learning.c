@@ -11,7 +11,7 @@
 #define CASES_OF_A_RANGE 8
 #define RIDGE 1.0
 /* Nats of mean loss that a method must be worth. */
-#define LEAST_WORTH 0.001
+#define LEAST_WORTH 0.004
 #define ALTERNATIVES_MAX (MQ_METHOD_COUNT * MQ_BLEND_ALTERNATIVES + 1)
 
 /* Of one thread. */
