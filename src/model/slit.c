@@ -216,8 +216,15 @@ mq_slit_from_weights(float *weights, int32_t item_count, float exponent, int32_t
     struct mq_slit *model = calloc(1, sizeof(*model));
     if (model == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a SLIT model");
-    *model = (struct mq_slit){
-        .item_count = item_count, .exponent = exponent, .window = window, .weights = weights};
+    *model = (struct mq_slit){.item_count = item_count, .exponent = exponent, .window = window};
+    st = mq_alloc_array((size_t)window, sizeof(*model->decay), &model->decay, err);
+    if (st != MQ_OK) {
+        mq_slit_free(model);
+        return st;
+    }
+    for (int32_t g = 0; g < window; g++)
+        model->decay[g] = (float)weight_of(exponent, g + 1);
+    model->weights = weights;
     *ret_model = model;
     return MQ_OK;
 }
@@ -259,17 +266,16 @@ mq_slit_free(struct mq_slit *model)
     if (model == NULL)
         return;
     mq_free(model->weights);
+    mq_free(model->decay);
     free(model);
 }
 
 void
 mq_slit_scores(const struct mq_slit *model, const int32_t *items, int64_t count, float *ret_scores)
 {
-    const struct mq_kernels *k = mq_kernels();
-    size_t n = (size_t)model->item_count;
-    for (size_t i = 0; i < n; i++)
-        ret_scores[i] = 0;
-    for (int32_t g = 1; g <= MQ_MIN(count, (int64_t)model->window); g++)
-        k->axpy((float)weight_of(model->exponent, g), model->weights + (size_t)items[count - g] * n,
-                ret_scores, n);
+    int32_t newest[MQ_SLIT_WINDOW_MAX], n = (int32_t)MQ_MIN(count, (int64_t)model->window);
+    for (int32_t g = 0; g < n; g++)
+        newest[g] = items[count - 1 - g];
+    mq_kernels()->gather_weighted_sum(model->weights, (size_t)model->item_count, newest,
+                                      model->decay, (size_t)n, ret_scores);
 }

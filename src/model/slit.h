@@ -49,6 +49,7 @@ struct mq_slit {
     int32_t item_count;
     float exponent;
     int32_t window;
+    float *decay;   /**< float32 [window] weight of a film by how many are newer */
     float *weights; /**< float32 [item_count,item_count] row-major: from the film before (row) to
                        the one after (column); rows of films without a successor are 0 */
 };
