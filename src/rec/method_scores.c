@@ -123,9 +123,8 @@ by_factors(struct mq_method_scorer *s, const struct mq_rated_user *user, float *
         if (st == MQ_OK)
             st = mq_ials_fold_in(ials, user->items, s->weights, user->count, s->vector, err);
     }
-    const struct mq_kernels *kernels = mq_kernels();
-    for (int32_t i = 0; st == MQ_OK && i < ials->item_count; i++)
-        ret_scores[i] = kernels->dot(vector, ials->item + (size_t)i * factors, factors);
+    if (st == MQ_OK)
+        mq_kernels()->dot_rows(vector, ials->item, (size_t)ials->item_count, factors, ret_scores);
     return st;
 }
 
@@ -161,9 +160,9 @@ by_tower(const struct mq_hybrid *h, const struct mq_rated_user *user, float *ret
     const int32_t code = user->code;
     enum mq_status st =
         mq_user_tower_forward(tower, 1, &code, offset, user->items, vector, NULL, err);
-    const struct mq_kernels *kernels = mq_kernels();
-    for (int32_t i = 0; st == MQ_OK && i < tower->item_count; i++)
-        ret_scores[i] = kernels->dot(vector, tower->item + (size_t)i * MQ_TOWER_DIM, MQ_TOWER_DIM);
+    if (st == MQ_OK)
+        mq_kernels()->dot_rows(vector, tower->item, (size_t)tower->item_count, MQ_TOWER_DIM,
+                               ret_scores);
     return st;
 }
 
