@@ -10,7 +10,7 @@ if ! "$python" -c 'import numpy' 2>/dev/null; then
 fi
 export MARQUEE_STORE=file:store MARQUEE_FEATURES_STORE=lmdb:features
 marquee simulate --as ratings --users 150 --items 120 --events 4000 --days 20 --quiet >log 2>&1 || { cat log; fail "simulate"; }
-marquee run --change-type RATING --quiet --set hybrid.methods='item-based|content|mf|popular' \
+marquee run --change-type RATING --quiet --set hybrid.methods='item-based|user-based|content|mf|ease|sequence|popular' \
     --set gate.bounds='hit_rate_10 >= 0' >log 2>&1 || { cat log; fail "RATING"; }
 
 page=$MARQUEE_SOURCE/docs/howto/open-model-in-python.md
@@ -64,9 +64,29 @@ END
 "$python" -B compare.py >shown 2>log || { tail -3 log; fail "scores or lists differ"; }
 grep -q '^1[0-9][0-9] users, 20 lists agree' shown || { cat shown; fail "not all was compared"; }
 
+# docs/formats/hybrid-model.md names every file, tensor and member, with its type.
+cat >>examples.py <<'END'
+
+page = pathlib.Path(sys.argv[1]).read_text()
+for name in model["files"]:
+    assert f"{name}" in page, name
+    if name.endswith(".safetensors"):
+        for key, tensor in tensors(name).items():
+            if name == "neighbours.safetensors":
+                row, key = key.split(".")
+                assert f"`{row}`" in page, row
+                key = "NAME." + key
+            line = next((l for l in page.splitlines() if f"`{key}`" in l), None)
+            kind = {"float32": "F32", "int32": "I32", "int64": "I64"}[str(tensor.dtype)]
+            assert line is not None and kind in line, (name, key, kind)
+for member in model:
+    assert f"`{member}`" in page, member
+END
+"$python" -B examples.py "$MARQUEE_SOURCE/docs/formats/hybrid-model.md" >/dev/null 2>log || { tail -3 log; fail "the format's page"; }
+
 # A digest that does not fit stops the examples.
 file=$(ls store/1/model/hybrid/*/neighbours.safetensors)
 printf 'x' >>"$file"
-"$python" -B examples.py >/dev/null 2>log && fail "a damaged file was read"
+"$python" -B examples.py "$page" >/dev/null 2>log && fail "a damaged file was read"
 grep -q 'AssertionError: neighbours.safetensors' log || { cat log; fail "a damaged file is not named"; }
 echo "open model: ok"
