@@ -71,4 +71,18 @@ fixture_rate(struct mq_buffer *text, const char *date, const char *user, const c
                               user, film, rating, (long long)(day_s + second)));
 }
 
+/** Append a play likewise, of a minute. */
+static inline void
+fixture_play(struct mq_buffer *text, const char *date, const char *user, const char *film,
+             int64_t second)
+{
+    struct mq_error err = {0};
+    int64_t day_s;
+    check_ok(mq_instant_parse(date, strlen(date), &day_s, &err));
+    check_ok(mq_buffer_printf(text, &err,
+                              "{\"user_id\":\"%s\",\"movie_id\":\"%s\",\"timestamp\":%lld,"
+                              "\"event_type\":\"play\",\"watch_seconds\":60}\n",
+                              user, film, (long long)(day_s + second)));
+}
+
 #endif

@@ -1,4 +1,4 @@
-#include "hybrid_bench.h"
+#include "scoring_bench.h"
 
 #include <math.h>
 

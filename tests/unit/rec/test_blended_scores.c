@@ -1,4 +1,4 @@
-#include "hybrid_bench.h"
+#include "scoring_bench.h"
 
 #include <math.h>
 
@@ -28,13 +28,31 @@ standardise(struct bench *b, const struct mq_rated_user *user, enum mq_method me
     return apart;
 }
 
+static struct mq_blended_scorer *
+open_scorer(struct bench *b)
+{
+    struct mq_blended_scorer *scorer;
+    struct mq_error err = {0};
+    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
+    return scorer;
+}
+
+/* The hybrid's scores. @return whether anything is known of the user */
+static bool
+blend(struct mq_blended_scorer *scorer, const struct mq_rated_user *user, float *ret)
+{
+    struct mq_error err = {0};
+    bool known;
+    check_ok(mq_blended_scores(scorer, user, MQ_METHOD_HYBRID, ret, &known, &err));
+    return known;
+}
+
 static void
 standard_scores_by_hand(void **state)
 {
     struct bench *b = *state;
     struct mq_error err = {0};
-    struct mq_blended_scorer *scorer;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
+    struct mq_blended_scorer *scorer = open_scorer(b);
     for (int32_t u = 0; u < USERS; u++) {
         struct mq_rated_user user = bench_user(b, u);
         for (int m = 0; m < MQ_METHOD_COUNT; m++) {
@@ -54,17 +72,14 @@ standard_scores_by_hand(void **state)
 static void
 check_blend(struct bench *b, struct mq_blended_scorer *scorer, const struct mq_rated_user *user)
 {
-    struct mq_error err = {0};
     double expected[ITEMS] = {0}, z[MQ_METHOD_COUNT][ITEMS];
     float got[ITEMS];
-    bool known;
     for (int m = 0; m < MQ_METHOD_COUNT; m++) {
         standardise(b, user, m, z[m]);
         for (int i = 0; i < ITEMS; i++)
             expected[i] += (double)b->hybrid->blend[m] * z[m][i];
     }
-    check_ok(mq_blended_scores(scorer, user, MQ_METHOD_HYBRID, got, &known, &err));
-    assert_true(known);
+    assert_true(blend(scorer, user, got));
     for (int i = 0; i < ITEMS; i++) {
         double sum = 0;
         assert_float_equal(got[i], expected[i], 2e-3);
@@ -81,9 +96,7 @@ static void
 blend_by_hand(void **state)
 {
     struct bench *b = *state;
-    struct mq_error err = {0};
-    struct mq_blended_scorer *scorer;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
+    struct mq_blended_scorer *scorer = open_scorer(b);
     for (int32_t u = 0; u < USERS; u++) {
         struct mq_rated_user user = bench_user(b, u);
         check_blend(b, scorer, &user);
@@ -97,10 +110,8 @@ static void
 weight_0_is_not_asked(void **state)
 {
     struct bench *b = *state;
-    struct mq_error err = {0};
-    struct mq_blended_scorer *scorer;
     b->hybrid->blend[MQ_METHOD_EASE] = b->hybrid->blend[MQ_METHOD_POPULAR] = 0;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
+    struct mq_blended_scorer *scorer = open_scorer(b);
     for (int32_t u = 0; u < USERS; u++) {
         struct mq_rated_user user = bench_user(b, u);
         check_blend(b, scorer, &user);
@@ -122,9 +133,9 @@ the_same_of_all_adds_nothing(void **state)
     for (int i = 0; i < ITEMS; i++)
         b->hybrid->popularity[i] = 1234.5F;
     b->hybrid->blend[MQ_METHOD_POPULAR] = 1e6F;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
+    scorer = open_scorer(b);
     check_blend(b, scorer, &user);
-    check_ok(mq_blended_scores(scorer, &user, MQ_METHOD_HYBRID, with, &known, &err));
+    (void)blend(scorer, &user, with);
     for (int i = 0; i < ITEMS; i++) {
         assert_float_equal(mq_blended_part(scorer, MQ_METHOD_POPULAR, i), 0, 0);
         assert_true(fabsf(with[i]) < 100);
@@ -163,16 +174,13 @@ static void
 strangers(void **state)
 {
     struct bench *b = *state;
-    struct mq_error err = {0};
     struct mq_blended_scorer *scorer;
     struct mq_rated_user nobody = bench_stranger(b), user = bench_user(b, 2);
     float got[ITEMS];
     double z[ITEMS];
-    bool known;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
-    check_ok(mq_blended_scores(scorer, &user, MQ_METHOD_HYBRID, got, &known, &err));
-    check_ok(mq_blended_scores(scorer, &nobody, MQ_METHOD_HYBRID, got, &known, &err));
-    assert_false(known);
+    scorer = open_scorer(b);
+    (void)blend(scorer, &user, got);
+    assert_false(blend(scorer, &nobody, got));
     standardise(b, &nobody, MQ_METHOD_POPULAR, z);
     for (int i = 0; i < ITEMS; i++) {
         assert_float_equal(got[i], (double)b->hybrid->blend[MQ_METHOD_POPULAR] * z[i], 1e-3);
@@ -187,18 +195,14 @@ static void
 blend_of_the_popular_alone(void **state)
 {
     struct bench *b = *state;
-    struct mq_error err = {0};
     struct mq_blended_scorer *scorer;
     struct mq_rated_user nobody = bench_stranger(b), user = bench_user(b, 2);
     float got[ITEMS];
-    bool known;
     for (int m = 0; m < MQ_METHOD_POPULAR; m++)
         b->hybrid->blend[m] = 0;
-    check_ok(mq_blended_scorer_new(b->hybrid, &scorer, &err));
-    check_ok(mq_blended_scores(scorer, &user, MQ_METHOD_HYBRID, got, &known, &err));
-    assert_true(known);
-    check_ok(mq_blended_scores(scorer, &nobody, MQ_METHOD_HYBRID, got, &known, &err));
-    assert_false(known);
+    scorer = open_scorer(b);
+    assert_true(blend(scorer, &user, got));
+    assert_false(blend(scorer, &nobody, got));
     mq_blended_scorer_free(scorer);
 }
 

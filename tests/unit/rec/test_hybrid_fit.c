@@ -347,6 +347,16 @@ users_without_overlap(void **state)
     check_shape(alone, MQ_COUNT(alone), 3, 3);
 }
 
+/* The scale is 0.5 to 5 where nothing else is configured; the workflow lets none of these pass. */
+static void
+ratings_off_the_scale(void **state)
+{
+    (void)state;
+    static const struct given given[] = {{0, 0, -40}, {0, 1, 3}, {1, 0, 1e6F}, {1, 2, 0},
+                                         {2, 1, 5},   {2, 2, 9}, {3, 0, 2},    {3, 3, -1e6F}};
+    check_shape(given, MQ_COUNT(given), 4, 5);
+}
+
 /* Every one rating among twenty may be held out, but nobody's only one. */
 static void
 many_with_one_rating_each(void **state)
@@ -406,6 +416,7 @@ main(void)
         cmocka_unit_test(equal_ratings),
         cmocka_unit_test(a_film_that_all_rated),
         cmocka_unit_test(users_without_overlap),
+        cmocka_unit_test(ratings_off_the_scale),
         cmocka_unit_test(many_with_one_rating_each),
         cmocka_unit_test(nothing_to_train_on),
         cmocka_unit_test(options_are_read),

@@ -149,11 +149,7 @@ films_of_the_catalogue_first(void **state)
     fixture_rate(&text, D1, "u1", "left", 2, 10);
     fixture_rate(&text, D1, "u1", "7", 4, 20);
     fixture_rate(&text, D1, "u2", "3", 5, 30);
-    check_ok(mq_buffer_append_text(
-        &text,
-        "{\"user_id\":\"u2\",\"movie_id\":\"5\",\"timestamp\":\"2020-12-18T05:00:00Z\","
-        "\"event_type\":\"play\",\"watch_seconds\":60,\"duration_seconds\":5400}\n",
-        &err));
+    fixture_play(&text, D1, "u2", "5", 18000);
     fixture_bronze(f, MQ_BRONZE_EVENTS, D1, 0, text.data);
     mq_buffer_reset(&text);
     fixture_rate(&text, D2, "u2", "left", 1, 10);

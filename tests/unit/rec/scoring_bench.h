@@ -1,6 +1,6 @@
 /** The small hybrid model of hybrid_fixture.h with what tests of its callers need. */
-#ifndef MQ_TESTS_HYBRID_BENCH_H
-#define MQ_TESTS_HYBRID_BENCH_H
+#ifndef MQ_TESTS_SCORING_BENCH_H
+#define MQ_TESTS_SCORING_BENCH_H
 
 #include "../model/hybrid_fixture.h"
 
