@@ -151,7 +151,13 @@ by_content(struct explaining *e)
     if (e->hybrid->content.ids == NULL || !find_seed(e, &e->hybrid->content, 1))
         return false;
     const char *shared = shared_values(e, e->reason->seed_row, e->entry->row);
-    return *shared != '\0' ? say(e, MQ_REASON_CONTENT, label(e), shared) : by_items(e);
+    if (*shared != '\0')
+        return say(e, MQ_REASON_CONTENT, label(e), shared);
+    /* No film is named that the sentence does not speak of. */
+    e->reason->seed_row = -1;
+    e->reason->seed_rating = -1;
+    e->reason->likeness = 0;
+    return by_items(e);
 }
 
 /* Films that the user and another both rated. */
