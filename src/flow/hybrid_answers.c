@@ -430,20 +430,23 @@ find_entry(const struct mq_hybrid_recommendations *list, int32_t row)
     return NULL;
 }
 
+/* What each method says of the film, listed or not. */
 static void
-put_methods(struct mq_json_text *t, const struct mq_hybrid *h,
-            const struct mq_hybrid_reason *reason)
+put_methods(struct mq_json_text *t, struct mq_hybrid_session *session, int32_t item)
 {
+    const struct mq_hybrid *h = mq_hybrid_session_snapshot(session)->hybrid->hybrid;
+    struct mq_hybrid_ranker *ranker = mq_hybrid_session_ranker(session);
     mq_json_key(t, "methods");
     mq_json_open(t, '{');
     for (int m = 0; m < MQ_METHOD_COUNT; m++) {
         if (h->blend[m] == 0)
             continue;
+        float part = mq_hybrid_ranker_part(ranker, (enum mq_method)m, item);
         mq_json_key(t, mq_method_name((enum mq_method)m));
         mq_json_open(t, '{');
         mq_json_put_decimal(t, "weight", (double)h->blend[m], 5);
-        mq_json_put_decimal(t, "standard_score", (double)(reason->part[m] / h->blend[m]), 5);
-        mq_json_put_decimal(t, "part", (double)reason->part[m], 5);
+        mq_json_put_decimal(t, "standard_score", (double)(part / h->blend[m]), 5);
+        mq_json_put_decimal(t, "part", (double)part, 5);
         mq_json_close(t, '}');
     }
     mq_json_close(t, '}');
@@ -514,7 +517,7 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
             mq_json_put_decimal(&t, predictors[k], (double)parts[k], 3);
         mq_json_close(&t, '}');
         if (list.method == MQ_METHOD_HYBRID)
-            put_methods(&t, h, &reason);
+            put_methods(&t, session, item);
     }
     mq_json_close(&t, '}');
     return mq_json_text_end(&t);

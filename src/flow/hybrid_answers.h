@@ -19,11 +19,14 @@ struct mq_answer_options {
 
 /**
  * A user's list.
- *   {"user", "type", "method", "model", "cold_start": bool, "known": bool, "ratings": n, "offset",
+ *   {"user", "type", "method", "model", "known": bool, "cold_start": bool, "ratings": n, "offset",
  *    "total", "items": [{"item", "title", "year", "kind": "recommend"|"diversity", "score",
  *      "position",  and with explain: "recall", "quality", "place", "predicted_rating", "reason",
  *      "because": {"method", "item", "title", "likeness", "rating", "people", "films_in_common",
  *      "people_rating"}, "parts": {method: x, …}, "trace"}]}
+ * A film of no known year has none; recall, quality, place and parts are those of recommended films
+ * alone, a predicted rating that of films that the model knows; "because" has what the sentence
+ * speaks of.
  * @param out appended to
  * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
  */
@@ -61,15 +64,18 @@ enum mq_status mq_answer_neighbours(struct mq_hybrid_session *session,
                                     struct mq_buffer *out, struct mq_error *err);
 
 /** A film: {"item", "title", "year", "type", "description", "categories", "directors", "actors",
- * "languages", "level", "offered": bool, "barred": why, "ratings", "average", "popularity"}.
+ * "languages", "levels", "offered": bool, "barred": why, "model", and of films that the model knows
+ * "ratings", "average", "popularity", "quality"}.
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_NOMEM */
 enum mq_status mq_answer_item(const struct mq_snapshot *snapshot, const char *id,
                               struct mq_buffer *out, struct mq_error *err);
 
 /**
- * One film for one user: {"user", "item", "title", "model", "known", "verdict": "listed"|
- * "diversity"|"seen"|"barred"|"ranked"|"not-known", "position", "reason", "predicted_rating",
- * "predictors": {…}, "score", "methods": {method: {"standard_score", "weight", "part"}}}.
+ * One film for one user: {"user", "item", "title", "year", "method", "model", "known",
+ * "cold_start", "verdict": "listed"|"diversity"|"seen"|"barred"|"ranked-lower"|"not-known",
+ * "barred": why, "position", "score", "reason", "because": {as in a list}, "predicted_rating",
+ * "predictors": {name: x, …}, "methods": {method: {"weight", "standard_score", "part"}}}.
+ * Position and score are those of films in the list; the methods are those of the hybrid.
  * @return MQ_OK | MQ_E_NOT_FOUND (no such film) | MQ_E_NOMEM
  */
 enum mq_status mq_answer_explain(struct mq_hybrid_session *session,

@@ -153,7 +153,8 @@ by_content(struct explaining *e)
     const char *shared = shared_values(e, e->reason->seed_row, e->entry->row);
     if (*shared != '\0')
         return say(e, MQ_REASON_CONTENT, label(e), shared);
-    e->reason->seed_row = -1; /* not named after all */
+    /* No film is named that the sentence does not speak of. */
+    e->reason->seed_row = -1;
     e->reason->seed_rating = -1;
     e->reason->likeness = 0;
     return by_items(e);

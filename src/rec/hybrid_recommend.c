@@ -154,7 +154,8 @@ mix_genres(struct mq_hybrid_session *s, int32_t count)
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
-/* Rows that count as played: those of the user, and those to be left out. */
+/* Rows that count as played: those of the user, where these are not offered again, and those to be
+ * left out. */
 static enum mq_status
 mark_played(struct mq_hybrid_session *s, const struct mq_hybrid_request *request,
             struct mq_user_state *ret_state, struct mq_error *err)
@@ -169,7 +170,7 @@ mark_played(struct mq_hybrid_session *s, const struct mq_hybrid_request *request
                      sizeof(*s->excluded), err);
     if (st != MQ_OK)
         return st;
-    for (int32_t i = 0; i < user->count; i++)
+    for (int32_t i = 0; s->snapshot->filter_seen && i < user->count; i++)
         if (view->row_of[user->items[i]] >= 0)
             s->rows[count++] = view->row_of[user->items[i]];
     for (int32_t i = 0; i < request->excluded_count; i++) {
@@ -209,18 +210,23 @@ rank(struct mq_hybrid_session *s, const struct mq_hybrid_request *request,
     return st;
 }
 
-/* What filter listed, with the scores it came with. */
-static void
-fill_entries(struct mq_hybrid_session *s, int32_t count)
+/* What filter listed, with the scores it came with. Where seen films are offered again, filter
+ * does not look at those that are marked, and may pick one that is to be left out.
+ * @return entries */
+static int32_t
+fill_entries(struct mq_hybrid_session *s, int32_t listed)
 {
     const struct mq_hybrid_view *view = s->snapshot->hybrid;
-    for (int32_t i = 0; i < count; i++) {
+    int32_t count = 0;
+    for (int32_t i = 0; i < listed; i++) {
         const struct mq_list_entry *from = &s->listed[i];
-        struct mq_hybrid_recommendation *to = &s->entries[i];
+        if (from->kind == MQ_ENTRY_DIVERSITY && mq_recall_was_played(s->played, from->item))
+            continue;
+        struct mq_hybrid_recommendation *to = &s->entries[count];
         *to = (struct mq_hybrid_recommendation){.row = from->item,
                                                 .item = view->item_of[from->item],
                                                 .kind = from->kind,
-                                                .position = i,
+                                                .position = count++,
                                                 .category = from->category};
         if (from->kind != MQ_ENTRY_RECOMMEND)
             continue;
@@ -231,6 +237,7 @@ fill_entries(struct mq_hybrid_session *s, int32_t count)
         to->score = c->score;
         to->place = c->place;
     }
+    return count;
 }
 
 enum mq_status
@@ -256,7 +263,7 @@ mq_hybrid_recommend(struct mq_hybrid_session *s, const struct mq_hybrid_request 
                        s->listed, &list.count, NULL, err);
     if (st != MQ_OK)
         return st;
-    fill_entries(s, list.count);
+    list.count = fill_entries(s, list.count);
     *ret_list = list;
     return MQ_OK;
 }

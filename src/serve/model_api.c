@@ -64,12 +64,15 @@ apart(struct mq_http_request *request, struct mq_api *api,
     }
 }
 
+/* What is damaged here is the store's, and no fault of the request. */
 static void
 answer(struct mq_http_request *request, struct mq_buffer *out, enum mq_status st,
        struct mq_error *error)
 {
     if (st == MQ_OK)
         st = mq_buffer_append_char(out, '\n', error);
+    if (st == MQ_E_FORMAT || st == MQ_E_RANGE || st == MQ_E_UNSUPPORTED)
+        st = MQ_E_IO;
     if (st == MQ_OK) {
         size_t size = out->size;
         mq_http_answer(request, 200, JSON_TYPE, mq_buffer_take(out), size);
@@ -118,17 +121,23 @@ list_models(struct mq_api *api, struct mq_http_request *request)
     struct mq_hybrid_pointer pointer = {0};
     struct mq_hybrid_list list = {0};
     struct mq_buffer out = {0};
-    struct mq_error error = {0};
+    struct mq_error error = {0}, unread = {0};
     struct mq_json_text t;
     char serving[MQ_HYBRID_VERSION_SIZE];
     mq_served_model_version(api->model, serving, NULL);
     enum mq_status st = mq_hybrid_pointer_read(store, region, &pointer, &error);
+    if (st == MQ_E_FORMAT) { /* which is deployed is not known; what there is can be told */
+        unread = error;
+        st = MQ_OK;
+    }
     if (st == MQ_OK)
         st = mq_hybrid_list_read(store, region, &list, &error);
     mq_json_text_begin(&t, &out, &error);
     mq_json_open(&t, '{');
     mq_json_put_string(&t, "serving", *serving != '\0' ? serving : NULL);
     mq_json_put_string(&t, "deployed", *pointer.version != '\0' ? pointer.version : NULL);
+    if (unread.code != MQ_OK)
+        mq_json_put_string(&t, "problem", unread.message);
     mq_json_key(&t, "models");
     mq_json_open(&t, '[');
     for (size_t i = 0; st == MQ_OK && i < list.count; i++)

@@ -186,7 +186,9 @@ static const char *const recommend_schemas[][2] = {
      "\"because\":{\"$ref\":\"#/components/schemas/Because\"}}}"},
     {"Models", "{\"type\":\"object\",\"required\":[\"serving\",\"deployed\",\"models\"],"
                "\"properties\":{\"serving\":{\"type\":[\"string\",\"null\"]},"
-               "\"deployed\":{\"type\":[\"string\",\"null\"]},\"models\":{\"type\":\"array\","
+               "\"deployed\":{\"type\":[\"string\",\"null\"]},\"problem\":{\"type\":"
+               "\"string\",\"description\":\"why it is not known which is deployed\"},"
+               "\"models\":{\"type\":\"array\","
                "\"items\":{\"type\":\"object\",\"required\":[\"version\"]}}}}"},
     {"Reload", "{\"type\":\"object\",\"required\":[\"version\",\"previous\",\"seconds\"],"
                "\"properties\":{\"version\":{\"type\":\"string\"},"
