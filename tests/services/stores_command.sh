@@ -13,8 +13,8 @@ unset MARQUEE_STORE MARQUEE_REGION MARQUEE_CONFIG
 mark=$$-$RANDOM
 events=lmdb:./events
 [ -z "${MARQUEE_TEST_KAFKA:-}" ] || events="kafka:$MARQUEE_TEST_KAFKA"
-# The settings of docs/howto/stores.md, with these servers' addresses.
-sed -n '/^```yaml$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/stores.md" | sed -e '/^```/d' \
+# The first settings of docs/howto/stores.md, with these servers' addresses.
+awk '/^```yaml$/ {inside = 1; next} inside && /^```$/ {exit} inside' "$MARQUEE_SOURCE/docs/howto/stores.md" | sed \
   -e "s#s3://films/marquee?region=eu-central-1#s3://stores-$mark/prefix?endpoint=$MARQUEE_TEST_S3#" \
   -e "s#dynamodb:marquee-?region=eu-central-1#dynamodb:stores-$mark-?endpoint=$MARQUEE_TEST_DYNAMODB#" \
   -e "s#kafka:broker:9092#$events#" >marquee.yaml
