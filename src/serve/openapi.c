@@ -46,6 +46,19 @@ answer_headers(int status)
     return headers;
 }
 
+/* Of "a|b|c". */
+static json_t *
+choices_of(const char *text)
+{
+    json_t *choices = json_array();
+    while (*text != '\0') {
+        size_t n = strcspn(text, "|");
+        json_array_append_new(choices, json_stringn(text, n));
+        text += n + (text[n] == '|');
+    }
+    return choices;
+}
+
 static json_t *
 parameter(const struct mq_http_parameter *p)
 {
@@ -61,13 +74,7 @@ parameter(const struct mq_http_parameter *p)
         json_object_set_new(schema, "maxLength", json_integer(any ? MQ_HTTP_VALUE_MAX : p->most));
     }
     if (p->type == MQ_HTTP_CHOICE) {
-        json_t *choices = json_array();
-        for (const char *at = p->choices; *at != '\0';) {
-            size_t n = strcspn(at, "|");
-            json_array_append_new(choices, json_stringn(at, n));
-            at += n + (at[n] == '|');
-        }
-        json_object_set_new(schema, "enum", choices);
+        json_object_set_new(schema, "enum", choices_of(p->choices));
     }
     if (p->default_text != NULL)
         json_object_set_new(schema, "default",
@@ -196,15 +203,16 @@ static const char *const recommend_schemas[][2] = {
     {"RatedFilm",
      "{\"description\":\"A film that was watched: its id, or the id with how and when it was "
      "rated.\",\"oneOf\":[{\"type\":\"string\",\"minLength\":1},{\"type\":\"object\","
-     "\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":\"string\"},"
+     "\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":\"string\",\"minLength\":1},"
      "\"rating\":{\"type\":\"number\"},\"timestamp\":{\"type\":\"integer\",\"minimum\":0,"
      "\"maximum\":4294967295}}}]}"},
     {"SessionRequest",
      "{\"type\":\"object\",\"properties\":{\"user_id\":{\"type\":\"string\"},"
      "\"items\":{\"type\":\"array\",\"maxItems\":1000,"
      "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-     "\"method\":{\"type\":\"string\"},\"type\":{\"enum\":[\"movie\",\"tv\"]},"
-     "\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000},"
+     "\"method\":{\"$ref\":\"#/components/schemas/Method\"},"
+     "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":"
+     "1000},"
      "\"offset\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100000},"
      "\"explain\":{\"type\":\"boolean\"},\"lang\":{\"enum\":[\"en\",\"zh\"]},"
      "\"exclude\":{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":\"string\","
@@ -213,7 +221,7 @@ static const char *const recommend_schemas[][2] = {
      "{\"type\":\"object\",\"required\":[\"candidates\"],\"properties\":{"
      "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":1000,"
      "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-     "\"method\":{\"type\":\"string\"},\"candidates\":{\"type\":\"array\","
+     "\"method\":{\"$ref\":\"#/components/schemas/Method\"},\"candidates\":{\"type\":\"array\","
      "\"minItems\":1,\"maxItems\":10000,\"items\":{\"type\":\"string\",\"minLength\":1}}}}"},
 };
 
@@ -223,6 +231,9 @@ add_recommend_schemas(json_t *schemas)
     for (size_t i = 0; i < MQ_COUNT(recommend_schemas); i++)
         json_object_set_new(schemas, recommend_schemas[i][0],
                             json_loads(recommend_schemas[i][1], 0, NULL));
+    json_object_set_new(
+        schemas, "Method",
+        json_pack("{s:s, s:o}", "type", "string", "enum", choices_of(MQ_METHOD_CHOICES)));
 }
 
 static json_t *

@@ -318,7 +318,7 @@ text_member(struct asking *a, const json_t *body, const char *key, const char *o
 {
     const json_t *value = json_object_get(body, key);
     *ret_text = otherwise;
-    if (value == NULL || json_is_null(value))
+    if (value == NULL)
         return MQ_OK;
     if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
         return mq_fail(&a->error, MQ_E_FORMAT, "'%s' is no text", key);
@@ -376,7 +376,7 @@ said_item(struct asking *a, const json_t *entry, size_t index, struct mq_rated_i
     const json_t *rating = json_object_get(entry, "rating");
     const json_t *time_s = json_object_get(entry, "timestamp");
     *ret_item = (struct mq_rated_item){-1, -1, UINT32_MAX - MQ_API_RATED_MAX + (uint32_t)index};
-    if (!json_is_string(id))
+    if (!json_is_string(id) || json_string_length(id) == 0)
         return mq_fail(&a->error, MQ_E_FORMAT,
                        "'items', place %zu: neither an id nor an object with 'item'", index);
     if (rating != NULL &&

@@ -28,6 +28,24 @@ def check_description(server, token):
     print("schemathesis:", [line for line in summary.splitlines() if "passed" in line][0].strip())
 
 
+def make_model(folder):
+    """A small hybrid model in the folder's store, for what recommends."""
+    marquee(folder, "simulate", "--as", "ratings", "--users", "80", "--items", "50", "--events", "20000", "-q")
+    marquee(folder, "run", "--change-type", "RATING", "-q", "--set", "gate.bounds=",
+            "--set", "hybrid.methods=item-based|user-based|content|mf|popular")
+
+
+def check_recommendations(server, headers):
+    """What schemathesis asks is answered by a model: its ids are those of the store."""
+    for path in ("/v1/users/u1/recommendations?explain=true", "/v1/users/u1/neighbours", "/v1/users/u1/features",
+                 "/v1/items/1", "/v1/items/1/similar", "/v1/explain?user=u1&item=1", "/v1/models"):
+        status, _, body = server.ask("GET", path, headers=headers)
+        assert status == 200, f"{path}: {status} {body[:300]}"
+    status, _, body = server.ask("GET", "/v1/users/u1/recommendations", headers=headers)
+    answer = json.loads(body)
+    assert answer["known"] and not answer["cold_start"] and answer["items"], body[:500]
+
+
 def check_metrics(server):
     status, _, text = server.ask("GET", "/metrics")
     assert status == 200
@@ -146,9 +164,12 @@ def check_kafka(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        token = marquee(folder, "token", "create", "tester", "--scope", "events:write", "-q").strip()
+        make_model(folder)
+        token = marquee(folder, "token", "create", "tester", "--scope", "events:write,recommend:read,admin",
+                        "-q").strip()
         server = Server(folder, []).start()
         check_schema(server, {"Authorization": f"Bearer {token}"})
+        check_recommendations(server, {"Authorization": f"Bearer {token}"})
         check_description(server, token)
         check_metrics(server)
         server.stop()
