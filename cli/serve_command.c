@@ -66,15 +66,19 @@ run(struct mq_cli *cli, struct mq_error *err)
 
 const struct mq_command mq_command_serve = {
     .name = "serve",
-    .summary = "take user events over HTTP",
-    .help = "Serves POST /v1/events, /healthz, /readyz, /metrics and /openapi.json. An event is "
-            "answered with 202 when the event log has made it durable. Events go to --events: an "
-            "embedded log (lmdb:FOLDER) or Kafka (kafka:HOST:PORT).\n\n"
-            "Clients need a token (marquee token create). SIGHUP reads the tokens again. SIGTERM "
-            "stops: "
-            "no new connections, requests in flight are finished, what is queued is written.\n\n"
-            "Logs are JSON lines on standard error: errors always, each request with --verbose. "
-            "docs/howto/events.md shows clients.",
+    .summary = "take user events and give recommendations over HTTP",
+    .help =
+        "Serves POST /v1/events, /healthz, /readyz, /metrics and /openapi.json. An event is "
+        "answered with 202 when the event log has made it durable. Events go to --events: an "
+        "embedded log (lmdb:FOLDER) or Kafka (kafka:HOST:PORT).\n\n"
+        "With a hybrid model deployed in the store (marquee run --change-type RATING) it answers "
+        "GET /v1/users/{id}/recommendations and more, each event counting at the user's next "
+        "request; POST /v1/reload takes up the model that is deployed then.\n\n"
+        "Clients need a token (marquee token create). SIGHUP reads the tokens again. SIGTERM "
+        "stops: "
+        "no new connections, requests in flight are finished, what is queued is written.\n\n"
+        "Logs are JSON lines on standard error: errors always, each request with --verbose. "
+        "docs/howto/events.md and docs/howto/recommend.md show clients.",
     .flags = (const struct mq_flag[]){{.name = "--host",
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "ADDRESS",
