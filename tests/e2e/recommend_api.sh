@@ -146,6 +146,7 @@ expect 3 "was trained without the method 'ease'" marquee recommend u1 --method e
 printf 'u2 1\n' | expect 3 "line 1" marquee score
 
 # ---- a rating changes the next answer, without training ---------------------------------------------
+fastest_ms=1000000
 rate_and_wait() { # USER FILM PART: until the answer says it
     local end=$((SECONDS + 20)) begun
     begun=$(date +%s%N)
@@ -156,19 +157,20 @@ rate_and_wait() { # USER FILM PART: until the answer says it
         [ $SECONDS -lt $end ] || { head -c 1000 body; fail "$1's answer does not change"; }
     done
     took_ms=$((($(date +%s%N) - begun) / 1000000))
-    [ $took_ms -lt 1000 ] || echo "slow: $took_ms ms until the rating counts"
+    [ $took_ms -ge $fastest_ms ] || fastest_ms=$took_ms
 }
 gives 200 '"cold_start":true' GET /v1/users/fresh/recommendations
 rate_and_wait fresh 5 '"known":true,"cold_start":false,"ratings":1'
 grep -q 'Title 5 ' body || { cat body; fail "no reason names the film that was rated"; }
 ! grep -q '"item":"5","title":"Title 5","year":1995,"kind"' body || fail "the film that was rated is listed"
-echo "a rating counts after $took_ms ms"
 before=$(grep -o '"item":"[0-9]*","title":"[^"]*","year":[0-9]*,"kind"' body | tr '\n' ' ')
 rate_and_wait fresh 22 '"ratings":2'
 after=$(grep -o '"item":"[0-9]*","title":"[^"]*","year":[0-9]*,"kind"' body | tr '\n' ' ')
 [ "$before" != "$after" ] || fail "the second rating changes nothing"
 rate_and_wait u1 "$top" "\"ratings\":$(($(sed 's/.*"ratings":\([0-9]*\).*/\1/' first) + 1))"
 gives 200 '"verdict":"seen"' GET "/v1/explain?user=u1&item=$top"
+[ $fastest_ms -lt 1000 ] || fail "no rating of three counts within a second: $fastest_ms ms"
+echo "a rating counts after $fastest_ms ms"
 # The server finds it again in the log when it starts anew.
 serve_stop
 serve_start
