@@ -29,6 +29,7 @@ mq_hybrid_fit_options_read(const struct mq_config *config,
                            struct mq_hybrid_fit_options *ret_options, struct mq_error *err)
 {
     ret_options->blend_users = (int32_t)mq_config_int(config, "hybrid.blend_users");
+    ret_options->blend_others = (int32_t)mq_config_int(config, "hybrid.blend_others");
     enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.blended"), "hybrid.blended",
                                          &ret_options->blended, err);
     return st == MQ_OK ? mq_hybrid_options_read(config, &ret_options->model, err) : st;
@@ -158,7 +159,8 @@ learn_blend(const struct fitting *f, float *ret_blend, struct mq_hybrid_fit_repo
     enum mq_status st = hold_out_newest(f, &h, err);
     if (st == MQ_OK && h.count > 0)
         st = train_part(f, &h, &options, &hybrid, err);
-    const struct mq_blend_cases cases = {h.count, h.user, h.item};
+    const struct mq_blend_cases cases = {h.count, h.user, h.item, f->options->blend_others,
+                                         f->seed};
     if (st == MQ_OK && h.count > 0)
         st = mq_blend_learn(hybrid, &cases, f->pool, ret_blend, &report->blend, err);
     mq_hybrid_free(hybrid);

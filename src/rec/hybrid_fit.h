@@ -17,8 +17,9 @@
 
 struct mq_hybrid_fit_options {
     struct mq_hybrid_options model;
-    unsigned blended;    /**< 1u << enum mq_method of those that may be blended */
-    int32_t blend_users; /**< users whose newest rating is held out; 0: equal weights */
+    unsigned blended;     /**< 1u << enum mq_method of those that may be blended */
+    int32_t blend_users;  /**< users whose newest rating is held out; 0: equal weights */
+    int32_t blend_others; /**< as in struct mq_blend_cases */
 };
 
 /** From the settings hybrid.* (as mq_hybrid_options_read). */

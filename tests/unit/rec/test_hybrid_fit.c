@@ -395,6 +395,7 @@ options_are_read(void **state)
     check_ok(mq_config_new(&config, &err));
     check_ok(mq_hybrid_fit_options_read(config, &options, &err));
     assert_int_equal(options.blend_users, 2000);
+    assert_int_equal(options.blend_others, 200);
     assert_int_equal(options.blended & 1u << MQ_METHOD_DEEP, 0);
     assert_int_not_equal(options.model.methods & 1u << MQ_METHOD_DEEP, 0);
     check_ok(mq_config_set(config, "hybrid.blended", "mf|cosine", MQ_FROM_FLAG, "test", &err));
