@@ -11,8 +11,6 @@
 
 #define CASES_OF_A_RANGE 8
 #define RIDGE 1.0
-/* Nats of mean loss that a method must be worth. */
-#define LEAST_WORTH 0.004
 
 #define STREAM_OTHERS (UINT64_C(1) << 32) /* one a case */
 
@@ -27,6 +25,7 @@ struct scratch {
 struct learning {
     const struct mq_hybrid *hybrid;
     const struct mq_blend_cases *cases;
+    const struct mq_blend_options *options;
     int32_t method_count;
     enum mq_method method[MQ_METHOD_COUNT];
     size_t room;             /* alternatives of a case at most */
@@ -56,8 +55,8 @@ add_others(const struct learning *l, struct scratch *s, int64_t index)
 {
     const struct mq_rating_matrix *ratings = l->hybrid->ratings;
     struct mq_rng rng;
-    mq_rng_init(&rng, l->cases->seed, STREAM_OTHERS + (uint64_t)index);
-    for (int32_t k = 0; k < l->cases->others; k++) {
+    mq_rng_init(&rng, l->options->seed, STREAM_OTHERS + (uint64_t)index);
+    for (int32_t k = 0; k < l->options->others; k++) {
         int32_t item = (int32_t)mq_rng_below(&rng, (uint32_t)ratings->item_count);
         if (mq_rating_matrix_find(ratings, l->cases->user[index], item) < 0)
             add_alternative(l, s, index, item);
@@ -206,7 +205,7 @@ fit_all(const struct fit *f, double *ret_weight, double *ret_loss, struct mq_err
     while (st == MQ_OK && (methods & (methods - 1)) != 0) {
         methods &= ~(1u << least(ret_weight, methods));
         st = fit_some(f, methods, weight, &loss, err);
-        if (st != MQ_OK || loss - *ret_loss > LEAST_WORTH)
+        if (st != MQ_OK || loss - *ret_loss > f->learning->options->worth)
             break;
         memcpy(ret_weight, weight, sizeof(weight));
         *ret_loss = loss;
@@ -240,22 +239,22 @@ fit(const struct learning *l, struct mq_pool *pool, double *ret_weight,
 
 enum mq_status
 mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
-               struct mq_pool *pool, float *ret_blend, struct mq_blend_report *ret_report,
-               struct mq_error *err)
+               const struct mq_blend_options *options, struct mq_pool *pool, float *ret_blend,
+               struct mq_blend_report *ret_report, struct mq_error *err)
 {
-    struct learning l = {.hybrid = hybrid, .cases = cases};
+    struct learning l = {.hybrid = hybrid, .cases = cases, .options = options};
     struct mq_blend_report report = {.cases = cases->count};
     double weight[MQ_METHOD_COUNT] = {0};
     if (cases->count > MQ_BLEND_CASES_MAX)
         return mq_fail(err, MQ_E_RANGE, "blend of %lld cases (at most %d)", (long long)cases->count,
                        MQ_BLEND_CASES_MAX);
-    if (cases->others < 0 || cases->others > MQ_BLEND_OTHERS_MAX)
-        return mq_fail(err, MQ_E_RANGE, "blend with %d films by chance (0 to %d)", cases->others,
+    if (options->others < 0 || options->others > MQ_BLEND_OTHERS_MAX)
+        return mq_fail(err, MQ_E_RANGE, "blend with %d films by chance (0 to %d)", options->others,
                        MQ_BLEND_OTHERS_MAX);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(hybrid, (enum mq_method)m))
             l.method[l.method_count++] = (enum mq_method)m;
-    l.room = (size_t)l.method_count * MQ_BLEND_ALTERNATIVES + 1 + (size_t)cases->others;
+    l.room = (size_t)l.method_count * MQ_BLEND_ALTERNATIVES + 1 + (size_t)options->others;
     enum mq_status st = cases->count > 0 ? make_alternatives(&l, pool, err) : MQ_OK;
     if (st == MQ_OK && cases->count > 0)
         st = fit(&l, pool, weight, &report, err);

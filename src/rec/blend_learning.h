@@ -8,8 +8,8 @@
  * hybrid-blend.md). Weights are those of a conditional logit
  * (model/choice_model.h) of which alternative was chosen, none below 0: so the blend is fitted to
  * the order at the top of the lists, not guessed. Then the method of least weight is left out, as
- * long as the choices are explained as well without it: what says nothing new is not asked again
- * at each request.
+ * long as the choices are explained about as well without it: what says nothing new is not asked
+ * again at each request.
  *
  * Threads: one call at a time per pool. The weights do not depend on the number of threads.
  */
@@ -32,9 +32,13 @@ struct mq_blend_cases {
     int64_t count;       /**< 0…MQ_BLEND_CASES_MAX */
     const int32_t *user; /**< [count] codes of the model */
     const int32_t *item; /**< [count] the film chosen next, unrated by the user in the model */
+};
+
+struct mq_blend_options {
     int32_t others; /**< films drawn for each case, 0…MQ_BLEND_OTHERS_MAX; those the user rated or
                          that are alternatives already are passed over */
     uint64_t seed;  /**< of these */
+    double worth;   /**< nats of mean loss that a method must be worth, at least 0 */
 };
 
 struct mq_blend_report {
@@ -52,7 +56,8 @@ struct mq_blend_report {
  * Cost: every method's scores for every case; then up to 8 fits.
  */
 enum mq_status mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
-                              struct mq_pool *pool, float *ret_blend,
-                              struct mq_blend_report *ret_report, struct mq_error *err);
+                              const struct mq_blend_options *options, struct mq_pool *pool,
+                              float *ret_blend, struct mq_blend_report *ret_report,
+                              struct mq_error *err);
 
 #endif

@@ -29,6 +29,7 @@ mq_hybrid_fit_options_read(const struct mq_config *config,
                            struct mq_hybrid_fit_options *ret_options, struct mq_error *err)
 {
     ret_options->blend_users = (int32_t)mq_config_int(config, "hybrid.blend_users");
+    ret_options->blend_worth = mq_config_real(config, "hybrid.blend_worth");
     ret_options->blend_newest =
         strcmp(mq_config_text(config, "hybrid.blend_choices"), "newest") == 0;
     ret_options->blend_others = (int32_t)mq_config_int(config, "hybrid.blend_others");
@@ -164,10 +165,11 @@ learn_blend(const struct fitting *f, float *ret_blend, struct mq_hybrid_fit_repo
     enum mq_status st = hold_out_choices(f, &h, err);
     if (st == MQ_OK && h.count > 0)
         st = train_part(f, &h, &options, &hybrid, err);
-    const struct mq_blend_cases cases = {h.count, h.user, h.item, f->options->blend_others,
-                                         f->seed};
+    const struct mq_blend_cases cases = {h.count, h.user, h.item};
+    const struct mq_blend_options blend = {f->options->blend_others, f->seed,
+                                           f->options->blend_worth};
     if (st == MQ_OK && h.count > 0)
-        st = mq_blend_learn(hybrid, &cases, f->pool, ret_blend, &report->blend, err);
+        st = mq_blend_learn(hybrid, &cases, &blend, f->pool, ret_blend, &report->blend, err);
     mq_hybrid_free(hybrid);
     release(&h);
     return st;

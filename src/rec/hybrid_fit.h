@@ -20,7 +20,8 @@ struct mq_hybrid_fit_options {
     unsigned blended;     /**< 1u << enum mq_method of those that may be blended */
     int32_t blend_users;  /**< users of whom a rating is held out; 0: equal weights */
     bool blend_newest;    /**< their newest, else any */
-    int32_t blend_others; /**< as in struct mq_blend_cases */
+    int32_t blend_others; /**< these two as in struct mq_blend_options */
+    double blend_worth;
 };
 
 /** From the settings hybrid.* (as mq_hybrid_options_read). */
