@@ -13,6 +13,11 @@
  * half-way. */
 #define LIKED_LEAST 0.1F
 
+/* By content taste counts, which changes slowly, and the films most alike: what did best for new
+ * films (docs/decisions/content-similarity.md). */
+#define CONTENT_RECENCY 0.3F
+#define CONTENT_POWER 2.0F
+
 struct mq_method_scorer {
     const struct mq_hybrid *hybrid;
     struct mq_neighbour_scratch *users; /* NULL: no index of users */
@@ -79,6 +84,8 @@ static void
 by_content(struct mq_method_scorer *s, const struct mq_rated_user *user, float *ret_scores)
 {
     struct mq_rank_options options = mq_hybrid_rank_options(s->hybrid, MQ_NEIGHBOUR_ITEMS, false);
+    options.power = CONTENT_POWER;
+    options.recency = CONTENT_RECENCY * s->hybrid->recency;
     for (int32_t k = 0; k < user->count; k++)
         s->weights[k] = liking(s->hybrid, user->ratings[k]) *
                         mq_neighbour_recency(user->count - 1 - k, options.recency);

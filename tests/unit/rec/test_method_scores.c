@@ -87,7 +87,8 @@ check_parts(struct bench *b, float recency)
             double liked = 0.1 + 0.9 * ((double)user.ratings[k] - (double)h->rating_low) /
                                      ((double)h->rating_high - (double)h->rating_low);
             for (int32_t n = 0; n < list.count; n++)
-                content[list.ids[n]] += weight * liked * (double)list.scores[n];
+                content[list.ids[n]] += pow(1.0 + newer, -0.3 * (double)recency) * liked *
+                                        (double)list.scores[n] * (double)list.scores[n];
         }
         float got[ITEMS];
         scores(b, &user, MQ_METHOD_EASE, got);
