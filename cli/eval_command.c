@@ -245,6 +245,13 @@ const struct mq_command mq_command_eval = {
                                        .default_text = "all",
                                        .help = "of the hybrid model: its lists, its predicted "
                                                "ratings, or both"},
+                                      {.name = "--against",
+                                       .type = MQ_FLAG_TEXT,
+                                       .placeholder = "METHOD",
+                                       .choices = "item-based|user-based|content|mf|ease|sequence|"
+                                                  "deep|popular",
+                                       .help = "of the hybrid model: method that differences are "
+                                               "from, in JSON and page (default popular)"},
                                       {.name = "--html",
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "FILE",

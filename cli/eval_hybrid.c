@@ -125,10 +125,15 @@ read_options(struct mq_cli *cli, struct mq_hybrid_eval_options *options, struct 
     options->rank = strcmp(measure, "ratings") != 0;
     options->predict = options->predict && strcmp(measure, "lists") != 0;
     options->fit.model.predict = options->predict;
+    options->reference = mq_cli_text(cli, "--against");
     if (!options->rank) {
         options->fit.model.methods = 1u << MQ_METHOD_POPULAR;
         options->fit.blended = options->fit.model.methods;
         options->fit.blend_users = 0;
+    } else if (options->reference != NULL &&
+               (options->fit.model.methods & options->fit.blended &
+                1u << mq_method_find(options->reference, strlen(options->reference))) == 0) {
+        return mq_cli_usage(cli, err, "--against names a method that is not blended");
     }
     return MQ_OK;
 }

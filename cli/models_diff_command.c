@@ -43,7 +43,8 @@ add_members(struct comparison *c, const char *part, const char *before, const js
     }
 }
 
-static const char *const sizes[] = {"made", "form", "ratings", "users", "items", "rating_scale"};
+static const char *const sizes[] = {"made",  "form",         "ratings", "users",
+                                    "items", "rating_scale", "recency"};
 /* Members of model.json that are not settings: shown elsewhere, or different in any two models. */
 static const char *const no_settings[] = {
     "format",         "version",     "made_s", "parts",   "blend",

@@ -1,10 +1,10 @@
-"""What the quality scripts share: ml-1m, splits, measures, and Marquee's factor_scores.
+"""What the quality scripts share: ml-1m, splits, measures, and `marquee eval`.
 
 Codes are ranks of the ids; order within equal times is that of the file. Measures count each user
 once; lists hold no item of the training part.
 """
 import argparse
-import io
+import json
 import os
 import pathlib
 import subprocess
@@ -22,6 +22,7 @@ def options(description, add=None):
                         help="folder with ml-1m.zip (default: MARQUEE_TEST_DATA)")
     parser.add_argument("--build", default=str(HERE.parent.parent / "build"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-peers", action="store_true", help="Marquee alone: needs NumPy only")
     if add:
         add(parser)
@@ -114,26 +115,48 @@ def show(name, measures):
 
 
 class Marquee:
-    """Trains factor models on a table and answers with lists or scores."""
+    """`marquee eval` on files of a split."""
 
-    def __init__(self, chosen, train, users, items):
-        self.tool = pathlib.Path(chosen.build) / "bench" / "factor_scores"
+    def __init__(self, chosen, **tables):
+        """Tables of the split by the names of eval's flags: train, validation, test."""
+        self.tool = pathlib.Path(chosen.build) / "cli" / "marquee"
+        self.common = ["--json", "--quiet", "--threads", str(chosen.threads)]
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
-        self.shape = (users, items)
-        np.savetxt(self.path / "train", train, fmt="%d")
+        self.split = []
+        for name, table in tables.items():
+            np.savetxt(self.path / name, table, fmt="%d", delimiter="\t")
+            self.split += [f"--{name}", str(self.path / name)]
 
-    def run(self, model, **keys):
-        keys |= {"users": self.shape[0], "items": self.shape[1]}
-        command = [self.tool, model, self.path / "train", self.path / "out"]
-        subprocess.run(command + [f"{key}={value}" for key, value in keys.items()], check=True)
+    def write_candidates(self, target, negatives):
+        """A line a user, as He et al. have it."""
+        rows = (f"({u},{right})\t" + "\t".join(map(str, others))
+                for u, (right, others) in enumerate(zip(target, negatives)))
+        (self.path / "negatives").write_text("\n".join(rows) + "\n")
+        return ["--negatives", str(self.path / "negatives")]
 
-    def lists(self, model, k, **keys):
-        self.run(model, lists=k, **keys)
-        return np.fromfile(self.path / "out", np.int32).reshape(-1, k)
+    def evaluate(self, *flags, **settings):
+        """Figures of each system, as the report has them; see docs/formats/evaluation-report.md."""
+        command = [self.tool, "eval", *self.split, *flags, *self.common]
+        for key, value in settings.items():
+            command += ["--set", f"{key.replace('__', '.')}={value}"]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return json.loads(done.stdout)["systems"]
 
-    def scores(self, model, pairs, **keys):
-        """pairs [n,2] user, item."""
-        np.savetxt(self.path / "pairs", pairs, fmt="%d")
-        self.run(model, pairs=self.path / "pairs", **keys)
-        return np.fromfile(self.path / "out", np.float32)
+
+def show_systems(name, systems, keys, against=None):
+    """A line a system: values with half of their intervals, and what the hybrid adds to another."""
+    for system in systems:
+        if not any(key in system["figures"] for key in keys):
+            continue
+        parts = []
+        for key, title in keys.items():
+            figure = system["figures"].get(key)
+            if figure:
+                half = (figure["high"] - figure["low"]) / 2 if "low" in figure else 0
+                parts.append(f"{title} {figure['value']:.4f} ±{half:.4f}")
+        print(f"{name + ' Marquee ' + system['name']:<44} {'  '.join(parts)}", flush=True)
+        if against and system["name"] == "hybrid":
+            for key, title in keys.items():
+                d = system["difference_from_reference"][key]
+                print(f"    {title}: {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}) on {against}")

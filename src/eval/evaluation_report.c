@@ -351,6 +351,15 @@ measure_ratings(struct mq_eval_report *report, const struct mq_eval_input *input
 
 /* ---- together ----------------------------------------------------------------------------- */
 
+static int
+system_named(const struct mq_eval_input *input, const char *name)
+{
+    for (int s = 0; s < input->entry_count; s++)
+        if (strcmp(input->entries[s].name, name) == 0)
+            return s;
+    return -1;
+}
+
 static enum mq_status
 check_input(const struct mq_eval_input *input, struct mq_error *err)
 {
@@ -378,6 +387,9 @@ check_input(const struct mq_eval_input *input, struct mq_error *err)
             return mq_fail(err, MQ_E_RANGE, "'%s' predicts ratings that were not asked for",
                            entry->name);
     }
+    if (input->reference != NULL && system_named(input, input->reference) < 0)
+        return mq_fail(err, MQ_E_USAGE, "differences from '%s', which is not in the report",
+                       input->reference);
     return MQ_OK;
 }
 
@@ -388,6 +400,15 @@ first_of_role(const struct mq_eval_input *input, enum mq_system_role role)
         if (input->entries[s].role == role)
             return s;
     return -1;
+}
+
+static int
+reference_of(const struct mq_eval_input *input)
+{
+    if (input->reference != NULL)
+        return system_named(input, input->reference);
+    int live = first_of_role(input, MQ_SYSTEM_LIVE);
+    return live >= 0 ? live : first_of_role(input, MQ_SYSTEM_BASELINE);
 }
 
 static enum mq_status
@@ -413,9 +434,7 @@ fill_head(struct mq_eval_report *report, const struct mq_eval_input *input, stru
         report->rating_users = mq_rating_task_users(input->ratings);
     }
     report->candidate = first_of_role(input, MQ_SYSTEM_CANDIDATE);
-    report->reference = first_of_role(input, MQ_SYSTEM_LIVE);
-    if (report->reference < 0)
-        report->reference = first_of_role(input, MQ_SYSTEM_BASELINE);
+    report->reference = reference_of(input);
     enum mq_status st =
         mq_alloc_array((size_t)input->entry_count, sizeof(*report->systems), &report->systems, err);
     bool named = report->data != NULL && report->protocol != NULL;

@@ -46,11 +46,13 @@ struct mq_eval_input {
     const struct mq_rating_task *ratings; /**< NULL: no ratings */
     const struct mq_eval_entry *entries;  /**< [entry_count] in the order of the report */
     int entry_count;                      /**< 1 … MQ_EVAL_SYSTEMS_MAX */
-    int main_cut;                         /**< place in cuts: of bands and the summary */
-    int bands;                            /**< of activity; 0: none. Needs the task's history */
-    int bins;                             /**< of rating calibration; 0: none */
-    int resamples;                        /**< 0: no intervals */
-    double level;                         /**< of intervals: 0.95 */
+    const char *reference; /**< system that differences are from; NULL: the live one, else the
+                                first baseline */
+    int main_cut;          /**< place in cuts: of bands and the summary */
+    int bands;             /**< of activity; 0: none. Needs the task's history */
+    int bins;              /**< of rating calibration; 0: none */
+    int resamples;         /**< 0: no intervals */
+    double level;          /**< of intervals: 0.95 */
     uint64_t seed;
 };
 
@@ -96,15 +98,15 @@ struct mq_eval_report {
     int system_count;
     struct mq_eval_system *systems;
     int candidate; /**< place of the first candidate; -1: none */
-    int reference; /**< of differences: the live model, else the first baseline; -1: none */
+    int reference; /**< of differences; -1: none */
 };
 
 /**
  * Make a report.
- * @return MQ_OK | MQ_E_RANGE (numbers out of range; results of another task; a prediction that is
- *         not finite) | MQ_E_NOMEM | MQ_E_CANCELLED
- * Threads: uses the pool (NULL: none); the report does not depend on it.
- * Cost: that of mq_bootstrap_run with a column for each system, cut and figure.
+ * @return MQ_OK | MQ_E_USAGE (no system of the reference's name) | MQ_E_RANGE
+ *         (numbers out of range; results of another task; a prediction that is not finite) |
+ * MQ_E_NOMEM | MQ_E_CANCELLED Threads: uses the pool (NULL: none); the report does not depend on
+ * it. Cost: that of mq_bootstrap_run with a column for each system, cut and figure.
  */
 enum mq_status mq_eval_report_make(const struct mq_eval_input *input, struct mq_pool *pool,
                                    struct mq_eval_report **ret_report, struct mq_error *err);

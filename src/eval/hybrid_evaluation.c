@@ -255,6 +255,19 @@ keep_unseen(struct evaluation *e)
     return kept;
 }
 
+/* Candidates are the films that a test rating names. */
+static enum mq_status
+rank_held_out(struct evaluation *e, struct mq_error *err)
+{
+    const struct mq_rating_matrix *m = e->task->matrix;
+    mq_autofree uint8_t *among = NULL;
+    enum mq_status st = mq_alloc_array((size_t)m->item_count, 1, &among, err);
+    for (int64_t i = 0; st == MQ_OK && i < m->count; i++)
+        if ((e->task->marks[i] & MQ_SPLIT_TEST) != 0)
+            among[m->user_item[i]] = 1;
+    return st == MQ_OK ? mq_ranking_cases_among(&e->cases, m, among, e->options->seed, err) : st;
+}
+
 static enum mq_status
 make_cases(struct evaluation *e, int64_t *ret_live_cases, struct mq_error *err)
 {
@@ -270,7 +283,9 @@ make_cases(struct evaluation *e, int64_t *ret_live_cases, struct mq_error *err)
     *ret_live_cases = 0;
     if (st == MQ_OK && t->lists == NULL && e->live.view != NULL)
         *ret_live_cases = keep_unseen(e);
-    if (st == MQ_OK && t->lists == NULL && o->negatives > 0)
+    if (st == MQ_OK && t->lists == NULL && o->among_held_out)
+        st = rank_held_out(e, err);
+    else if (st == MQ_OK && t->lists == NULL && o->negatives > 0)
         st = mq_ranking_cases_sample(&e->cases, t->matrix, o->negatives, o->seed, err);
     if (st == MQ_OK && e->cases.count == 0)
         return mq_fail(err, MQ_E_INPUT, "nothing to evaluate: no user has a held-out film");
@@ -507,6 +522,7 @@ report(struct evaluation *e, struct mq_eval_report **ret_report, struct mq_error
         .ratings = o->predict ? &ratings : NULL,
         .entries = e->entries,
         .entry_count = e->entry_count,
+        .reference = o->reference,
         .main_cut = o->main_cut,
         .bands = o->rank ? o->bands : 0,
         .bins = o->predict ? o->bins : 0,
@@ -551,6 +567,7 @@ mq_hybrid_eval_options_read(const struct mq_config *config,
         .main_cut = 0,
         .cuts = {10, 20, 50},
         .negatives = (int32_t)mq_config_int(config, "eval.negatives"),
+        .among_held_out = strcmp(mq_config_text(config, "eval.among"), "held-out") == 0,
         .cases_max = mq_config_int(config, "eval.users"),
         .live_cases_min = mq_config_int(config, "gate.cases_min"),
         .relevant_at_least = (float)mq_config_real(config, "eval.relevant"),

@@ -34,15 +34,17 @@ struct mq_hybrid_eval_options {
     struct mq_hybrid_fit_options fit;
     int cut_count, main_cut; /**< main_cut: place in cuts */
     int32_t cuts[MQ_EVAL_CUTS_MAX];
-    int32_t negatives; /**< sampled for each case; 0: all films are ranked */
-    int64_t cases_max; /**< 0: all */
+    int32_t negatives;   /**< sampled for each case; 0: all films are ranked */
+    bool among_held_out; /**< only films with a test rating are ranked; goes before negatives */
+    int64_t cases_max;   /**< 0: all */
     int64_t live_cases_min;
     float relevant_at_least; /**< lower test ratings are not relevant; 0: all are */
     float quality_weight;    /**< of the hybrid's rerank */
     int32_t candidates;      /**< that are reranked */
     int bands, bins, resamples;
     double level;
-    bool rank, predict; /**< what is measured: lists, ratings */
+    bool rank, predict;    /**< what is measured: lists, ratings */
+    const char *reference; /**< as in struct mq_eval_input */
     uint64_t seed;
 };
 

@@ -174,6 +174,39 @@ ranks_to_items(const int32_t *rated, int64_t rated_count, int32_t *ranks, int32_
     }
 }
 
+/* Room for each case's relevant items and `others` more; what was there goes. */
+static enum mq_status
+allocate_candidates(struct mq_ranking_cases *cases, int32_t others, struct mq_error *err)
+{
+    int64_t *offset = NULL;
+    int32_t *candidate = NULL;
+    size_t room = (size_t)cases->count * (size_t)others;
+    if (cases->count > 0)
+        room += (size_t)cases->relevant_offset[cases->count];
+    enum mq_status st = mq_alloc_array((size_t)cases->count + 1, sizeof(*offset), &offset, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw(room, sizeof(*candidate), &candidate, err);
+    if (st != MQ_OK) {
+        mq_free(offset);
+        return st;
+    }
+    mq_free(cases->candidate_offset);
+    mq_free(cases->candidate);
+    cases->candidate_offset = offset;
+    cases->candidate = candidate;
+    return MQ_OK;
+}
+
+/* @return where its other candidates go */
+static int32_t *
+take_relevant(struct mq_ranking_cases *cases, int64_t index)
+{
+    int32_t *place = cases->candidate + cases->candidate_offset[index];
+    for (int64_t i = cases->relevant_offset[index]; i < cases->relevant_offset[index + 1]; i++)
+        *place++ = cases->relevant[i];
+    return place;
+}
+
 static void
 sample_case(struct mq_ranking_cases *cases, const struct mq_rating_matrix *matrix, int64_t index,
             int32_t negatives, uint64_t seed, uint32_t *met)
@@ -183,10 +216,8 @@ sample_case(struct mq_ranking_cases *cases, const struct mq_rating_matrix *matri
     int64_t rated_count = matrix->user_offset[user + 1] - rated_begin;
     int32_t unrated = matrix->item_count - (int32_t)rated_count;
     int32_t wanted = MQ_MIN(negatives, unrated);
-    int32_t *place = cases->candidate + cases->candidate_offset[index];
+    int32_t *place = take_relevant(cases, index);
     struct mq_rng rng;
-    for (int64_t i = cases->relevant_offset[index]; i < cases->relevant_offset[index + 1]; i++)
-        *place++ = cases->relevant[i];
     mq_rng_init(&rng, seed, STREAM_NEGATIVES + (uint64_t)user);
     draw_ranks(&rng, unrated, wanted, met, (uint32_t)index + 1, place);
     ranks_to_items(matrix->user_item + rated_begin, rated_count, place, wanted);
@@ -202,27 +233,35 @@ mq_ranking_cases_sample(struct mq_ranking_cases *cases, const struct mq_rating_m
         return mq_fail(err, MQ_E_RANGE, "cannot draw %d candidates a case (1 to %d)", negatives,
                        MQ_NEGATIVES_MAX);
     mq_autofree uint32_t *met = NULL;
-    int64_t *offset = NULL;
-    int32_t *candidate = NULL;
-    size_t room = (size_t)cases->count * (size_t)MQ_MIN(negatives, matrix->item_count);
-    if (cases->count > 0)
-        room += (size_t)cases->relevant_offset[cases->count];
     enum mq_status st = mq_alloc_array((size_t)matrix->item_count, sizeof(*met), &met, err);
     if (st == MQ_OK)
-        st = mq_alloc_array((size_t)cases->count + 1, sizeof(*offset), &offset, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array_raw(room, sizeof(*candidate), &candidate, err);
-    if (st != MQ_OK) {
-        mq_free(offset);
-        return st;
-    }
-    mq_free(cases->candidate_offset);
-    mq_free(cases->candidate);
-    cases->candidate_offset = offset;
-    cases->candidate = candidate;
-    for (int64_t i = 0; i < cases->count; i++)
+        st = allocate_candidates(cases, MQ_MIN(negatives, matrix->item_count), err);
+    for (int64_t i = 0; st == MQ_OK && i < cases->count; i++)
         sample_case(cases, matrix, i, negatives, seed, met);
-    return MQ_OK;
+    return st;
+}
+
+enum mq_status
+mq_ranking_cases_among(struct mq_ranking_cases *cases, const struct mq_rating_matrix *matrix,
+                       const uint8_t *among, uint64_t seed, struct mq_error *err)
+{
+    mq_autofree int32_t *item = NULL;
+    int32_t count = 0;
+    enum mq_status st = mq_alloc_array_raw((size_t)matrix->item_count, sizeof(*item), &item, err);
+    for (int32_t i = 0; st == MQ_OK && i < matrix->item_count; i++)
+        if (among[i] != 0)
+            item[count++] = i;
+    if (st == MQ_OK)
+        st = allocate_candidates(cases, count, err);
+    for (int64_t c = 0; st == MQ_OK && c < cases->count; c++) {
+        int32_t *place = take_relevant(cases, c);
+        for (int32_t i = 0; i < count; i++)
+            if (mq_rating_matrix_find(matrix, cases->user[c], item[i]) < 0)
+                *place++ = item[i];
+        cases->candidate_offset[c + 1] = place - cases->candidate;
+        shuffle_candidates(cases, c, seed);
+    }
+    return st;
 }
 
 /* ---- lists made elsewhere ----------------------------------------------------------------- */

@@ -71,6 +71,18 @@ enum mq_status mq_ranking_cases_sample(struct mq_ranking_cases *cases,
                                        uint64_t seed, struct mq_error *err);
 
 /**
+ * Candidates for all cases: those of some items that the user has not rated in any part, and the
+ * relevant ones. With the items of mq_split_items: new films among new films.
+ * @param cases without candidates; receives them
+ * @param among uint8 [matrix->item_count] 0: no candidate
+ * @return MQ_OK | MQ_E_NOMEM
+ * Cost and memory: O(cases · items among).
+ */
+enum mq_status mq_ranking_cases_among(struct mq_ranking_cases *cases,
+                                      const struct mq_rating_matrix *matrix, const uint8_t *among,
+                                      uint64_t seed, struct mq_error *err);
+
+/**
  * One case a list; lists without a relevant item are left out. Repeated candidates count once.
  * cases_max is as above.
  * @return MQ_OK | MQ_E_RANGE (a code) | MQ_E_NOMEM

@@ -8,6 +8,7 @@
 
 /* Streams of the seed, so that two splits of one seed are independent. */
 #define STREAM_RANDOM UINT64_C(0x7370726e64) /* "sprnd" */
+#define STREAM_ITEMS UINT64_C(0x7370697465)  /* "spite" */
 #define STREAM_USERS (UINT64_C(1) << 40)
 
 static enum mq_status
@@ -106,6 +107,35 @@ mq_split_random_per_user(const struct mq_rating_matrix *matrix,
         sizes_of(shares, n, &validation, &test);
         mark_random(&rng, n, validation, test, ret_marks + begin);
     }
+    return MQ_OK;
+}
+
+enum mq_status
+mq_split_items(const struct mq_rating_matrix *matrix, const struct mq_split_shares *shares,
+               uint64_t seed, uint8_t *ret_marks, struct mq_error *err)
+{
+    mq_autofree uint8_t *drawn = NULL; /* [rated] */
+    mq_autofree uint8_t *mark = NULL;  /* [items] */
+    struct mq_rng rng;
+    int64_t rated = 0, validation, test;
+    enum mq_status st = check_shares(shares, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((size_t)matrix->item_count, 1, &drawn, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array((size_t)matrix->item_count, 1, &mark, err);
+    if (st != MQ_OK)
+        return st;
+    for (int32_t i = 0; i < matrix->item_count; i++)
+        rated += matrix->item_offset[i + 1] > matrix->item_offset[i];
+    mq_rng_init(&rng, seed, STREAM_ITEMS);
+    sizes_of(shares, rated, &validation, &test);
+    mark_random(&rng, rated, validation, test, drawn);
+    rated = 0;
+    for (int32_t i = 0; i < matrix->item_count; i++)
+        if (matrix->item_offset[i + 1] > matrix->item_offset[i])
+            mark[i] = drawn[rated++];
+    for (int64_t i = 0; i < matrix->count; i++)
+        ret_marks[i] = mark[matrix->user_item[i]];
     return MQ_OK;
 }
 

@@ -68,6 +68,15 @@ enum mq_status mq_split_at_times(const struct mq_rating_matrix *matrix, int64_t 
                                  int64_t test_from_s, uint8_t *ret_marks, struct mq_error *err);
 
 /**
+ * New items: of those that have ratings shares are drawn, rounded to the nearest, and all ratings
+ * of an item go the same way. A user may be without training; one item at least keeps its ratings.
+ * Cost: O(ratings), 2 bytes an item.
+ */
+enum mq_status mq_split_items(const struct mq_rating_matrix *matrix,
+                              const struct mq_split_shares *shares, uint64_t seed,
+                              uint8_t *ret_marks, struct mq_error *err);
+
+/**
  * The earliest moment from which on at most this share of all ratings was given.
  * @param share in [0, 1]  @param ret_time_s one past the newest rating where share is too small
  * Cost: O(ratings), 512 kB.

@@ -23,6 +23,10 @@ split(const struct mq_rating_matrix *matrix, const char *kind, double share, uin
         snprintf(ret_what, size, "%d %% of each user's ratings held out at random", percent);
         return mq_split_random_per_user(matrix, &shares, seed, ret_marks, err);
     }
+    if (strcmp(kind, "cold-items") == 0) {
+        snprintf(ret_what, size, "all ratings of %d %% of the films held out", percent);
+        return mq_split_items(matrix, &shares, seed, ret_marks, err);
+    }
     int64_t from_s;
     char instant[MQ_INSTANT_SIZE];
     enum mq_status st = mq_split_time_of_share(matrix, share, &from_s, err);
@@ -45,7 +49,9 @@ mq_split_chosen(const struct mq_rating_matrix *matrix, const struct mq_config *c
               seed, ret_marks, what, sizeof(what), err);
     if (st != MQ_OK)
         return st;
-    if (negatives > 0)
+    if (strcmp(mq_config_text(config, "eval.among"), "held-out") == 0)
+        snprintf(among, sizeof(among), "films with a held-out rating, those rated before left out");
+    else if (negatives > 0)
         snprintf(among, sizeof(among), "%lld films the user has not rated", (long long)negatives);
     snprintf(ret_protocol, MQ_PROTOCOL_SIZE, "%s; ranked among %s; everything else is trained on",
              what, among);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/recency.h"
 
 static const char *const names[MQ_METHOD_COUNT + 1] = {
     "item-based", "user-based", "content", "mf", "ease", "sequence", "deep", "popular", "hybrid"};
@@ -41,6 +42,7 @@ mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err
     enum mq_status st = MQ_OK;
     if (h->users.ids != NULL) {
         ranking.k = h->users.k;
+        ranking.recency *= h->recency;
         st = mq_neighbour_index_new(h->ratings, NULL, &ranking, pool, &h->user_index, err);
     }
     if (st == MQ_OK && h->rating_users.ids != NULL) {
@@ -52,6 +54,21 @@ mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err
         st = make_rater(h, MQ_NEIGHBOUR_ITEMS, &h->rating_items, &h->item_rater, err);
     return st == MQ_OK ? make_rater(h, MQ_NEIGHBOUR_USERS, &h->rating_users, &h->user_rater, err)
                        : st;
+}
+
+struct mq_rank_options
+mq_hybrid_rank_options(const struct mq_hybrid *hybrid, enum mq_neighbour_side side, bool in_time)
+{
+    struct mq_rank_options options = mq_rank_options_default(side, in_time);
+    if (!in_time) /* what comes next hangs on what came last, whatever the setting */
+        options.recency *= hybrid->recency;
+    return options;
+}
+
+double
+mq_hybrid_recency(const struct mq_hybrid *hybrid)
+{
+    return MQ_RECENCY_EXPONENT * (double)hybrid->recency;
 }
 
 void

@@ -21,6 +21,7 @@
 #include "model/biased_mf.h"
 #include "model/ease.h"
 #include "model/ials.h"
+#include "model/neighbour_ranking.h"
 #include "model/neighbour_rating.h"
 #include "model/rating_baseline.h"
 #include "model/slit.h"
@@ -62,6 +63,9 @@ enum mq_rating_predictor {
 /** Longest version, NUL included: "20261126T020000Z-1a2b3c4d". */
 #define MQ_HYBRID_VERSION_SIZE 32
 
+/** Greatest recency. */
+#define MQ_HYBRID_RECENCY_MAX 4.0F
+
 struct mq_hybrid {
     char version[MQ_HYBRID_VERSION_SIZE]; /**< "" before it is saved */
     int64_t made_s;                       /**< epoch seconds of the run that made it */
@@ -70,6 +74,8 @@ struct mq_hybrid {
     float *popularity; /**< float32 [items] ratings, those of today counting 1, halved by age */
     float *average;    /**< float32 [items] mean rating, shrunk to the mean of all */
     float rating_low, rating_high; /**< scale of the ratings, as configured */
+    float recency; /**< times the exponents by which newer films of a history weigh more; not
+                      sequence's */
 
     /* Ranking; what a model lacks is empty or NULL, and its blend 0. */
     struct mq_neighbours items;     /**< of films, by choices */
@@ -102,6 +108,13 @@ struct mq_hybrid {
  */
 enum mq_status mq_hybrid_finish(struct mq_hybrid *hybrid, struct mq_pool *pool,
                                 struct mq_error *err);
+
+/** How a method makes scores of lists (mq_rank_options_default), with the model's recency. */
+struct mq_rank_options mq_hybrid_rank_options(const struct mq_hybrid *hybrid,
+                                              enum mq_neighbour_side side, bool in_time);
+
+/** Exponent of mf and ease (mq_recency_weights). */
+double mq_hybrid_recency(const struct mq_hybrid *hybrid);
 
 /** NULL allowed. Nobody may be reading. */
 void mq_hybrid_free(struct mq_hybrid *hybrid);

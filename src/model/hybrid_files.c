@@ -116,13 +116,14 @@ describe(const struct mq_hybrid *h, json_t *files, json_t *facts)
                             json_real((double)h->blend[m]));
     for (int p = 0; p < MQ_PREDICTOR_COUNT; p++)
         json_object_set_new(weights, predictor_names[p], json_real((double)h->rating_weight[p]));
-    json_t *model = json_pack(
-        "{s:s, s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:[f,f], s:O}", "format",
-        FORM_NAME, "form", MQ_HYBRID_FORM, "version", h->version, "made", made, "made_s",
-        (json_int_t)h->made_s, "users", h->ratings->user_count, "items", h->ratings->item_count,
-        "ratings", (json_int_t)h->ratings->count, "parts", mq_hybrid_parts_list(h), "blend", blend,
-        "rating_weights", weights, "rating_bias", (double)h->rating_bias, "rating_scale",
-        (double)h->rating_low, (double)h->rating_high, "files", files);
+    json_t *model =
+        json_pack("{s:s, s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:[f,f], s:f, s:O}",
+                  "format", FORM_NAME, "form", MQ_HYBRID_FORM, "version", h->version, "made", made,
+                  "made_s", (json_int_t)h->made_s, "users", h->ratings->user_count, "items",
+                  h->ratings->item_count, "ratings", (json_int_t)h->ratings->count, "parts",
+                  mq_hybrid_parts_list(h), "blend", blend, "rating_weights", weights, "rating_bias",
+                  (double)h->rating_bias, "rating_scale", (double)h->rating_low,
+                  (double)h->rating_high, "recency", (double)h->recency, "files", files);
     if (model != NULL && facts != NULL)
         json_object_update_missing(model, facts);
     return model;
@@ -246,6 +247,11 @@ read_model(struct mq_hybrid *h, const json_t *model, struct mq_error *err)
     h->rating_bias = (float)bias;
     h->rating_low = (float)json_number_value(json_array_get(scale, 0));
     h->rating_high = (float)json_number_value(json_array_get(scale, 1));
+    const json_t *recency = json_object_get(model, "recency"); /* not in older models */
+    h->recency = json_is_number(recency) ? (float)json_number_value(recency) : 1;
+    if (!(h->recency >= 0 && h->recency <= MQ_HYBRID_RECENCY_MAX))
+        return mq_fail(err, MQ_E_FORMAT, "recency is %g (0 to %g)", (double)h->recency,
+                       (double)MQ_HYBRID_RECENCY_MAX);
     return h->rating_low < h->rating_high
                ? MQ_OK
                : mq_fail(err, MQ_E_FORMAT, "rating_scale is no pair of numbers, lower first");

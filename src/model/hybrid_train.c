@@ -45,6 +45,7 @@ mq_hybrid_options_read(const struct mq_config *config, struct mq_hybrid_options 
         .average_prior = mq_config_real(config, "hybrid.average_prior"),
         .rating_low = (float)mq_config_real(config, "events.rating_min"),
         .rating_high = (float)mq_config_real(config, "events.rating_max"),
+        .recency = (float)mq_config_real(config, "hybrid.recency"),
         .content = mq_content_options_default(),
         .ials = mq_ials_options_default(),
         .ease = mq_ease_options_default(),
@@ -131,8 +132,10 @@ train_items(struct training *t, struct mq_error *err)
 static enum mq_status
 train_users(struct training *t, struct mq_error *err)
 {
-    return make_lists(t, t->hybrid->ratings, NULL, mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS),
-                      t->options->neighbours, &t->hybrid->users, err);
+    struct mq_neighbour_options options = mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS);
+    options.recency *= t->hybrid->recency;
+    return make_lists(t, t->hybrid->ratings, NULL, options, t->options->neighbours,
+                      &t->hybrid->users, err);
 }
 
 /* Films outside of the catalogue have no content: rows beyond it are empty. */
@@ -206,7 +209,7 @@ train_mf(struct training *t, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_alloc_array_raw((size_t)h->ratings->count, sizeof(*weight), &weight, err);
     if (st == MQ_OK)
-        st = mq_recency_weights_all(h->ratings, MQ_RECENCY_EXPONENT, weight, err);
+        st = mq_recency_weights_all(h->ratings, mq_hybrid_recency(h), weight, err);
     struct folding folding = {h->ials, h->ratings, weight};
     return st == MQ_OK ? mq_pool_for(t->pool, h->ratings->user_count, USERS_OF_A_RANGE, fold_users,
                                      &folding, err)
@@ -360,6 +363,7 @@ mq_hybrid_train(struct mq_rating_matrix *ratings, const struct mq_catalogue *cat
     h->made_s = made_s;
     h->rating_low = options->rating_low;
     h->rating_high = options->rating_high;
+    h->recency = options->recency;
     struct training t = {
         .options = options, .catalogue = catalogue, .hybrid = h, .pool = pool, .seed = seed};
     enum mq_status st = train_all(&t, &report, err);

@@ -24,6 +24,7 @@ struct mq_hybrid_options {
     double half_life_days;      /**< age at which a rating counts half in popularity */
     double average_prior;       /**< ratings of the mean that a film's average begins with */
     float rating_low, rating_high;
+    float recency; /**< as in struct mq_hybrid, 0…MQ_HYBRID_RECENCY_MAX */
     struct mq_content_options content;
     struct mq_ials_options ials;
     struct mq_ease_options ease;

@@ -4,15 +4,15 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rng.h"
 #include "math/topk.h"
 #include "model/choice_model.h"
 #include "rec/blended_scores.h"
 
 #define CASES_OF_A_RANGE 8
 #define RIDGE 1.0
-/* Nats of mean loss that a method must be worth. */
-#define LEAST_WORTH 0.004
-#define ALTERNATIVES_MAX (MQ_METHOD_COUNT * MQ_BLEND_ALTERNATIVES + 1)
+
+#define STREAM_OTHERS (UINT64_C(1) << 32) /* one a case */
 
 /* Of one thread. */
 struct scratch {
@@ -25,10 +25,12 @@ struct scratch {
 struct learning {
     const struct mq_hybrid *hybrid;
     const struct mq_blend_cases *cases;
+    const struct mq_blend_options *options;
     int32_t method_count;
     enum mq_method method[MQ_METHOD_COUNT];
+    size_t room;             /* alternatives of a case at most */
     struct scratch *scratch; /* [threads] */
-    float *feature;          /* [cases, ALTERNATIVES_MAX, methods], closed up afterwards */
+    float *feature;          /* [cases, room, methods], closed up afterwards */
     int32_t *alternatives;   /* [cases] */
 };
 
@@ -41,10 +43,24 @@ add_alternative(const struct learning *l, struct scratch *s, int64_t index, int3
     if (s->stamp[item] == (int32_t)index + 1)
         return;
     s->stamp[item] = (int32_t)index + 1;
-    float *row = l->feature +
-                 ((size_t)index * ALTERNATIVES_MAX + (size_t)l->alternatives[index]++) * methods;
+    float *row =
+        l->feature + ((size_t)index * l->room + (size_t)l->alternatives[index]++) * methods;
     for (size_t m = 0; m < methods; m++)
         row[m] = s->scores[m * items + (size_t)item];
+}
+
+/* Films by chance. */
+static void
+add_others(const struct learning *l, struct scratch *s, int64_t index)
+{
+    const struct mq_rating_matrix *ratings = l->hybrid->ratings;
+    struct mq_rng rng;
+    mq_rng_init(&rng, l->options->seed, STREAM_OTHERS + (uint64_t)index);
+    for (int32_t k = 0; k < l->options->others; k++) {
+        int32_t item = (int32_t)mq_rng_below(&rng, (uint32_t)ratings->item_count);
+        if (mq_rating_matrix_find(ratings, l->cases->user[index], item) < 0)
+            add_alternative(l, s, index, item);
+    }
 }
 
 /* The held-out film is the first alternative. */
@@ -75,6 +91,8 @@ make_case(const struct learning *l, struct scratch *s, int64_t index, struct mq_
         for (size_t k = 0; st == MQ_OK && k < found; k++)
             add_alternative(l, s, index, best[k].id);
     }
+    if (st == MQ_OK)
+        add_others(l, s, index);
     return st;
 }
 
@@ -105,7 +123,7 @@ make_alternatives(struct learning *l, struct mq_pool *pool, struct mq_error *err
 {
     int threads = mq_pool_threads(pool);
     size_t items = (size_t)l->hybrid->ratings->item_count, count = (size_t)l->cases->count;
-    enum mq_status st = mq_alloc_array_raw(count * ALTERNATIVES_MAX * (size_t)l->method_count,
+    enum mq_status st = mq_alloc_array_raw(count * l->room * (size_t)l->method_count,
                                            sizeof(*l->feature), &l->feature, err);
     if (st == MQ_OK)
         st = mq_alloc_array(count, sizeof(*l->alternatives), &l->alternatives, err);
@@ -149,7 +167,7 @@ fit_some(const struct fit *f, unsigned methods, double *ret_weight, double *ret_
             used[n++] = m;
     float *to = f->feature;
     for (int64_t i = 0; i < l->cases->count; i++) {
-        const float *from = l->feature + (size_t)i * ALTERNATIVES_MAX * (size_t)l->method_count;
+        const float *from = l->feature + (size_t)i * l->room * (size_t)l->method_count;
         for (int32_t a = 0; a < l->alternatives[i]; a++, from += l->method_count)
             for (int32_t k = 0; k < n; k++)
                 *to++ = from[used[k]];
@@ -187,7 +205,7 @@ fit_all(const struct fit *f, double *ret_weight, double *ret_loss, struct mq_err
     while (st == MQ_OK && (methods & (methods - 1)) != 0) {
         methods &= ~(1u << least(ret_weight, methods));
         st = fit_some(f, methods, weight, &loss, err);
-        if (st != MQ_OK || loss - *ret_loss > LEAST_WORTH)
+        if (st != MQ_OK || loss - *ret_loss > f->learning->options->worth)
             break;
         memcpy(ret_weight, weight, sizeof(weight));
         *ret_loss = loss;
@@ -221,18 +239,22 @@ fit(const struct learning *l, struct mq_pool *pool, double *ret_weight,
 
 enum mq_status
 mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
-               struct mq_pool *pool, float *ret_blend, struct mq_blend_report *ret_report,
-               struct mq_error *err)
+               const struct mq_blend_options *options, struct mq_pool *pool, float *ret_blend,
+               struct mq_blend_report *ret_report, struct mq_error *err)
 {
-    struct learning l = {.hybrid = hybrid, .cases = cases};
+    struct learning l = {.hybrid = hybrid, .cases = cases, .options = options};
     struct mq_blend_report report = {.cases = cases->count};
     double weight[MQ_METHOD_COUNT] = {0};
     if (cases->count > MQ_BLEND_CASES_MAX)
         return mq_fail(err, MQ_E_RANGE, "blend of %lld cases (at most %d)", (long long)cases->count,
                        MQ_BLEND_CASES_MAX);
+    if (options->others < 0 || options->others > MQ_BLEND_OTHERS_MAX)
+        return mq_fail(err, MQ_E_RANGE, "blend with %d films by chance (0 to %d)", options->others,
+                       MQ_BLEND_OTHERS_MAX);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(hybrid, (enum mq_method)m))
             l.method[l.method_count++] = (enum mq_method)m;
+    l.room = (size_t)l.method_count * MQ_BLEND_ALTERNATIVES + 1 + (size_t)options->others;
     enum mq_status st = cases->count > 0 ? make_alternatives(&l, pool, err) : MQ_OK;
     if (st == MQ_OK && cases->count > 0)
         st = fit(&l, pool, weight, &report, err);

@@ -2,12 +2,14 @@
  * Learning how methods are blended: from choices that were held out when they were trained.
  *
  * Of each case the user's standardised scores (rec/blended_scores.h) are made by every method. The
- * alternatives are the held-out film and the best films by each method that the user had not
- * rated: what the blend will have to order. Weights are those of a conditional logit
+ * alternatives are the held-out film, the best films by each method that the user had not rated,
+ * which the blend will have to order, and some others by chance: without those a method that ranks
+ * all films well, but lets others have the top, counts for too little (docs/decisions/
+ * hybrid-blend.md). Weights are those of a conditional logit
  * (model/choice_model.h) of which alternative was chosen, none below 0: so the blend is fitted to
  * the order at the top of the lists, not guessed. Then the method of least weight is left out, as
- * long as the choices are explained as well without it: what says nothing new is not asked again
- * at each request.
+ * long as the choices are explained about as well without it: what says nothing new is not asked
+ * again at each request.
  *
  * Threads: one call at a time per pool. The weights do not depend on the number of threads.
  */
@@ -23,11 +25,20 @@
 /** Most cases: their scores are kept, 4 bytes a method and alternative. */
 #define MQ_BLEND_CASES_MAX 10000
 
+#define MQ_BLEND_OTHERS_MAX 10000
+
 /** Choices that the model does not know. All borrowed. */
 struct mq_blend_cases {
     int64_t count;       /**< 0…MQ_BLEND_CASES_MAX */
     const int32_t *user; /**< [count] codes of the model */
     const int32_t *item; /**< [count] the film chosen next, unrated by the user in the model */
+};
+
+struct mq_blend_options {
+    int32_t others; /**< films drawn for each case, 0…MQ_BLEND_OTHERS_MAX; those the user rated or
+                         that are alternatives already are passed over */
+    uint64_t seed;  /**< of these */
+    double worth;   /**< nats of mean loss that a method must be worth, at least 0 */
 };
 
 struct mq_blend_report {
@@ -41,11 +52,12 @@ struct mq_blend_report {
  * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
  *                  explains the choices, all that the model has weigh the same
  * @param ret_report may be NULL
- * @return MQ_OK | MQ_E_RANGE (more cases than allowed) | MQ_E_NOMEM | MQ_E_CANCELLED
+ * @return MQ_OK | MQ_E_RANGE (more cases or others than allowed) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Cost: every method's scores for every case; then up to 8 fits.
  */
 enum mq_status mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
-                              struct mq_pool *pool, float *ret_blend,
-                              struct mq_blend_report *ret_report, struct mq_error *err);
+                              const struct mq_blend_options *options, struct mq_pool *pool,
+                              float *ret_blend, struct mq_blend_report *ret_report,
+                              struct mq_error *err);
 
 #endif

@@ -29,6 +29,10 @@ mq_hybrid_fit_options_read(const struct mq_config *config,
                            struct mq_hybrid_fit_options *ret_options, struct mq_error *err)
 {
     ret_options->blend_users = (int32_t)mq_config_int(config, "hybrid.blend_users");
+    ret_options->blend_worth = mq_config_real(config, "hybrid.blend_worth");
+    ret_options->blend_newest =
+        strcmp(mq_config_text(config, "hybrid.blend_choices"), "newest") == 0;
+    ret_options->blend_others = (int32_t)mq_config_int(config, "hybrid.blend_others");
     enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.blended"), "hybrid.blended",
                                          &ret_options->blended, err);
     return st == MQ_OK ? mq_hybrid_options_read(config, &ret_options->model, err) : st;
@@ -82,9 +86,9 @@ draw(struct mq_rng *rng, int64_t left, int64_t wanted)
     return wanted > 0 && (int64_t)mq_rng_below64(rng, (uint64_t)left) < wanted;
 }
 
-/* The newest rating of users by chance who have others. */
+/* A rating of users by chance who have others: the newest, or any. */
 static enum mq_status
-hold_out_newest(const struct fitting *f, struct held_out *h, struct mq_error *err)
+hold_out_choices(const struct fitting *f, struct held_out *h, struct mq_error *err)
 {
     const struct mq_rating_matrix *m = f->ratings;
     struct mq_rng rng;
@@ -96,8 +100,11 @@ hold_out_newest(const struct fitting *f, struct held_out *h, struct mq_error *er
     enum mq_status st = allocate(m, wanted, h, err);
     for (int32_t u = 0; st == MQ_OK && u < m->user_count; u++) {
         int64_t first = m->user_offset[u], n = m->user_offset[u + 1] - first;
-        if (n > 1 && draw(&rng, left--, wanted - h->count))
-            hold_out(m, u, first + m->user_sequence[first + n - 1], h);
+        if (n < 2 || !draw(&rng, left--, wanted - h->count))
+            continue;
+        int64_t at = f->options->blend_newest ? m->user_sequence[first + n - 1]
+                                              : (int64_t)mq_rng_below64(&rng, (uint64_t)n);
+        hold_out(m, u, first + at, h);
     }
     return st;
 }
@@ -155,12 +162,14 @@ learn_blend(const struct fitting *f, float *ret_blend, struct mq_hybrid_fit_repo
     struct mq_hybrid *hybrid = NULL;
     options.predict = false;
     options.methods &= f->options->blended;
-    enum mq_status st = hold_out_newest(f, &h, err);
+    enum mq_status st = hold_out_choices(f, &h, err);
     if (st == MQ_OK && h.count > 0)
         st = train_part(f, &h, &options, &hybrid, err);
     const struct mq_blend_cases cases = {h.count, h.user, h.item};
+    const struct mq_blend_options blend = {f->options->blend_others, f->seed,
+                                           f->options->blend_worth};
     if (st == MQ_OK && h.count > 0)
-        st = mq_blend_learn(hybrid, &cases, f->pool, ret_blend, &report->blend, err);
+        st = mq_blend_learn(hybrid, &cases, &blend, f->pool, ret_blend, &report->blend, err);
     mq_hybrid_free(hybrid);
     release(&h);
     return st;

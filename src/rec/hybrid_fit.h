@@ -2,9 +2,9 @@
  * A hybrid model from ratings: its parts (model/hybrid_train.h) and how they are blended.
  *
  * The blends are learned first, on models of a part of the ratings: of some users the newest
- * rating is held out, and methods learn to order films (rec/blend_learning.h); of all ratings one
- * in twenty, and predictors learn to agree (rec/rating_blend.h). Then everything is trained on all
- * ratings, with the blends that were learned.
+ * rating (or any) is held out, and methods learn to order films (rec/blend_learning.h); of all
+ * ratings one in twenty, and predictors learn to agree (rec/rating_blend.h). Then everything is
+ * trained on all ratings, with the blends that were learned.
  *
  * Threads: one call at a time per pool. Same ratings, options and seed, same bytes.
  */
@@ -17,8 +17,11 @@
 
 struct mq_hybrid_fit_options {
     struct mq_hybrid_options model;
-    unsigned blended;    /**< 1u << enum mq_method of those that may be blended */
-    int32_t blend_users; /**< users whose newest rating is held out; 0: equal weights */
+    unsigned blended;     /**< 1u << enum mq_method of those that may be blended */
+    int32_t blend_users;  /**< users of whom a rating is held out; 0: equal weights */
+    bool blend_newest;    /**< their newest, else any */
+    int32_t blend_others; /**< these two as in struct mq_blend_options */
+    double blend_worth;
 };
 
 /** From the settings hybrid.* (as mq_hybrid_options_read). */

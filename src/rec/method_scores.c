@@ -13,6 +13,11 @@
  * half-way. */
 #define LIKED_LEAST 0.1F
 
+/* By content taste counts, which changes slowly, and the films most alike: what did best for new
+ * films (docs/decisions/content-similarity.md). */
+#define CONTENT_RECENCY 0.3F
+#define CONTENT_POWER 2.0F
+
 struct mq_method_scorer {
     const struct mq_hybrid *hybrid;
     struct mq_neighbour_scratch *users; /* NULL: no index of users */
@@ -78,7 +83,9 @@ liking(const struct mq_hybrid *h, float rating)
 static void
 by_content(struct mq_method_scorer *s, const struct mq_rated_user *user, float *ret_scores)
 {
-    struct mq_rank_options options = mq_rank_options_default(MQ_NEIGHBOUR_ITEMS, false);
+    struct mq_rank_options options = mq_hybrid_rank_options(s->hybrid, MQ_NEIGHBOUR_ITEMS, false);
+    options.power = CONTENT_POWER;
+    options.recency = CONTENT_RECENCY * s->hybrid->recency;
     for (int32_t k = 0; k < user->count; k++)
         s->weights[k] = liking(s->hybrid, user->ratings[k]) *
                         mq_neighbour_recency(user->count - 1 - k, options.recency);
@@ -91,7 +98,7 @@ by_users(struct mq_method_scorer *s, const struct mq_rated_user *user, float *re
          struct mq_error *err)
 {
     const struct mq_hybrid *h = s->hybrid;
-    struct mq_rank_options options = mq_rank_options_default(MQ_NEIGHBOUR_USERS, false);
+    struct mq_rank_options options = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_USERS, false);
     struct mq_neighbour_list list;
     if (user->code >= 0 && !user->changed) {
         list = mq_neighbours_of(&h->users, user->code);
@@ -119,7 +126,8 @@ by_factors(struct mq_method_scorer *s, const struct mq_rated_user *user, float *
     if (user->code >= 0 && !user->changed) {
         vector = ials->user + (size_t)user->code * factors;
     } else {
-        st = mq_recency_weights(user->times, user->count, MQ_RECENCY_EXPONENT, s->weights, err);
+        st = mq_recency_weights(user->times, user->count, mq_hybrid_recency(s->hybrid), s->weights,
+                                err);
         if (st == MQ_OK)
             st = mq_ials_fold_in(ials, user->items, s->weights, user->count, s->vector, err);
     }
@@ -132,9 +140,11 @@ static enum mq_status
 by_ease(struct mq_method_scorer *s, const struct mq_rated_user *user, float *ret_scores,
         struct mq_error *err)
 {
-    int32_t count = MQ_MIN(user->count, MQ_EASE_HISTORY);
+    /* Where all films weigh alike all count. */
+    float recency = (float)mq_hybrid_recency(s->hybrid);
+    int32_t count = recency > 0 ? MQ_MIN(user->count, MQ_EASE_HISTORY) : user->count;
     for (int32_t k = 0; k < count; k++)
-        s->weights[k] = mq_neighbour_recency(count - 1 - k, MQ_RECENCY_EXPONENT);
+        s->weights[k] = mq_neighbour_recency(count - 1 - k, recency);
     return mq_ease_scores(s->hybrid->ease, user->items + (user->count - count), s->weights, count,
                           ret_scores, err);
 }
@@ -146,7 +156,7 @@ by_sequence(const struct mq_hybrid *h, const struct mq_rated_user *user, float *
         mq_slit_scores(h->slit, user->items, user->count, ret_scores);
         return;
     }
-    struct mq_rank_options options = mq_rank_options_default(MQ_NEIGHBOUR_ITEMS, true);
+    struct mq_rank_options options = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_ITEMS, true);
     mq_rank_by_items(&h->following, user->items, NULL, user->count, &options, ret_scores);
 }
 
@@ -178,7 +188,7 @@ mq_method_scores(struct mq_method_scorer *scorer, const struct mq_rated_user *us
     enum mq_status st = weights_for(scorer, user->count, err);
     if (st != MQ_OK)
         return st;
-    struct mq_rank_options by_items = mq_rank_options_default(MQ_NEIGHBOUR_ITEMS, false);
+    struct mq_rank_options by_items = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_ITEMS, false);
     switch (method) {
     case MQ_METHOD_ITEM_BASED:
         mq_rank_by_items(&h->items, user->items, NULL, user->count, &by_items, ret_scores);

@@ -4,7 +4,8 @@
  *
  *   item-based   Σ w · likeness of films, w newest first by a power law model/neighbour_ranking.h
  *   user-based   Σ likeness² of the users alike who chose the film
- *   content      as item-based, by content, times how the film was liked
+ *   content      as item-based, by content squared and with less recency, times how the film was
+ *                liked
  *   mf           vector of the user · vector of the film
  *   ease         Σ w · B over the newest MQ_EASE_HISTORY films
  *   sequence     SLIT, or neighbours in time

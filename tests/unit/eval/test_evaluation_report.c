@@ -191,6 +191,28 @@ parts_may_be_missing(void **state)
 }
 
 static void
+differences_from_another_system(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_eval_entry entries[EVALUATION_SYSTEMS];
+    struct mq_eval_report *report;
+    struct mq_eval_input input = fixture_input(&fixture, 20, entries);
+    input.reference = entries[2].name;
+    check_ok(mq_eval_report_make(&input, NULL, &report, &err));
+    assert_int_equal(report->reference, 2);
+    const struct mq_eval_system *live = &report->systems[1], *candidate = &report->systems[2];
+    NEAR(live->figure[1][MQ_FIGURE_NDCG].difference.value,
+         live->figure[1][MQ_FIGURE_NDCG].value.value -
+             candidate->figure[1][MQ_FIGURE_NDCG].value.value);
+    assert_true(isnan(candidate->figure[1][MQ_FIGURE_NDCG].difference.value));
+    mq_eval_report_free(report);
+    input.reference = "nobody";
+    check_fails(MQ_E_USAGE, mq_eval_report_make(&input, NULL, &report, &err));
+    check_contains(err.message, "'nobody'");
+}
+
+static void
 one_relevant_item_a_case_says_less(void **state)
 {
     (void)state;
@@ -308,6 +330,7 @@ main(void)
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(json_says_what_was_measured),
         cmocka_unit_test(parts_may_be_missing),
+        cmocka_unit_test(differences_from_another_system),
         cmocka_unit_test(one_relevant_item_a_case_says_less),
         cmocka_unit_test(keys_of_figures),
         cmocka_unit_test(bad_input_is_refused),

@@ -316,6 +316,62 @@ sampled_negatives(void **state)
     mq_eval_report_free(report);
 }
 
+static bool
+best_is_relevant(struct world *w, const struct mq_ranking_cases *cases, int64_t index,
+                 enum mq_method method)
+{
+    struct mq_error err = {0};
+    struct mq_rated_user user = user_of(w, cases->user[index]);
+    const int32_t *candidates = cases->candidate + cases->candidate_offset[index];
+    int32_t n = (int32_t)(cases->candidate_offset[index + 1] - cases->candidate_offset[index]);
+    int32_t best = 0;
+    float scores[ITEMS];
+    bool known;
+    check_ok(
+        mq_hybrid_rank_given(w->ranker, &user, method, 0, candidates, n, scores, &known, &err));
+    for (int32_t k = 1; k < n; k++)
+        if (scores[k] > scores[best])
+            best = k;
+    for (int64_t i = cases->relevant_offset[index]; i < cases->relevant_offset[index + 1]; i++)
+        if (cases->relevant[i] == candidates[best])
+            return true;
+    return false;
+}
+
+/* Films nobody had rated, among themselves: only content can tell them apart. */
+static void
+new_films_among_new_films(void **state)
+{
+    struct world *w = *state;
+    struct mq_error err = {0};
+    const struct mq_split_shares shares = {.test = 0.3};
+    struct mq_rating_matrix *train;
+    struct mq_ranking_cases cases = {0};
+    const struct mq_ranking_cases_options options = {.seed = SEED};
+    uint8_t among[ITEMS] = {0};
+    mq_hybrid_ranker_free(w->ranker);
+    mq_hybrid_view_free(w->view);
+    check_ok(mq_split_items(w->ratings, &shares, SEED, w->marks, &err));
+    check_ok(mq_split_part(w->ratings, w->marks, MQ_SPLIT_TRAIN, &train, &err));
+    open_model(train, w->catalogue, &w->options.fit, w->pool, &w->view, &w->ranker);
+    w->options.among_held_out = true;
+    struct mq_eval_report *report = evaluate(w, NULL);
+    for (int64_t i = 0; i < w->ratings->count; i++)
+        if (w->marks[i] == MQ_SPLIT_TEST)
+            among[w->ratings->user_item[i]] = 1;
+    check_ok(
+        mq_ranking_cases_from_split(w->ratings, w->marks, MQ_SPLIT_TEST, &options, &cases, &err));
+    check_ok(mq_ranking_cases_among(&cases, w->ratings, among, SEED, &err));
+    assert_int_equal(report->cases, cases.count);
+    int hits = 0;
+    for (int64_t c = 0; c < cases.count; c++)
+        hits += best_is_relevant(w, &cases, c, MQ_METHOD_CONTENT);
+    assert_float_equal(system_named(report, "content")->figure[0][MQ_FIGURE_HIT_RATE].value.value,
+                       (double)hits / (double)cases.count, 1e-9);
+    mq_ranking_cases_release(&cases);
+    mq_eval_report_free(report);
+}
+
 /* Candidates made elsewhere; a live model is not asked then. */
 static void
 given_candidates(void **state)
@@ -580,6 +636,7 @@ main(void)
         cmocka_unit_test_setup_teardown(each_method_by_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(ratings_by_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(sampled_negatives, setup, teardown),
+        cmocka_unit_test_setup_teardown(new_films_among_new_films, setup, teardown),
         cmocka_unit_test_setup_teardown(given_candidates, setup, teardown),
         cmocka_unit_test_setup_teardown(live_on_what_it_has_not_seen, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_or_ratings_alone, setup, teardown),

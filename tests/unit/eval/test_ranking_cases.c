@@ -137,6 +137,40 @@ few_unrated_are_all_taken(void **state)
 }
 
 static void
+candidates_among_some_items(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_rating_matrix *matrix = small();
+    struct mq_ranking_cases cases = {0};
+    const struct mq_ranking_cases_options options = {0};
+    const uint8_t among[ITEMS] = {1, 0, 0, 1, 0, 1, 0, 0}; /* 0, 3 and 5 */
+    check_ok(mq_ranking_cases_from_split(matrix, marks, MQ_SPLIT_TEST, &options, &cases, &err));
+    check_ok(mq_ranking_cases_among(&cases, matrix, among, 1, &err));
+    /* 1 2 (relevant) 3 5, 3 (relevant) 0 5, and 3 (relevant) 5: user 2 has rated 0 */
+    const int64_t offsets[] = {0, 4, 7, 9};
+    const int32_t sums[] = {11, 8, 8};
+    assert_memory_equal(cases.candidate_offset, offsets, sizeof(offsets));
+    for (int c = 0; c < 3; c++) {
+        int32_t sum = 0;
+        for (int64_t i = offsets[c]; i < offsets[c + 1]; i++)
+            sum += cases.candidate[i];
+        assert_int_equal(sum, sums[c]);
+    }
+    mq_ranking_cases_release(&cases);
+    /* where the relevant one stands is drawn */
+    int first = 0;
+    for (uint64_t seed = 0; seed < 1000; seed++) {
+        check_ok(mq_ranking_cases_from_split(matrix, marks, MQ_SPLIT_TEST, &options, &cases, &err));
+        check_ok(mq_ranking_cases_among(&cases, matrix, among, seed, &err));
+        first += cases.candidate[offsets[2]] == 3;
+        mq_ranking_cases_release(&cases);
+    }
+    assert_in_range(first, 420, 580); /* 500, standard deviation 16 */
+    mq_rating_matrix_free(matrix);
+}
+
+static void
 lists_made_elsewhere(void **state)
 {
     (void)state;
@@ -181,6 +215,7 @@ main(void)
         cmocka_unit_test(sample_of_cases),
         cmocka_unit_test(negatives_are_unrated_distinct_and_even),
         cmocka_unit_test(few_unrated_are_all_taken),
+        cmocka_unit_test(candidates_among_some_items),
         cmocka_unit_test(lists_made_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

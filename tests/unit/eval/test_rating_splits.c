@@ -187,6 +187,45 @@ random_shares_of_each_user(void **state)
 }
 
 static void
+whole_items(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_rating_matrix *matrix = triangle();
+    const struct mq_split_shares shares = {.validation = 0.1, .test = 0.3};
+    static uint8_t marks[USERS * ITEMS], again[USERS * ITEMS];
+    int64_t n = matrix->count, rated = 0, count[5] = {0};
+    check_ok(mq_split_items(matrix, &shares, 3, marks, &err));
+    for (int32_t code = 0; code < matrix->item_count; code++) {
+        int mark = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (matrix->user_item[i] == code)
+                mark |= marks[i];
+        if (mark == 0)
+            continue;
+        assert_true(mark == L || mark == V || mark == T); /* all its ratings go the same way */
+        count[mark]++;
+        rated++;
+    }
+    assert_true(rated > 0);
+    assert_int_equal(count[T], (int64_t)((double)rated * 0.3 + 0.5));
+    assert_int_equal(count[V], (int64_t)((double)rated * 0.1 + 0.5));
+    check_ok(mq_split_items(matrix, &shares, 3, again, &err));
+    assert_memory_equal(marks, again, (size_t)n);
+    check_ok(mq_split_items(matrix, &shares, 4, again, &err));
+    assert_memory_not_equal(marks, again, (size_t)n);
+    mq_rating_matrix_free(matrix);
+    /* all four rated items would go; one is left */
+    matrix = build(&list, 3, 5);
+    const struct mq_split_shares most = {.test = 0.95};
+    struct mq_split_counts counts;
+    check_ok(mq_split_items(matrix, &most, 1, marks, &err));
+    mq_split_count(matrix, marks, &counts);
+    assert_in_range(counts.train, 1, 2); /* one item's ratings */
+    mq_rating_matrix_free(matrix);
+}
+
+static void
 impossible_shares_are_refused(void **state)
 {
     (void)state;
@@ -199,6 +238,7 @@ impossible_shares_are_refused(void **state)
         check_contains(err.message, "together below 1");
         check_fails(MQ_E_RANGE, mq_split_random_per_user(matrix, &bad[i], 1, marks, &err));
         check_fails(MQ_E_RANGE, mq_split_newest_per_user(matrix, &bad[i], marks, &err));
+        check_fails(MQ_E_RANGE, mq_split_items(matrix, &bad[i], 1, marks, &err));
     }
     mq_rating_matrix_free(matrix);
 }
@@ -217,6 +257,7 @@ nothing_to_split(void **state)
     check_ok(mq_split_leave_newest(matrix, true, marks, &err));
     check_ok(mq_split_random(matrix, &shares, 1, marks, &err));
     check_ok(mq_split_newest_per_user(matrix, &shares, marks, &err));
+    check_ok(mq_split_items(matrix, &shares, 1, marks, &err));
     check_ok(mq_split_time_of_share(matrix, 0.5, &time, &err));
     mq_split_count(matrix, marks, &counts);
     assert_int_equal(counts.train + counts.test, 0);
@@ -232,6 +273,7 @@ main(void)
         cmocka_unit_test(one_moment_for_all),
         cmocka_unit_test(random_shares_are_exact_and_seeded),
         cmocka_unit_test(random_shares_of_each_user),
+        cmocka_unit_test(whole_items),
         cmocka_unit_test(impossible_shares_are_refused),
         cmocka_unit_test(nothing_to_split),
     };

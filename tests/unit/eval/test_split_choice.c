@@ -87,6 +87,13 @@ each_kind(void **state)
     for (int u = 0; u < RATED_BY; u++)
         assert_int_equal(held_out(marks, u * EACH, (u + 1) * EACH), 3);
 
+    check_ok(choose(m, "cold-items", "0.2", "0", 1, marks, protocol, &err));
+    check_contains(protocol, "all ratings of 20 % of the films held out; ranked among all films");
+    assert_int_equal(held_out(marks, 0, COUNT), 2 * RATED_BY);
+    for (int i = 0; i < COUNT; i++)
+        for (int k = 0; k < COUNT; k++)
+            assert_true(m->user_item[i] != m->user_item[k] || marks[i] == marks[k]);
+
     check_ok(choose(m, "time", "0.2", "0", 1, marks, protocol, &err));
     check_contains(protocol,
                    "ratings from 1970-01-08T00:00:05Z on held out, at most 20 % of all; ");

@@ -39,6 +39,7 @@ loads_what_was_saved(void **state)
     assert_memory_equal(read->popularity, made->popularity, ITEMS * sizeof(float));
     assert_memory_equal(read->average, made->average, ITEMS * sizeof(float));
     assert_memory_equal(read->blend, made->blend, sizeof(made->blend));
+    assert_float_equal(read->recency, made->recency, 0);
     check_lists(&read->items, &made->items);
     check_lists(&read->users, &made->users);
     check_lists(&read->content, &made->content);

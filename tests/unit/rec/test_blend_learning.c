@@ -95,13 +95,21 @@ loss_of(const struct choices *c, const float *weight)
 }
 
 static void
+learn_beside(struct bench *b, const struct choices *c, int32_t others, struct mq_pool *pool,
+             float *ret_weight, struct mq_blend_report *report)
+{
+    struct mq_error err = {0};
+    const struct mq_blend_cases cases = {
+        .count = MQ_MIN(c->count, (int64_t)MQ_BLEND_CASES_MAX), .user = c->user, .item = c->item};
+    const struct mq_blend_options options = {.others = others, .worth = 0.004};
+    check_ok(mq_blend_learn(b->hybrid, &cases, &options, pool, ret_weight, report, &err));
+}
+
+static void
 learn(struct bench *b, const struct choices *c, struct mq_pool *pool, float *ret_weight,
       struct mq_blend_report *report)
 {
-    struct mq_error err = {0};
-    const struct mq_blend_cases cases = {MQ_MIN(c->count, (int64_t)MQ_BLEND_CASES_MAX), c->user,
-                                         c->item};
-    check_ok(mq_blend_learn(b->hybrid, &cases, pool, ret_weight, report, &err));
+    learn_beside(b, c, 0, pool, ret_weight, report);
 }
 
 /* One method is right: the others, which say nothing beside it, are left out. */
@@ -155,6 +163,47 @@ two_are_right(void **state)
     free(c);
 }
 
+/* Every film is an alternative already: those drawn by chance are none of the user's, and none
+ * stands there twice. */
+static void
+others_are_passed_over(void **state)
+{
+    struct bench *b = *state;
+    const float truth[MQ_METHOD_COUNT] = {[MQ_METHOD_EASE] = 1, [MQ_METHOD_MF] = 0.5F};
+    struct choices *c = draw_choices(b, truth, 20);
+    float without[MQ_METHOD_COUNT], with[MQ_METHOD_COUNT];
+    struct mq_blend_report first, second;
+    learn_beside(b, c, 0, b->pool, without, &first);
+    learn_beside(b, c, 100, b->pool, with, &second);
+    assert_memory_equal(without, with, sizeof(with));
+    assert_int_equal(first.alternatives, second.alternatives);
+    free(c);
+}
+
+/* A method that must be worth nothing stays, unless it has no weight. */
+static void
+what_little_is_worth(void **state)
+{
+    struct bench *b = *state;
+    const float truth[MQ_METHOD_COUNT] = {[MQ_METHOD_EASE] = 1, [MQ_METHOD_MF] = 0.5F};
+    struct choices *c = draw_choices(b, truth, 20);
+    const struct mq_blend_cases cases = {c->count, c->user, c->item};
+    int kept[3] = {0};
+    const double worth[3] = {0, 0.004, 1};
+    for (int k = 0; k < 3; k++) {
+        struct mq_error err = {0};
+        float got[MQ_METHOD_COUNT];
+        const struct mq_blend_options options = {.worth = worth[k]};
+        check_ok(mq_blend_learn(b->hybrid, &cases, &options, b->pool, got, NULL, &err));
+        for (int m = 0; m < MQ_METHOD_COUNT; m++)
+            kept[k] += got[m] > 0;
+    }
+    assert_true(kept[0] >= kept[1]);
+    assert_true(kept[1] >= 2);
+    assert_int_equal(kept[2], 1); /* the last one is never left out */
+    free(c);
+}
+
 static void
 threads_change_nothing(void **state)
 {
@@ -184,14 +233,19 @@ nothing_to_learn_from(void **state)
     struct mq_error err = {0};
     float got[MQ_METHOD_COUNT];
     struct mq_blend_report report;
-    check_ok(mq_blend_learn(b->hybrid, &(struct mq_blend_cases){0}, b->pool, got, &report, &err));
+    const struct mq_blend_cases none = {0};
+    const struct mq_blend_options options = {0};
+    check_ok(mq_blend_learn(b->hybrid, &none, &options, b->pool, got, &report, &err));
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         assert_float_equal(got[m], m != MQ_METHOD_DEEP, 0);
     assert_int_equal(report.cases, 0);
 
-    const struct mq_blend_cases many = {MQ_BLEND_CASES_MAX + 1, NULL, NULL};
-    check_fails(MQ_E_RANGE, mq_blend_learn(b->hybrid, &many, b->pool, got, NULL, &err));
+    const struct mq_blend_cases many = {.count = MQ_BLEND_CASES_MAX + 1};
+    check_fails(MQ_E_RANGE, mq_blend_learn(b->hybrid, &many, &options, b->pool, got, NULL, &err));
     check_contains(err.message, "10001");
+    const struct mq_blend_options wide = {.others = MQ_BLEND_OTHERS_MAX + 1};
+    check_fails(MQ_E_RANGE, mq_blend_learn(b->hybrid, &none, &wide, b->pool, got, NULL, &err));
+    check_contains(err.message, "by chance (0 to 10000)");
 
     /* Choices against all that the methods say: none is worth a weight, so all weigh the same. */
     struct choices *c = calloc(1, sizeof(*c));
@@ -224,6 +278,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_is_right, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(two_are_right, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(others_are_passed_over, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(what_little_is_worth, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(threads_change_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(nothing_to_learn_from, bench_setup, bench_teardown),
     };

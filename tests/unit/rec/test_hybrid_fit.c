@@ -47,6 +47,21 @@ fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catalogue,
     return hybrid;
 }
 
+/* Held out of each user: another rating than the newest. */
+static void
+any_rating_is_a_choice(void **state)
+{
+    (void)state;
+    struct mq_hybrid_fit_options options = options_of("item-based|sequence|popular", "20");
+    struct mq_hybrid_fit_report newest, any;
+    mq_hybrid_free(fit(make_ratings(2), NULL, &options, 2, &newest));
+    options.blend_newest = false;
+    mq_hybrid_free(fit(make_ratings(2), NULL, &options, 2, &any));
+    assert_int_equal(newest.blend.cases, 20);
+    assert_int_equal(any.blend.cases, 20);
+    assert_true(fabs(newest.blend.loss - any.blend.loss) > 1e-6);
+}
+
 static void
 blends_are_learned(void **state)
 {
@@ -395,6 +410,8 @@ options_are_read(void **state)
     check_ok(mq_config_new(&config, &err));
     check_ok(mq_hybrid_fit_options_read(config, &options, &err));
     assert_int_equal(options.blend_users, 2000);
+    assert_int_equal(options.blend_others, 200);
+    assert_true(options.blend_newest);
     assert_int_equal(options.blended & 1u << MQ_METHOD_DEEP, 0);
     assert_int_not_equal(options.model.methods & 1u << MQ_METHOD_DEEP, 0);
     check_ok(mq_config_set(config, "hybrid.blended", "mf|cosine", MQ_FROM_FLAG, "test", &err));
@@ -407,6 +424,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_rating_is_a_choice),
         cmocka_unit_test(blends_are_learned),
         cmocka_unit_test(what_may_be_blended),
         cmocka_unit_test(threads_change_nothing),

@@ -64,11 +64,12 @@ scores(struct bench *b, const struct mq_rated_user *user, enum mq_method method,
     assert_true(known);
 }
 
+/* @param recency of the model */
 static void
-by_the_parts(void **state)
+check_parts(struct bench *b, float recency)
 {
-    struct bench *b = *state;
     const struct mq_hybrid *h = b->hybrid;
+    b->hybrid->recency = recency;
     for (int32_t u = 0; u < USERS; u++) {
         struct mq_rated_user user = user_number(b, u);
         assert_int_equal(user.code, u);
@@ -76,9 +77,9 @@ by_the_parts(void **state)
         for (int32_t k = 0; k < user.count; k++) {
             int32_t newer = user.count - 1 - k, film = user.items[k];
             for (int32_t i = 0; i < ITEMS; i++)
-                ease[i] += pow(1.0 + newer, -MQ_RECENCY_EXPONENT) *
+                ease[i] += pow(1.0 + newer, -MQ_RECENCY_EXPONENT * (double)recency) *
                            (double)h->ease->weight[(size_t)film * ITEMS + (size_t)i];
-            double weight = pow(1.0 + newer, -1.3);
+            double weight = pow(1.0 + newer, -1.3 * (double)recency);
             struct mq_neighbour_list list = mq_neighbours_of(&h->items, film);
             for (int32_t n = 0; n < list.count; n++)
                 like[list.ids[n]] += weight * (double)list.scores[n];
@@ -86,7 +87,8 @@ by_the_parts(void **state)
             double liked = 0.1 + 0.9 * ((double)user.ratings[k] - (double)h->rating_low) /
                                      ((double)h->rating_high - (double)h->rating_low);
             for (int32_t n = 0; n < list.count; n++)
-                content[list.ids[n]] += weight * liked * (double)list.scores[n];
+                content[list.ids[n]] += pow(1.0 + newer, -0.3 * (double)recency) * liked *
+                                        (double)list.scores[n] * (double)list.scores[n];
         }
         float got[ITEMS];
         scores(b, &user, MQ_METHOD_EASE, got);
@@ -102,6 +104,14 @@ by_the_parts(void **state)
         for (int32_t i = 0; i < ITEMS; i++)
             assert_float_equal(got[i], log1p((double)h->popularity[i]), 1e-5);
     }
+}
+
+static void
+by_the_parts(void **state)
+{
+    check_parts(*state, 0); /* all films alike */
+    check_parts(*state, 0.5F);
+    check_parts(*state, 1);
 }
 
 /* What is computed for one who changed agrees with what was kept of the same history. */
