@@ -7,7 +7,7 @@
 Each peer is trained on the 80 % with every setting of its grid; the best recall on the next 10 %
 chooses; that setting is trained on both parts and tested, lists without items of either. Marquee is
 trained on both parts with one setting: what is held out at random is not what comes next, so recency is
-off and the blend is learned from ratings held out at random too.
+off and the blend is learned from ratings held out at random too, among the best of each method alone.
 """
 import os
 import warnings
@@ -112,6 +112,7 @@ MARQUEE = {
     "hybrid__factors": 192,
     "hybrid__blend_choices": "random",
     "hybrid__blend_users": 6000,
+    "hybrid__blend_others": 0,
     "hybrid__blend_worth": 0,
 }
 MODELS = {
