@@ -41,7 +41,8 @@ struct mq_api {
     _Atomic bool stopping;
     struct mq_served_model *model;     /* NULL: serve.recommend is off */
     struct mq_live_ratings *live;      /* NULL: lists know the model's ratings alone */
-    struct mq_feature_store *features; /* NULL: none */
+    pthread_mutex_t features_lock;
+    struct mq_feature_store *features; /* opened when it is first asked for */
     char user_table[MQ_TABLE_NAME_MAX + 1];
     _Atomic int jobs;             /* threads of requests that wait for a store */
     struct mq_http_route *routes; /* mq_api_routes with the settings' scopes */

@@ -133,8 +133,6 @@ start_recommending(struct mq_api *api, struct mq_error *err)
     if (!mq_config_flag(config, "serve.recommend"))
         return MQ_OK;
     enum mq_status st = mq_served_model_open(config, api->metrics, &api->model, err);
-    if (st == MQ_OK)
-        st = mq_feature_store_open(mq_config_text(config, "features.store"), &api->features, err);
     if (st != MQ_OK)
         return st;
     enum mq_status taken = mq_api_take_model(api, &exchange, &error);
@@ -225,6 +223,7 @@ mq_api_start(const struct mq_config *config, struct mq_api **ret_api, struct mq_
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a server");
     api->config = config;
     pthread_rwlock_init(&api->tokens_lock, NULL);
+    pthread_mutex_init(&api->features_lock, NULL);
     raise_file_limit();
     enum mq_status st = start_parts(api, err);
     if (st != MQ_OK) {
@@ -278,6 +277,7 @@ mq_api_stop(struct mq_api *api)
     mq_metrics_free(api->metrics);
     mq_tokens_free(api->tokens);
     pthread_rwlock_destroy(&api->tokens_lock);
+    pthread_mutex_destroy(&api->features_lock);
     mq_free(api->routes);
     free(api->description);
     free(api);

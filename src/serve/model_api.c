@@ -258,6 +258,18 @@ put_attribute(struct mq_json_text *t, const struct mq_attribute *attribute)
     }
 }
 
+static enum mq_status
+open_features(struct mq_api *api, struct mq_error *err)
+{
+    pthread_mutex_lock(&api->features_lock);
+    enum mq_status st = api->features != NULL
+                            ? MQ_OK
+                            : mq_feature_store_open(mq_config_text(api->config, "features.store"),
+                                                    &api->features, err);
+    pthread_mutex_unlock(&api->features_lock);
+    return st;
+}
+
 static void
 features(struct mq_api *api, struct mq_http_request *request)
 {
@@ -267,8 +279,10 @@ features(struct mq_api *api, struct mq_http_request *request)
     struct mq_arena arena = {0};
     struct mq_record record;
     struct mq_json_text t;
-    enum mq_status st = mq_feature_get(api->features, api->user_table, user, MQ_READ_EVENTUAL,
-                                       &arena, &record, &error);
+    enum mq_status st = open_features(api, &error);
+    if (st == MQ_OK)
+        st = mq_feature_get(api->features, api->user_table, user, MQ_READ_EVENTUAL, &arena, &record,
+                            &error);
     mq_json_text_begin(&t, &out, &error);
     if (st == MQ_OK) {
         mq_json_open(&t, '{');
@@ -287,12 +301,8 @@ features(struct mq_api *api, struct mq_http_request *request)
 }
 
 void
-mq_api_features(struct mq_http_request *request, void *context)
+mq_api_features(struct mq_http_request *request, void *api)
 {
-    struct mq_api *api = context;
-    if (api->features != NULL)
+    if (has_model(api, request))
         apart(request, api, features);
-    else
-        mq_http_answer_error(request, 503, "no-features",
-                             "this server has no feature store (features.store)");
 }
