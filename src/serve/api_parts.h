@@ -39,8 +39,8 @@ struct mq_api {
     struct mq_http_options http_options;
     struct mq_http_server *http; /* of the thread that starts and stops; not for the routes */
     _Atomic bool stopping;
-    struct mq_served_model *model;     /* NULL: serve.recommend is off */
-    struct mq_live_ratings *live;      /* NULL: lists know the model's ratings alone */
+    struct mq_served_model *model; /* NULL: serve.recommend is off */
+    struct mq_live_ratings *live;  /* NULL: lists know the model's ratings alone */
     pthread_mutex_t features_lock;
     struct mq_feature_store *features; /* opened when it is first asked for */
     char user_table[MQ_TABLE_NAME_MAX + 1];
