@@ -213,13 +213,16 @@ mq_cli_with_place(const struct mq_cli *cli, const char *text)
     return copy;
 }
 
-/* Hints name commands; who pastes one means this store, not the default one. */
+/* Hints, and some messages, name commands; who pastes one means this store, not the default one. */
 static void
 place_hint(const struct mq_cli *cli, struct mq_error *error)
 {
     mq_autofree char *hint = mq_cli_with_place(cli, error->hint);
+    mq_autofree char *message = mq_cli_with_place(cli, error->message);
     if (hint != NULL && strlen(hint) < sizeof(error->hint))
         strcpy(error->hint, hint);
+    if (message != NULL && strlen(message) < sizeof(error->message))
+        strcpy(error->message, message);
 }
 
 int

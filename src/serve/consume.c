@@ -23,6 +23,7 @@ struct consume {
     struct mq_consume_work work;
     struct mq_source sources[SOURCES_MAX]; /* [source_count] */
     int source_count;
+    bool ended; /* until_end or replay: the end was reached */
     double begun_s, figures_s;
     int64_t taken_before; /* events, for the rate */
 };
@@ -131,7 +132,8 @@ loop(struct consume *c)
     while (c->work.status == MQ_OK && !mq_cancel_requested()) {
         for (int i = 0; i < c->source_count; i++)
             mq_source_settle(&c->sources[i]);
-        if ((o->until_end || o->replay) && at_end(c))
+        c->ended = (o->until_end || o->replay) && at_end(c);
+        if (c->ended)
             break;
         poll_all(c, close_batches(c));
         update_figures(c);
@@ -172,6 +174,12 @@ mq_consume(const struct mq_consume_options *options, struct mq_consume_figures *
         if (err != NULL)
             *err = c.work.error;
         st = c.work.status;
+    }
+    if (st == MQ_OK && options->until_end && !c.ended) {
+        st = mq_fail(err, MQ_E_CANCELLED,
+                     "stopped before the end of '%s': what was read until then is written",
+                     options->topic);
+        mq_error_hint(err, "the same command goes on from there");
     }
     c.work.figures.seconds = mq_clock_monotonic_s() - c.begun_s;
     if (st == MQ_OK)

@@ -10,15 +10,15 @@
  * (http_connections.h); an early answer to an upload is lost by a reset of the connection (the body
  * is drained first, up to a bound); stopping with sleeping connections aborts the process (they are
  * waited for); and so may taking the listening socket from it (it never gets it:
- * http_acceptor.h). What it answers by itself has a body of its own in HTML: 400 for a malformed
- * head and 431 for one above the limit.
+ * http_acceptor.h). What it answers by itself has a body of its own in HTML, and no request id: 400
+ * for a malformed head, 413 for a length it cannot hold, 414 and 431 for a head above the limit.
  *
  * A head that says in two ways where its body ends is refused with 400, and its connection closed:
  * a proxy in front might understand it otherwise.
  *
- * Errors are {"error": {"code": …, "message": …, "request_id": …}}. Every answer carries
- * X-Request-Id: the client's own if it sent one of 1 to 64 letters, digits, '.', '_' and '-'.
- * Each request is a log line at debug; answers of 500 and above are logged as errors.
+ * Errors are {"error": {"code": …, "message": …, "request_id": …}}. Every other answer
+ * carries X-Request-Id: the client's own if it sent one of 1 to 64 letters, digits, '.', '_' and
+ * '-'. Each request is a log line at debug; answers of 500 and above are logged as errors.
  *
  * Threads: server functions from one thread; answers from any.
  */

@@ -91,6 +91,19 @@ parameter(const struct mq_http_parameter *p)
     return value;
 }
 
+/* What any route may get before a handler sees it: from the HTTP library, in HTML. */
+static void
+add_early_answers(json_t *responses)
+{
+    static const char *const answers[][2] = {
+        {"414", "The path and its query are longer than the server takes."},
+        {"431", "The headers are longer than the server takes."}};
+    for (size_t i = 0; i < MQ_COUNT(answers); i++)
+        json_object_set_new(responses, answers[i][0],
+                            json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", answers[i][1],
+                                      "content", "text/html", "schema", "type", "string"));
+}
+
 static json_t *
 operation(const struct mq_http_route *route)
 {
@@ -102,6 +115,7 @@ operation(const struct mq_http_route *route)
                                      answer_headers(o->status), "content", content(o->schema));
         json_object_set_new(responses, code, response);
     }
+    add_early_answers(responses);
     json_t *value = json_pack("{s:s, s:s, s:s, s:o}", "operationId", route->name, "summary",
                               route->summary, "description", route->help, "responses", responses);
     if (route->parameters != NULL) {
