@@ -422,6 +422,19 @@ follow(void *context)
 
 /* ---- outside ---------------------------------------------------------------------------- */
 
+/* Readers are many and never pause; the one who writes must not wait for a gap between them. */
+static void
+init_lock(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+#ifdef __GLIBC__
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    pthread_rwlock_init(lock, &attributes);
+    pthread_rwlockattr_destroy(&attributes);
+}
+
 enum mq_status
 mq_live_ratings_start(const struct mq_live_options *options, struct mq_live_ratings **ret_live,
                       struct mq_error *err)
@@ -430,7 +443,7 @@ mq_live_ratings_start(const struct mq_live_options *options, struct mq_live_rati
     if (live == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate live ratings");
     live->options = *options;
-    pthread_rwlock_init(&live->lock, NULL);
+    init_lock(&live->lock);
     live->taken = mq_metrics_counter(options->metrics, "marquee_live_events_total",
                                      "Events read from the log for live answers.", NULL);
     live->forgotten =
