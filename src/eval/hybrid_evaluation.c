@@ -49,6 +49,7 @@ struct evaluation {
     const struct mq_hybrid_eval_options *options;
     struct mq_pool *pool;
     int64_t made_s;
+    struct mq_hybrid *rebuilt; /* the candidate's */
     struct model candidate, live;
     struct mq_ranking_cases cases;
     struct mq_ranking_task ranking;
@@ -463,13 +464,10 @@ open_candidate(struct evaluation *e, struct mq_error *err)
         mq_rating_matrix_free(train);
         return st;
     }
-    st = mq_hybrid_view_new(h, NULL, &e->candidate.view, err);
-    if (st != MQ_OK) {
-        mq_hybrid_free(h);
-        return st;
-    }
+    e->rebuilt = h;
     e->candidate.train = h->ratings;
-    return open_scratch(&e->candidate, e->pool, err);
+    st = mq_hybrid_view_new(h, NULL, &e->candidate.view, err);
+    return st == MQ_OK ? open_scratch(&e->candidate, e->pool, err) : st;
 }
 
 static enum mq_status
@@ -477,9 +475,7 @@ open_live(struct evaluation *e, struct mq_error *err)
 {
     if (e->task->live == NULL)
         return MQ_OK;
-    /* The view owns its model; this one is borrowed, and taken out again at the end. */
-    enum mq_status st =
-        mq_hybrid_view_new((struct mq_hybrid *)(uintptr_t)e->task->live, NULL, &e->live.view, err);
+    enum mq_status st = mq_hybrid_view_new(e->task->live, NULL, &e->live.view, err);
     if (st != MQ_OK)
         return st;
     e->live.train = e->candidate.train;
@@ -491,10 +487,9 @@ open_live(struct evaluation *e, struct mq_error *err)
 static void
 close_all(struct evaluation *e)
 {
-    if (e->live.view != NULL)
-        e->live.view->hybrid = NULL;
     close_model(&e->live);
     close_model(&e->candidate);
+    mq_hybrid_free(e->rebuilt);
     mq_ranking_cases_release(&e->cases);
     mq_free(e->genre_offset);
     mq_free(e->genre);

@@ -31,7 +31,7 @@ map_films(struct mq_hybrid_view *v, const struct mq_catalogue *catalogue, struct
 }
 
 enum mq_status
-mq_hybrid_view_new(struct mq_hybrid *hybrid, const struct mq_catalogue *catalogue,
+mq_hybrid_view_new(const struct mq_hybrid *hybrid, const struct mq_catalogue *catalogue,
                    struct mq_hybrid_view **ret_view, struct mq_error *err)
 {
     int32_t items = hybrid->ratings->item_count;
@@ -43,7 +43,6 @@ mq_hybrid_view_new(struct mq_hybrid *hybrid, const struct mq_catalogue *catalogu
     if (st == MQ_OK)
         st = map_films(v, catalogue, err);
     if (st != MQ_OK) {
-        v->hybrid = NULL; /* the caller's still */
         mq_hybrid_view_free(v);
         return st;
     }
@@ -83,6 +82,5 @@ mq_hybrid_view_free(struct mq_hybrid_view *v)
     mq_free(v->quality);
     mq_free(v->row_of);
     mq_free(v->item_of);
-    mq_hybrid_free(v->hybrid);
     free(v);
 }

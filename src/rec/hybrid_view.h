@@ -10,8 +10,8 @@
 #include "model/hybrid.h"
 
 struct mq_hybrid_view {
-    struct mq_hybrid *hybrid; /**< owned */
-    float *quality;           /**< float32 [items] of rec/rerank.h */
+    const struct mq_hybrid *hybrid; /**< borrowed */
+    float *quality;                 /**< float32 [items] of rec/rerank.h */
     int32_t catalogue_count;
     int32_t *row_of;  /**< int32 [items] catalogue row, -1: not in the catalogue */
     int32_t *item_of; /**< int32 [catalogue_count] film of the model, -1: newer than the model */
@@ -21,12 +21,13 @@ struct mq_hybrid_view {
 };
 
 /**
- * @param hybrid taken on success
+ * @param hybrid    borrowed while the view lives
  * @param catalogue borrowed during the call; NULL: films are not of a catalogue, row_of is -1
  * @return MQ_OK | MQ_E_NOMEM
  * Cost: O(films), a look-up of an id each.
  */
-enum mq_status mq_hybrid_view_new(struct mq_hybrid *hybrid, const struct mq_catalogue *catalogue,
+enum mq_status mq_hybrid_view_new(const struct mq_hybrid *hybrid,
+                                  const struct mq_catalogue *catalogue,
                                   struct mq_hybrid_view **ret_view, struct mq_error *err);
 
 /**
@@ -37,7 +38,7 @@ enum mq_status mq_hybrid_view_offer(struct mq_hybrid_view *view,
                                     const struct mq_catalogue *catalogue, const uint8_t *barred,
                                     struct mq_error *err);
 
-/** NULL allowed; the model too. Nobody may be reading. */
+/** NULL allowed. Nobody may be reading. */
 void mq_hybrid_view_free(struct mq_hybrid_view *view);
 
 #endif

@@ -158,8 +158,6 @@ free_offers(struct mq_snapshot *s)
 static void
 free_made(struct mq_snapshot *s)
 {
-    if (s->hybrid != NULL)
-        s->hybrid->hybrid = NULL;
     mq_hybrid_view_free(s->hybrid);
     free_offers(s);
     mq_free(s->bar);
@@ -234,6 +232,7 @@ mq_snapshot_assemble(struct mq_snapshot_parts *parts, const struct mq_config *co
     s->tower = parts->tower;
     s->deepfm = parts->deepfm;
     s->features = parts->features;
+    s->model = parts->hybrid;
     mq_inverted_lists_free(parts->lists);
     parts->lists = NULL;
     *ret_snapshot = s;
@@ -245,9 +244,8 @@ mq_snapshot_free(struct mq_snapshot *s)
 {
     if (s == NULL)
         return;
-    if (s->hybrid != NULL)
-        mq_hybrid_free(s->hybrid->hybrid);
     free_made(s);
+    mq_hybrid_free(s->model);
     mq_free(s->heat);
     mq_free(s->vectors);
     mq_vector_index_free(s->graph);

@@ -61,6 +61,7 @@ struct mq_snapshot {
     struct mq_deepfm *deepfm;      /**< NULL: none; all probabilities are 0 */
     struct mq_item_features *features;
     struct mq_deepfm_scorer *scorer; /**< row = catalogue row */
+    struct mq_hybrid *model;         /**< of `hybrid`; NULL: none */
     struct mq_hybrid_view *hybrid;   /**< NULL: none */
     int32_t hybrid_candidates;       /**< that are reranked and filtered */
     float quality_weight;            /**< w of rec/rerank.h */

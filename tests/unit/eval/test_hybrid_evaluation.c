@@ -21,6 +21,7 @@ struct world {
     struct mq_hybrid_eval_options options;
     struct mq_hybrid_eval_task task;
     /* The model that the evaluation trains, made here again. */
+    struct mq_hybrid *hybrid;
     struct mq_hybrid_view *view;
     struct mq_hybrid_ranker *ranker;
     struct mq_arena arena;
@@ -66,12 +67,12 @@ options_of(const char *methods, const char *blended)
 static void
 open_model(struct mq_rating_matrix *ratings, const struct mq_catalogue *catalogue,
            const struct mq_hybrid_fit_options *fit, struct mq_pool *pool,
-           struct mq_hybrid_view **ret_view, struct mq_hybrid_ranker **ret_ranker)
+           struct mq_hybrid **ret_hybrid, struct mq_hybrid_view **ret_view,
+           struct mq_hybrid_ranker **ret_ranker)
 {
     struct mq_error err = {0};
-    struct mq_hybrid *hybrid = NULL;
-    check_ok(mq_hybrid_fit(ratings, catalogue, fit, NOW, SEED, pool, &hybrid, NULL, &err));
-    check_ok(mq_hybrid_view_new(hybrid, NULL, ret_view, &err));
+    check_ok(mq_hybrid_fit(ratings, catalogue, fit, NOW, SEED, pool, ret_hybrid, NULL, &err));
+    check_ok(mq_hybrid_view_new(*ret_hybrid, NULL, ret_view, &err));
     check_ok(mq_hybrid_ranker_new(*ret_view, ret_ranker, &err));
 }
 
@@ -88,7 +89,7 @@ setup(void **state)
     check_ok(mq_alloc_array((size_t)w->ratings->count, 1, &w->marks, &err));
     check_ok(mq_split_leave_newest(w->ratings, false, w->marks, &err));
     check_ok(mq_split_part(w->ratings, w->marks, MQ_SPLIT_TRAIN, &train, &err));
-    open_model(train, w->catalogue, &w->options.fit, w->pool, &w->view, &w->ranker);
+    open_model(train, w->catalogue, &w->options.fit, w->pool, &w->hybrid, &w->view, &w->ranker);
     w->task = (struct mq_hybrid_eval_task){.matrix = w->ratings,
                                            .marks = w->marks,
                                            .catalogue = w->catalogue,
@@ -104,6 +105,7 @@ teardown(void **state)
     struct world *w = *state;
     mq_hybrid_ranker_free(w->ranker);
     mq_hybrid_view_free(w->view);
+    mq_hybrid_free(w->hybrid);
     mq_arena_release(&w->arena);
     mq_free(w->marks);
     mq_rating_matrix_free(w->ratings);
@@ -351,9 +353,10 @@ new_films_among_new_films(void **state)
     uint8_t among[ITEMS] = {0};
     mq_hybrid_ranker_free(w->ranker);
     mq_hybrid_view_free(w->view);
+    mq_hybrid_free(w->hybrid);
     check_ok(mq_split_items(w->ratings, &shares, SEED, w->marks, &err));
     check_ok(mq_split_part(w->ratings, w->marks, MQ_SPLIT_TRAIN, &train, &err));
-    open_model(train, w->catalogue, &w->options.fit, w->pool, &w->view, &w->ranker);
+    open_model(train, w->catalogue, &w->options.fit, w->pool, &w->hybrid, &w->view, &w->ranker);
     w->options.among_held_out = true;
     struct mq_eval_report *report = evaluate(w, NULL);
     for (int64_t i = 0; i < w->ratings->count; i++)
@@ -524,7 +527,6 @@ live_on_what_it_has_not_seen(void **state)
     assert_string_equal(report->systems[report->reference].name, "popular");
     mq_eval_report_free(report);
     mq_hybrid_ranker_free(ranker);
-    view->hybrid = NULL;
     mq_hybrid_view_free(view);
     mq_hybrid_free(live);
 }

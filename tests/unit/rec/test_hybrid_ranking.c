@@ -39,7 +39,6 @@ teardown(void **state)
     mq_blended_scorer_free(r->scorer);
     mq_hybrid_ranker_free(r->ranker);
     mq_hybrid_view_free(r->view);
-    r->b->hybrid = NULL; /* was the view's */
     mq_catalogue_free(r->catalogue);
     free(r);
     return bench_teardown(&bench);
@@ -245,14 +244,12 @@ view_of_a_catalogue(void **state)
             assert_int_equal(!isnan(view->offered[MQ_PROGRAM_TV][i]), i == 2);
         }
     }
-    view->hybrid = NULL;
     mq_hybrid_view_free(view);
     mq_catalogue_free(catalogue);
     check_ok(mq_hybrid_view_new(r->b->hybrid, NULL, &view, &err));
     assert_int_equal(view->catalogue_count, 0);
     for (int32_t i = 0; i < ITEMS; i++)
         assert_int_equal(view->row_of[i], -1);
-    view->hybrid = NULL;
     mq_hybrid_view_free(view);
     mq_hybrid_view_free(NULL);
 }
