@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "store/json_object.h"
 
 static const struct {
     const char *id;
@@ -325,4 +326,15 @@ mq_artifact_exists(struct mq_object_store *store, const char *region, enum mq_ar
     else if (err != NULL)
         *err = local;
     return st;
+}
+
+enum mq_status
+mq_artifact_put_json(struct mq_object_store *store, const char *region, enum mq_artifact artifact,
+                     const struct json_t *document, struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    enum mq_status st = mq_artifact_key(region, artifact, MQ_PROGRAM_MOVIE, key, err);
+    return st == MQ_OK ? mq_object_put_json(store, key, document, MQ_JSON_INDENTED, 0,
+                                            MQ_PUT_ALWAYS, NULL, NULL, err)
+                       : st;
 }

@@ -110,6 +110,14 @@ void mq_artifact_hint_damaged(enum mq_artifact artifact, struct mq_error *err);
 enum mq_status mq_artifact_damaged(enum mq_artifact artifact, enum mq_status st,
                                    struct mq_error *err);
 
+struct json_t;
+
+/** Publish a small artifact that is one JSON document, indented.
+ * @param document borrowed; NULL: there was no memory to make it */
+enum mq_status mq_artifact_put_json(struct mq_object_store *store, const char *region,
+                                    enum mq_artifact artifact, const struct json_t *document,
+                                    struct mq_error *err);
+
 /** Open an artifact for writing; published by mq_writer_commit. */
 enum mq_status mq_artifact_writer(struct mq_object_store *store, const char *region,
                                   enum mq_artifact artifact, enum mq_program_type type,

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "format/json.h"
+#include "store/json_object.h"
 
 /* Where a date stands, or would stand. */
 static size_t
@@ -125,16 +126,8 @@ mq_day_list_write(struct mq_object_store *store, const char *region, enum mq_art
         json_pack("{s:i, s:i, s:o}", "schema", mq_artifact_info(artifact)->schema_version,
                   "version", version, "days", days);
     char key[MQ_OBJECT_KEY_MAX];
-    struct mq_buffer text;
-    mq_buffer_init(&text, MQ_DAY_LIST_BYTES_MAX);
-    enum mq_status st = root != NULL ? mq_json_dump(root, MQ_JSON_COMPACT, &text, err)
-                                     : mq_fail(err, MQ_E_NOMEM, "cannot allocate a list of days");
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_artifact_key(region, artifact, MQ_PROGRAM_MOVIE, key, err);
-    if (st == MQ_OK)
-        st = mq_object_put(store, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL, err);
-    mq_buffer_release(&text);
-    return st;
+    enum mq_status st = mq_artifact_key(region, artifact, MQ_PROGRAM_MOVIE, key, err);
+    return st == MQ_OK ? mq_object_put_json(store, key, root, MQ_JSON_COMPACT,
+                                            MQ_DAY_LIST_BYTES_MAX, MQ_PUT_ALWAYS, NULL, NULL, err)
+                       : st;
 }

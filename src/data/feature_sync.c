@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "format/json.h"
 #include "store/feature_store.h"
+#include "store/json_object.h"
 
 #define SCHEMA 1
 #define STATE_BYTES_MAX ((size_t)64 << 10)
@@ -196,22 +197,14 @@ write_state(const struct sync *sync, const char *until, bool is_done, struct mq_
 {
     const struct mq_feature_sync_options *options = sync->options;
     char key[MQ_OBJECT_KEY_MAX];
-    struct mq_buffer text = {0};
     mq_autojson json_t *root =
         json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:b}", "schema", SCHEMA, "store",
                   mq_feature_store_uri(options->features), "table", options->table, "date",
                   options->date, "target", sync->target, "until", until, "done", (int)is_done);
-    enum mq_status st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
-                                     : mq_fail(err, MQ_E_NOMEM, "cannot allocate a state");
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = key_of(sync, ".json", key, err);
-    if (st == MQ_OK)
-        st = mq_object_put(options->objects, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL,
-                           err);
-    mq_buffer_release(&text);
-    return st;
+    enum mq_status st = key_of(sync, ".json", key, err);
+    return st == MQ_OK ? mq_object_put_json(options->objects, key, root, MQ_JSON_INDENTED, 0,
+                                            MQ_PUT_ALWAYS, NULL, NULL, err)
+                       : st;
 }
 
 /* ---- steps of it ------------------------------------------------------------------------ */

@@ -22,6 +22,7 @@
 #include "format/json.h"
 #include "format/number_text.h"
 #include "format/xlsx.h"
+#include "store/json_object.h"
 
 #define RECORD_PATH "system/import.json"
 #define STAGE_PREFIX "import-"
@@ -213,18 +214,10 @@ write_record(struct mq_input_stage *stage, const char *state, struct mq_error *e
                   "source", stage->source, "at", now, "owns", owns, "items", (json_int_t)s->items,
                   "users", (json_int_t)s->users, "plays", (json_int_t)s->plays, "exposures",
                   (json_int_t)s->exposures, "days", (json_int_t)s->days);
-    if (record == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate the import record");
-    struct mq_buffer text = {0};
     enum mq_status st = region_key(stage->region, RECORD_PATH, key, err);
-    if (st == MQ_OK)
-        st = mq_json_dump(record, MQ_JSON_INDENTED, &text, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(stage->store, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL, err);
-    mq_buffer_release(&text);
-    return st;
+    return st == MQ_OK ? mq_object_put_json(stage->store, key, record, MQ_JSON_INDENTED, 0,
+                                            MQ_PUT_ALWAYS, NULL, NULL, err)
+                       : st;
 }
 
 /* What this import is to replace must be an import's. @param ret_owned what is one's now */

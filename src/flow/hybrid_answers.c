@@ -457,8 +457,6 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
                   const char *id, enum mq_language language, struct mq_arena *arena,
                   struct mq_buffer *out, struct mq_error *err)
 {
-    static const char *const predictors[MQ_PREDICTOR_COUNT] = {"baseline", "item-based",
-                                                               "user-based", "factors"};
     const struct mq_snapshot *snapshot = mq_hybrid_session_snapshot(session);
     const struct mq_hybrid *h = snapshot->hybrid->hybrid;
     struct mq_predictor *predictor = mq_hybrid_session_predictor(session);
@@ -514,7 +512,8 @@ mq_answer_explain(struct mq_hybrid_session *session, const struct mq_hybrid_requ
         mq_json_key(&t, "predictors");
         mq_json_open(&t, '{');
         for (int k = 0; k < MQ_PREDICTOR_COUNT; k++)
-            mq_json_put_decimal(&t, predictors[k], (double)parts[k], 3);
+            mq_json_put_decimal(&t, mq_predictor_name((enum mq_rating_predictor)k),
+                                (double)parts[k], 3);
         mq_json_close(&t, '}');
         if (list.method == MQ_METHOD_HYBRID)
             put_methods(&t, session, item);

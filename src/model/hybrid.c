@@ -15,6 +15,14 @@ mq_method_name(enum mq_method method)
     return names[method];
 }
 
+const char *
+mq_predictor_name(enum mq_rating_predictor predictor)
+{
+    static const char *const predictors[MQ_PREDICTOR_COUNT] = {"baseline", "item-based",
+                                                               "user-based", "factors"};
+    return predictors[predictor];
+}
+
 int
 mq_method_find(const char *name, size_t size)
 {

@@ -60,6 +60,9 @@ enum mq_rating_predictor {
     MQ_PREDICTOR_COUNT
 };
 
+/** "baseline", "item-based", "user-based", "factors". */
+const char *mq_predictor_name(enum mq_rating_predictor predictor);
+
 /** Longest version, NUL included: "20261126T020000Z-1a2b3c4d". */
 #define MQ_HYBRID_VERSION_SIZE 32
 

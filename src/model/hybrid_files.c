@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/sha256.h"
 #include "model/hybrid_parts.h"
+#include "store/json_object.h"
 
 #define FORM_NAME "marquee-hybrid"
 #define MODEL_JSON "model.json"
@@ -101,9 +102,6 @@ save_part(struct mq_object_store *store, const char *region, const struct mq_hyb
     return st;
 }
 
-static const char *const predictor_names[MQ_PREDICTOR_COUNT] = {"baseline", "item-based",
-                                                                "user-based", "factors"};
-
 /* model.json */
 static json_t *
 describe(const struct mq_hybrid *h, json_t *files, json_t *facts)
@@ -115,7 +113,8 @@ describe(const struct mq_hybrid *h, json_t *files, json_t *facts)
         json_object_set_new(blend, mq_method_name((enum mq_method)m),
                             json_real((double)h->blend[m]));
     for (int p = 0; p < MQ_PREDICTOR_COUNT; p++)
-        json_object_set_new(weights, predictor_names[p], json_real((double)h->rating_weight[p]));
+        json_object_set_new(weights, mq_predictor_name((enum mq_rating_predictor)p),
+                            json_real((double)h->rating_weight[p]));
     json_t *model =
         json_pack("{s:s, s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:[f,f], s:f, s:O}",
                   "format", FORM_NAME, "form", MQ_HYBRID_FORM, "version", h->version, "made", made,
@@ -134,18 +133,11 @@ save_model(struct mq_object_store *store, const char *region, const struct mq_hy
            json_t *files, json_t *facts, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
-    struct mq_buffer text = {0};
     mq_autojson json_t *model = describe(h, files, facts);
-    enum mq_status st = model == NULL ? mq_fail(err, MQ_E_NOMEM, "no memory for " MODEL_JSON)
-                                      : mq_hybrid_key(region, h->version, MODEL_JSON, key, err);
-    if (st == MQ_OK)
-        st = mq_json_dump(model, MQ_JSON_INDENTED, &text, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(store, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL, err);
-    mq_buffer_release(&text);
-    return st;
+    enum mq_status st = mq_hybrid_key(region, h->version, MODEL_JSON, key, err);
+    return st == MQ_OK ? mq_object_put_json(store, key, model, MQ_JSON_INDENTED, 0, MQ_PUT_ALWAYS,
+                                            NULL, NULL, err)
+                       : st;
 }
 
 enum mq_status
@@ -225,7 +217,7 @@ method_name(int i)
 static const char *
 predictor_name(int i)
 {
-    return predictor_names[i];
+    return mq_predictor_name((enum mq_rating_predictor)i);
 }
 
 static enum mq_status

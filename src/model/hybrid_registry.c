@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "store/json_object.h"
 
 #define POINTER_MAX_BYTES ((size_t)1 << 20)
 #define MODEL_JSON "model.json"
@@ -165,17 +166,10 @@ static enum mq_status
 write_pointer(struct mq_object_store *store, const char *key, const char *version, json_t *history,
               const char *etag, struct mq_object_info *ret_info, struct mq_error *err)
 {
-    struct mq_buffer text = {0};
     mq_autojson json_t *root = json_pack("{s:s, s:O}", "version", version, "history", history);
-    enum mq_status st = root != NULL ? mq_json_dump(root, MQ_JSON_INDENTED, &text, err)
-                                     : mq_fail(err, MQ_E_NOMEM, "no memory for a pointer");
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(store, key, text.data, text.size,
-                           etag != NULL ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT, etag, ret_info, err);
-    mq_buffer_release(&text);
-    return st;
+    return mq_object_put_json(store, key, root, MQ_JSON_INDENTED, 0,
+                              etag != NULL ? MQ_PUT_IF_MATCH : MQ_PUT_IF_ABSENT, etag, ret_info,
+                              err);
 }
 
 /* Pruned between the look at it and the move (model/hybrid_prune.h): back, if nobody moved on. */

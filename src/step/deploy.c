@@ -14,6 +14,7 @@
 #include "model/hybrid_registry.h"
 #include "step/gate_verdict.h"
 #include "step/step.h"
+#include "store/json_object.h"
 
 #define DOCUMENT_MAX_BYTES ((size_t)16 << 20)
 
@@ -97,18 +98,11 @@ static enum mq_status
 keep_evaluation(struct deployment *d, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
-    struct mq_buffer text = {0};
     struct mq_step_context *context = d->context;
     enum mq_status st = mq_hybrid_key(context->region, d->version, MQ_HYBRID_EVALUATION, key, err);
-    if (st == MQ_OK)
-        st = mq_json_dump(d->evaluation, MQ_JSON_INDENTED, &text, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_object_put(context->store, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL,
-                           err);
-    mq_buffer_release(&text);
-    return st;
+    return st == MQ_OK ? mq_object_put_json(context->store, key, d->evaluation, MQ_JSON_INDENTED, 0,
+                                            MQ_PUT_ALWAYS, NULL, NULL, err)
+                       : st;
 }
 
 /* ---- what is not deployed ---------------------------------------------------------------- */

@@ -163,8 +163,6 @@ write_outcome(const struct work *w, struct mq_error *err)
     struct mq_step_context *c = w->context;
     mq_autojson json_t *outcome = NULL;
     json_t *report = NULL;
-    struct mq_buffer text = {0};
-    struct mq_writer *writer = NULL;
     enum mq_status st = w->report != NULL ? mq_eval_report_json(w->report, &w->gate, &report, err)
                                           : nothing_json(w, &report, err);
     if (st == MQ_OK)
@@ -172,20 +170,9 @@ write_outcome(const struct work *w, struct mq_error *err)
                             c->run_id != NULL ? c->run_id : "", "live",
                             w->live != NULL ? w->live->version : NULL, "live_cases",
                             (json_int_t)w->live_cases, "report", report);
-    if (st == MQ_OK)
-        st = mq_json_dump(outcome, MQ_JSON_INDENTED, &text, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_artifact_writer(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
-                                MQ_PROGRAM_MOVIE, &writer, err);
-    if (st == MQ_OK)
-        st = mq_writer_put(writer, text.data, text.size, err);
-    if (st == MQ_OK)
-        st = mq_writer_commit(writer, err);
-    mq_writer_close(writer);
-    mq_buffer_release(&text);
-    return st;
+    return st == MQ_OK ? mq_artifact_put_json(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
+                                              outcome, err)
+                       : st;
 }
 
 static void

@@ -17,13 +17,12 @@ facts_of(const struct mq_step_context *context, const struct mq_hybrid_input *in
          const struct mq_hybrid_fit_options *options, const struct mq_hybrid_fit_report *report)
 {
     json_t *left_out = json_array(), *rmse = json_object();
-    static const char *const predictors[MQ_PREDICTOR_COUNT] = {"baseline", "item-based",
-                                                               "user-based", "factors"};
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (report->parts.left_out[m])
             json_array_append_new(left_out, json_string(mq_method_name((enum mq_method)m)));
     for (int p = 0; p < MQ_PREDICTOR_COUNT && report->rating_cases > 0; p++)
-        json_object_set_new(rmse, predictors[p], json_real(report->rating_blend.rmse[p]));
+        json_object_set_new(rmse, mq_predictor_name((enum mq_rating_predictor)p),
+                            json_real(report->rating_blend.rmse[p]));
     if (report->rating_cases > 0)
         json_object_set_new(rmse, "blend", json_real(report->rating_blend.rmse_blend));
     return json_pack(
@@ -45,21 +44,8 @@ write_candidate(struct mq_step_context *context, const struct mq_hybrid *h, stru
     mq_autojson json_t *candidate =
         json_pack("{s:s, s:s, s:I}", "version", h->version, "run",
                   context->run_id != NULL ? context->run_id : "", "made", (json_int_t)h->made_s);
-    struct mq_buffer text = {0};
-    struct mq_writer *writer = NULL;
-    enum mq_status st = mq_json_dump(candidate, MQ_JSON_INDENTED, &text, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_artifact_writer(context->store, context->region, MQ_ARTIFACT_HYBRID_CANDIDATE,
-                                MQ_PROGRAM_MOVIE, &writer, err);
-    if (st == MQ_OK)
-        st = mq_writer_put(writer, text.data, text.size, err);
-    if (st == MQ_OK)
-        st = mq_writer_commit(writer, err);
-    mq_writer_close(writer);
-    mq_buffer_release(&text);
-    return st;
+    return mq_artifact_put_json(context->store, context->region, MQ_ARTIFACT_HYBRID_CANDIDATE,
+                                candidate, err);
 }
 
 static void
