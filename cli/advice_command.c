@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "cli/hybrid_model.h"
-#include "cli/terminal_table.h"
+#include "cli/item_cells.h"
 #include "flow/adviser.h"
 
 #define TITLE_COLUMNS 40
@@ -22,13 +22,6 @@ open_adviser(struct mq_cli *cli, struct mq_adviser **ret_adviser, struct mq_erro
     if (st == MQ_OK)
         st = mq_adviser_open(store, mq_cli_region(cli), cli->config, pool, ret_adviser, err);
     return st;
-}
-
-static const char *
-text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
 }
 
 /* Not so where the store cannot tell. */
@@ -51,26 +44,10 @@ warn_of_missing(const struct mq_cli *cli, const json_t *document)
     mq_autofree char *flags = mq_cli_place_flags(cli);
     size_t i;
     json_t *part;
-    json_array_foreach(json_object_get(document, "missing"), i, part)
-        mq_log_warn("%s is missing ('%s') and left out: %s makes it: `%s%s`",
-                    text_of(part, "artifact"), text_of(part, "uri"), text_of(part, "step"),
-                    text_of(part, "command"), flags != NULL ? flags : "");
-}
-
-/* "Heat (1995)", or the id where the title is unknown. */
-static void
-title_cell(struct mq_table *table, const json_t *item)
-{
-    const char *title = text_of(item, "title");
-    if (*title == '\0')
-        title = text_of(item, "item");
-    const json_t *year = json_object_get(item, "year");
-    /* Many catalogues carry the year in the title already. */
-    char suffix[32] = "";
-    if (json_is_integer(year))
-        snprintf(suffix, sizeof(suffix), "(%lld)", (long long)json_integer_value(year));
-    bool repeat = *suffix == '\0' || strstr(title, suffix) != NULL;
-    mq_table_cell(table, "%s%s%s", title, repeat ? "" : " ", repeat ? "" : suffix);
+    json_array_foreach(json_object_get(document, "missing"), i, part) mq_log_warn(
+        "%s is missing ('%s') and left out: %s makes it: `%s%s`", mq_cli_text_of(part, "artifact"),
+        mq_cli_text_of(part, "uri"), mq_cli_text_of(part, "step"), mq_cli_text_of(part, "command"),
+        flags != NULL ? flags : "");
 }
 
 static enum mq_language
@@ -86,10 +63,10 @@ print_recommendations(struct mq_cli *cli, const json_t *document, bool reasons,
 {
     const json_t *items = json_object_get(document, "items");
     if (!json_is_true(json_object_get(document, "known")))
-        fprintf(cli->out, "user %s %s: what is hot and new\n", text_of(document, "user"),
+        fprintf(cli->out, "user %s %s: what is hot and new\n", mq_cli_text_of(document, "user"),
                 is_unknown(document) ? "is unknown" : "has no plays");
     if (json_array_size(items) == 0) {
-        fprintf(cli->out, "nothing of type %s can be offered\n", text_of(document, "type"));
+        fprintf(cli->out, "nothing of type %s can be offered\n", mq_cli_text_of(document, "type"));
         return MQ_OK;
     }
     struct mq_table table = {0};
@@ -106,16 +83,16 @@ print_recommendations(struct mq_cli *cli, const json_t *document, bool reasons,
     json_array_foreach(items, i, item)
     {
         mq_table_cell(&table, "%zu", i + 1);
-        mq_table_cell(&table, "%s", text_of(item, "item"));
-        title_cell(&table, item);
+        mq_table_cell(&table, "%s", mq_cli_text_of(item, "item"));
+        mq_cli_title_cell(&table, item);
         mq_table_cell(&table, "%.2f", number_of(item, "score"));
         if (json_object_get(item, "probability") != NULL)
             mq_table_cell(&table, "%.3f", number_of(item, "probability"));
         else
             mq_table_cell(&table, "–");
-        mq_table_cell(&table, "%s", text_of(item, "channel"));
+        mq_table_cell(&table, "%s", mq_cli_text_of(item, "channel"));
         if (reasons)
-            mq_table_cell(&table, "%s", text_of(item, "reason"));
+            mq_table_cell(&table, "%s", mq_cli_text_of(item, "reason"));
     }
     enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
     mq_table_release(&table);
@@ -151,11 +128,11 @@ static enum mq_status
 print_explanation(struct mq_cli *cli, const json_t *document)
 {
     fprintf(cli->out, "%s for %suser %s: %s\n",
-            *text_of(document, "title") != '\0' ? text_of(document, "title")
-                                                : text_of(document, "item"),
-            is_unknown(document) ? "the unknown " : "", text_of(document, "user"),
-            text_of(document, "verdict"));
-    fprintf(cli->out, "%s\n", text_of(document, "reason"));
+            *mq_cli_text_of(document, "title") != '\0' ? mq_cli_text_of(document, "title")
+                                                       : mq_cli_text_of(document, "item"),
+            is_unknown(document) ? "the unknown " : "", mq_cli_text_of(document, "user"),
+            mq_cli_text_of(document, "verdict"));
+    fprintf(cli->out, "%s\n", mq_cli_text_of(document, "reason"));
     size_t i;
     json_t *line;
     json_array_foreach(json_object_get(document, "detail"), i, line)
@@ -200,20 +177,7 @@ run_similar(struct mq_cli *cli, struct mq_error *err)
         warn_of_missing(cli, document);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
-    struct mq_table table = {0};
-    mq_table_column(&table, "item", false);
-    mq_table_column(&table, "title", false);
-    mq_table_column(&table, "similarity", true);
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(document, "items"), i, item)
-    {
-        mq_table_cell(&table, "%s", text_of(item, "item"));
-        title_cell(&table, item);
-        mq_table_cell(&table, "%.3f", number_of(item, "similarity"));
-    }
-    st = mq_table_print(&table, cli->out, cli->colour, err);
-    mq_table_release(&table);
+    st = mq_cli_print_similar(cli, document, err);
     json_decref(document);
     return st;
 }
@@ -234,16 +198,16 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     if (!json_is_true(json_object_get(document, "known"))) {
-        fprintf(cli->out, "user %s %s: no portrait\n", text_of(document, "user"),
+        fprintf(cli->out, "user %s %s: no portrait\n", mq_cli_text_of(document, "user"),
                 is_unknown(document) ? "is unknown" : "has no plays");
         json_decref(document);
         return MQ_OK;
     }
     long long plays = (long long)number_of(document, "plays");
-    fprintf(cli->out, "user %s: %lld play%s", text_of(document, "user"), plays,
+    fprintf(cli->out, "user %s: %lld play%s", mq_cli_text_of(document, "user"), plays,
             plays == 1 ? "" : "s");
-    if (*text_of(document, "last_play") != '\0')
-        fprintf(cli->out, ", the last %s", text_of(document, "last_play"));
+    if (*mq_cli_text_of(document, "last_play") != '\0')
+        fprintf(cli->out, ", the last %s", mq_cli_text_of(document, "last_play"));
     fputs("\n\n", cli->out);
     struct mq_table table = {0};
     mq_table_column(&table, "property", false);
@@ -257,7 +221,7 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
         json_array_foreach(json_object_get(property, "values"), i, value)
         {
             mq_table_cell(&table, "%s", name);
-            mq_table_cell(&table, "%s", text_of(value, "value"));
+            mq_table_cell(&table, "%s", mq_cli_text_of(value, "value"));
             mq_table_cell(&table, "%.2f", number_of(value, "score"));
         }
     }

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "cli/terminal_table.h"
+#include "cli/item_cells.h"
 #include "flow/hybrid_answers.h"
 #include "format/json.h"
 
@@ -71,24 +71,6 @@ print_answer(struct mq_cli *cli, const struct mq_buffer *text,
     return st;
 }
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text != NULL ? text : "";
-}
-
-static void
-title_cell(struct mq_table *table, const json_t *item)
-{
-    const json_t *year = json_object_get(item, "year");
-    const char *title = text_of(item, "title");
-    if (year != NULL)
-        mq_table_cell(table, "%s (%d)", title, (int)json_integer_value(year));
-    else
-        mq_table_cell(table, "%s", title);
-}
-
 static enum mq_status
 lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
 {
@@ -96,9 +78,9 @@ lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
     const json_t *items = json_object_get(answer, "items");
     if (json_is_true(json_object_get(answer, "cold_start")))
         fprintf(cli->out, "nothing is known of user %s by %s: what many rate now\n",
-                text_of(answer, "user"), text_of(answer, "method"));
+                mq_cli_text_of(answer, "user"), mq_cli_text_of(answer, "method"));
     if (json_array_size(items) == 0) {
-        fprintf(cli->out, "nothing of type %s can be offered\n", text_of(answer, "type"));
+        fprintf(cli->out, "nothing of type %s can be offered\n", mq_cli_text_of(answer, "type"));
         return MQ_OK;
     }
     struct mq_table table = {0};
@@ -115,8 +97,8 @@ lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
     json_array_foreach(items, i, item)
     {
         mq_table_cell(&table, "%zu", i + 1);
-        mq_table_cell(&table, "%s", text_of(item, "item"));
-        title_cell(&table, item);
+        mq_table_cell(&table, "%s", mq_cli_text_of(item, "item"));
+        mq_cli_title_cell(&table, item);
         mq_table_cell(&table, "%.3f", json_number_value(json_object_get(item, "score")));
         if (!reasons)
             continue;
@@ -125,7 +107,7 @@ lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
                           json_number_value(json_object_get(item, "predicted_rating")));
         else
             mq_table_cell(&table, "–");
-        mq_table_cell(&table, "%s", text_of(item, "reason"));
+        mq_table_cell(&table, "%s", mq_cli_text_of(item, "reason"));
     }
     enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
     mq_table_release(&table);
@@ -162,26 +144,6 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
     return st;
 }
 
-static enum mq_status
-lay_out_similar(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
-{
-    struct mq_table table = {0};
-    size_t i;
-    json_t *item;
-    mq_table_column(&table, "item", false);
-    mq_table_column(&table, "title", false);
-    mq_table_column(&table, "similarity", true);
-    json_array_foreach(json_object_get(answer, "items"), i, item)
-    {
-        mq_table_cell(&table, "%s", text_of(item, "item"));
-        title_cell(&table, item);
-        mq_table_cell(&table, "%.3f", json_number_value(json_object_get(item, "similarity")));
-    }
-    enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
-    mq_table_release(&table);
-    return st;
-}
-
 enum mq_status
 mq_cli_similar_by_method(struct mq_cli *cli, struct mq_error *err)
 {
@@ -196,7 +158,7 @@ mq_cli_similar_by_method(struct mq_cli *cli, struct mq_error *err)
         st = mq_answer_similar(model.snapshot, mq_cli_positional(cli, 0), method,
                                (int32_t)mq_cli_int(cli, "--n"), &model.arena, &out, err);
     if (st == MQ_OK)
-        st = print_answer(cli, &out, lay_out_similar, err);
+        st = print_answer(cli, &out, mq_cli_print_similar, err);
     mq_buffer_release(&out);
     mq_cli_model_close(&model);
     return st;

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "model/neighbour_parts.h"
+#include "model/recency.h"
 
 /* Cost of a tile in steps through a list: for an entry of a row, and for a row in a block of codes.
  * Measured, and not critical. */
@@ -176,7 +177,7 @@ fill_rows(void *context, int64_t begin, int64_t end, int worker, struct mq_error
         if (x->weighted != x->value)
             for (int64_t k = 0; k < n; k++)
                 x->weighted[first + f->sequence[first + k]] =
-                    mq_neighbour_recency((int32_t)(n - 1 - k), x->options.recency);
+                    mq_recency_weight((int32_t)(n - 1 - k), x->options.recency);
         for (int64_t i = first; i < first + n; i++) {
             float value = x_of(x, x->rating[i], (int32_t)row, x->other[i]);
             if (x->level != NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "model/recency.h"
 
 struct mq_rank_options
 mq_rank_options_default(enum mq_neighbour_side side, bool in_time)
@@ -31,7 +32,7 @@ mq_rank_by_items(const struct mq_neighbours *items, const int32_t *history, cons
         size_t first = (size_t)history[h] * (size_t)items->k;
         const int32_t *ids = items->ids + first;
         float weight =
-            weights != NULL ? weights[h] : mq_neighbour_recency(count - 1 - h, options->recency);
+            weights != NULL ? weights[h] : mq_recency_weight(count - 1 - h, options->recency);
         for (int32_t k = 0; k < most && ids[k] >= 0; k++)
             ret_scores[ids[k]] +=
                 weight * powered(items->scores[first + (size_t)k], options->power);

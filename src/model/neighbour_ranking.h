@@ -19,7 +19,7 @@
 /** How lists become scores. */
 struct mq_rank_options {
     int32_t neighbours_max; /**< of a list, at least 1 */
-    float recency; /**< of the user's own choices (mq_neighbour_recency). By items: here; by users:
+    float recency; /**< of the user's own choices (mq_recency_weight). By items: here; by users:
                         in the likeness already, by options.recency or a query's weights */
     float power;   /**< 0…16 */
 };

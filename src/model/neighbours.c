@@ -96,12 +96,6 @@ mq_neighbour_options_check(const struct mq_neighbour_options *o, struct mq_error
     return MQ_OK;
 }
 
-float
-mq_neighbour_recency(int32_t newer, float power)
-{
-    return power == 1.0f ? 1.0f / (1.0f + (float)newer) : powf(1.0f + (float)newer, -power);
-}
-
 void
 mq_neighbours_release(struct mq_neighbours *n)
 {

@@ -159,9 +159,6 @@ struct mq_neighbour_row {
     int32_t self;        /**< row of the matrix that is never its own neighbour, or -1 */
 };
 
-/** Weight of a rating that n newer ones follow. */
-float mq_neighbour_recency(int32_t newer, float power);
-
 /** Working memory of queries: 20 bytes a candidate and 12 a code of the other side. */
 struct mq_neighbour_scratch;
 

@@ -9,6 +9,7 @@
 #ifndef MQ_MODEL_RECENCY_H
 #define MQ_MODEL_RECENCY_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "data/rating_matrix.h"
@@ -16,6 +17,14 @@
 
 /** What did best on MovieLens 1M with EASE and iALS, docs/decisions/ease.md. */
 #define MQ_RECENCY_EXPONENT 0.7
+
+/** Weight of an item that `newer` others follow: (1 + newer)^-exponent. */
+static inline float
+mq_recency_weight(int32_t newer, float exponent)
+{
+    float place = 1.0f + (float)newer;
+    return exponent == 1.0f ? 1.0f / place : powf(place, -exponent);
+}
 
 /**
  * Weights of one history.

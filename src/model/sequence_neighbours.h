@@ -6,7 +6,7 @@
  *
  * p_u the place in the user's choices from the oldest to the newest, n how many chose an item. It
  * is the cosine of choices where only what was chosen close together counts, with a direction; with
- * a list of the user's newest items (mq_rank_by_items, mq_neighbour_recency) it says what comes
+ * a list of the user's newest items (mq_rank_by_items, mq_recency_weight) it says what comes
  * next. A Markov chain that looks several steps back (cf. Shani et al. 2005; Rendle et al. 2010),
  * and far better here than the cosine of whole histories: docs/decisions/neighbours.md.
  *

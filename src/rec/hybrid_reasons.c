@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "model/neighbour_ranking.h"
+#include "model/recency.h"
 
 /* Newest films of the user that a reason may name. */
 #define HISTORY_MAX 100
@@ -45,7 +46,7 @@ find_seed(struct explaining *e, const struct mq_neighbours *lists, float recency
     for (int32_t k = first; k < e->user->count; k++) {
         int32_t row = e->snapshot->hybrid->row_of[e->user->items[k]];
         float likeness = row >= 0 ? likeness_in(lists, e->user->items[k], e->entry->item) : 0;
-        float counts = likeness * mq_neighbour_recency(e->user->count - 1 - k, recency);
+        float counts = likeness * mq_recency_weight(e->user->count - 1 - k, recency);
         if (counts <= most)
             continue;
         most = counts;
@@ -71,7 +72,7 @@ find_next(struct explaining *e)
             row >= 0
                 ? slit->weights[(size_t)film * (size_t)slit->item_count + (size_t)e->entry->item]
                 : 0;
-        float counts = weight * mq_neighbour_recency(e->user->count - 1 - k, 1);
+        float counts = weight * mq_recency_weight(e->user->count - 1 - k, 1);
         if (counts <= most)
             continue;
         most = counts;

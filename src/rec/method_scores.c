@@ -88,7 +88,7 @@ by_content(struct mq_method_scorer *s, const struct mq_rated_user *user, float *
     options.recency = CONTENT_RECENCY * s->hybrid->recency;
     for (int32_t k = 0; k < user->count; k++)
         s->weights[k] = liking(s->hybrid, user->ratings[k]) *
-                        mq_neighbour_recency(user->count - 1 - k, options.recency);
+                        mq_recency_weight(user->count - 1 - k, options.recency);
     mq_rank_by_items(&s->hybrid->content, user->items, s->weights, user->count, &options,
                      ret_scores);
 }
@@ -104,7 +104,7 @@ by_users(struct mq_method_scorer *s, const struct mq_rated_user *user, float *re
         list = mq_neighbours_of(&h->users, user->code);
     } else {
         for (int32_t k = 0; k < user->count; k++)
-            s->weights[k] = mq_neighbour_recency(user->count - 1 - k, options.recency);
+            s->weights[k] = mq_recency_weight(user->count - 1 - k, options.recency);
         struct mq_neighbour_row row = {
             .count = user->count, .code = user->items, .weight = s->weights, .self = user->code};
         enum mq_status st = mq_neighbour_query(h->user_index, &row, s->users, &list, err);
@@ -144,7 +144,7 @@ by_ease(struct mq_method_scorer *s, const struct mq_rated_user *user, float *ret
     float recency = (float)mq_hybrid_recency(s->hybrid);
     int32_t count = recency > 0 ? MQ_MIN(user->count, MQ_EASE_HISTORY) : user->count;
     for (int32_t k = 0; k < count; k++)
-        s->weights[k] = mq_neighbour_recency(count - 1 - k, recency);
+        s->weights[k] = mq_recency_weight(count - 1 - k, recency);
     return mq_ease_scores(s->hybrid->ease, user->items + (user->count - count), s->weights, count,
                           ret_scores, err);
 }

@@ -13,10 +13,9 @@
 #include "base/memory.h"
 #include "model/hybrid_registry.h"
 #include "step/gate_verdict.h"
+#include "step/hybrid_document.h"
 #include "step/step.h"
 #include "store/json_object.h"
-
-#define DOCUMENT_MAX_BYTES ((size_t)16 << 20)
 
 struct deployment {
     struct mq_step_context *context;
@@ -27,37 +26,6 @@ struct deployment {
 };
 
 /* ---- what earlier steps wrote ------------------------------------------------------------ */
-
-/* An object with the version of a model. */
-static enum mq_status
-read_document(struct mq_step_context *context, enum mq_artifact artifact, json_t **ret_document,
-              const char **ret_version, struct mq_error *err)
-{
-    struct mq_reader *reader;
-    json_t *document = NULL;
-    const char *version = NULL;
-    enum mq_status st = mq_artifact_reader(context->store, context->region, artifact,
-                                           MQ_PROGRAM_MOVIE, &reader, err);
-    if (st != MQ_OK)
-        return st;
-    st = mq_json_read(reader, DOCUMENT_MAX_BYTES, &document, err);
-    mq_reader_close(reader);
-    if (st == MQ_OK) {
-        st = mq_json_need_text(document, "version", &version, err);
-        if (st == MQ_OK && !mq_hybrid_version_is_valid(version))
-            st = mq_fail(err, MQ_E_FORMAT, "'%.40s' is no version of a model", version);
-        if (st != MQ_OK)
-            st = mq_fail_context(err, st, "'%s/%s/%s'", mq_object_store_uri(context->store),
-                                 context->region, mq_artifact_info(artifact)->path);
-    }
-    if (st != MQ_OK) {
-        json_decref(document);
-        return mq_artifact_damaged(artifact, st, err);
-    }
-    *ret_document = document;
-    *ret_version = version;
-    return MQ_OK;
-}
 
 static enum mq_status
 evaluation_damaged(const struct deployment *d, enum mq_status st, struct mq_error *err)
@@ -71,10 +39,11 @@ static enum mq_status
 read_documents(struct deployment *d, struct mq_gate_verdict *ret_verdict, struct mq_error *err)
 {
     const char *judged = NULL;
-    enum mq_status st =
-        read_document(d->context, MQ_ARTIFACT_HYBRID_CANDIDATE, &d->candidate, &d->version, err);
+    enum mq_status st = mq_hybrid_document_read(d->context, MQ_ARTIFACT_HYBRID_CANDIDATE,
+                                                &d->candidate, &d->version, err);
     if (st == MQ_OK)
-        st = read_document(d->context, MQ_ARTIFACT_HYBRID_EVALUATION, &d->evaluation, &judged, err);
+        st = mq_hybrid_document_read(d->context, MQ_ARTIFACT_HYBRID_EVALUATION, &d->evaluation,
+                                     &judged, err);
     if (st != MQ_OK)
         return st;
     if (strcmp(judged, d->version) != 0) {

@@ -17,46 +17,22 @@
 #include "eval/split_choice.h"
 #include "format/json.h"
 #include "model/hybrid_registry.h"
+#include "step/hybrid_document.h"
 #include "step/hybrid_input.h"
 #include "step/step.h"
-
-#define CANDIDATE_MAX_BYTES 65536
 
 struct work {
     struct mq_step_context *context;
     struct mq_hybrid_input input;
-    char version[MQ_HYBRID_VERSION_SIZE]; /* of the candidate */
-    struct mq_hybrid *live;               /* NULL: none, or it cannot be read */
+    json_t *candidate;
+    const char *version;    /* of the candidate, borrowed from it */
+    struct mq_hybrid *live; /* NULL: none, or it cannot be read */
     char protocol[MQ_PROTOCOL_SIZE];
     struct mq_eval_report *report;
     struct mq_gate_result gate;
     int64_t live_cases;
     struct mq_error nothing; /* why nothing could be held out, where `report` is NULL */
 };
-
-static enum mq_status
-read_candidate(struct work *w, struct mq_error *err)
-{
-    struct mq_reader *reader = NULL;
-    mq_autojson json_t *candidate = NULL;
-    const char *version = NULL;
-    enum mq_status st =
-        mq_artifact_reader(w->context->store, w->context->region, MQ_ARTIFACT_HYBRID_CANDIDATE,
-                           MQ_PROGRAM_MOVIE, &reader, err);
-    if (st == MQ_OK)
-        st = mq_json_read(reader, CANDIDATE_MAX_BYTES, &candidate, err);
-    if (st == MQ_OK) {
-        st = mq_json_need_text(candidate, "version", &version, err);
-        if (st == MQ_OK && !mq_hybrid_version_is_valid(version))
-            st = mq_fail(err, MQ_E_FORMAT, "'%.40s' is no version of a model", version);
-        if (st != MQ_OK)
-            st = mq_fail_context(err, st, "'%s'", reader->name);
-    }
-    if (st == MQ_OK)
-        snprintf(w->version, sizeof(w->version), "%s", version);
-    mq_reader_close(reader);
-    return mq_artifact_damaged(MQ_ARTIFACT_HYBRID_CANDIDATE, st, err);
-}
 
 /* The model that serves. One that is damaged or gone is no reason not to deploy a good one. */
 static enum mq_status
@@ -210,7 +186,8 @@ enum mq_status
 mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
 {
     struct work w = {.context = context};
-    enum mq_status st = read_candidate(&w, err);
+    enum mq_status st = mq_hybrid_document_read(context, MQ_ARTIFACT_HYBRID_CANDIDATE, &w.candidate,
+                                                &w.version, err);
     if (st == MQ_OK)
         st = mq_hybrid_input_load(context->store, context->region, context->config,
                                   context->scratch, context->date, &w.input, err);
@@ -227,6 +204,7 @@ mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
     if (st == MQ_OK)
         tell(&w);
     mq_eval_report_free(w.report);
+    json_decref(w.candidate);
     mq_hybrid_free(w.live);
     mq_hybrid_input_release(&w.input);
     return st;

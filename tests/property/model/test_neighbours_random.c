@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "model/neighbour_parts.h"
+#include "model/recency.h"
 
 static struct mq_rng rng;
 static struct mq_error err;
@@ -229,7 +230,7 @@ check_query(const struct oracle *o, const struct mq_neighbour_index *index)
         }
         for (int64_t k = 0; k < n && o->options.recency > 0; k++)
             weights[n - 1 - o->matrix->user_sequence[first + k]] =
-                mq_neighbour_recency((int32_t)(n - 1 - k), o->options.recency);
+                mq_recency_weight((int32_t)(n - 1 - k), o->options.recency);
         struct mq_neighbour_row given = {.count = (int32_t)n,
                                          .code = codes,
                                          .rating = ratings,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "model/recency.h"
 #include "neighbours_fixture.h"
 
 static struct mq_error err;
@@ -159,8 +160,8 @@ test_recency(void **state)
     check_near((double)list.scores[1], 1 / (3 * length));
     mq_neighbours_release(&lists);
     mq_rating_matrix_free(matrix);
-    check_near((double)mq_neighbour_recency(3, 0.5f), 0.5);
-    check_near((double)mq_neighbour_recency(7, 0), 1);
+    check_near((double)mq_recency_weight(3, 0.5f), 0.5);
+    check_near((double)mq_recency_weight(7, 0), 1);
 }
 
 static void
