@@ -116,7 +116,7 @@ mq_answer_list(struct mq_hybrid_session *session, const struct mq_hybrid_request
     mq_json_text_begin(&t, out, err);
     mq_json_open(&t, '{');
     mq_json_put_string(&t, "user", request->user->id);
-    mq_json_put_string(&t, "type", request->type == MQ_PROGRAM_TV ? "tv" : "movie");
+    mq_json_put_string(&t, "type", mq_program_type_name(request->type));
     mq_json_put_string(&t, "method", mq_method_name(request->method));
     mq_json_put_string(&t, "model", version_of(snapshot));
     mq_json_put_bool(&t, "known", request->user->code >= 0 || request->user->count > 0);
@@ -370,21 +370,19 @@ mq_answer_neighbours(struct mq_hybrid_session *session, const struct mq_rated_us
 
 static void
 put_values(struct mq_json_text *t, const char *key, const struct mq_catalogue *c, int32_t row,
-           enum mq_property property)
+           enum mq_property property, struct mq_arena *arena)
 {
     mq_json_key(t, key);
     mq_json_open(t, '[');
     for (int64_t k = c->offset[property][row]; k < c->offset[property][row + 1]; k++) {
-        int32_t value = c->value[property][k];
-        mq_json_string(t, c->spelling[property] != NULL ? c->spelling[property][value]
-                                                        : c->names[property].keys[value]);
+        mq_json_string(t, mq_value_label(c, property, c->value[property][k], arena));
     }
     mq_json_close(t, ']');
 }
 
 enum mq_status
-mq_answer_item(const struct mq_snapshot *snapshot, const char *id, struct mq_buffer *out,
-               struct mq_error *err)
+mq_answer_item(const struct mq_snapshot *snapshot, const char *id, struct mq_arena *arena,
+               struct mq_buffer *out, struct mq_error *err)
 {
     const struct mq_catalogue *c = snapshot->catalogue;
     const struct mq_hybrid *h = snapshot->hybrid->hybrid;
@@ -397,13 +395,13 @@ mq_answer_item(const struct mq_snapshot *snapshot, const char *id, struct mq_buf
     mq_json_text_begin(&t, out, err);
     mq_json_open(&t, '{');
     put_film(&t, c, row);
-    mq_json_put_string(&t, "type", c->type[row] == MQ_PROGRAM_TV ? "tv" : "movie");
+    mq_json_put_string(&t, "type", mq_program_type_name((enum mq_program_type)c->type[row]));
     mq_json_put_string(&t, "description", c->description[row]);
-    put_values(&t, "categories", c, row, MQ_PROPERTY_CATEGORY);
-    put_values(&t, "directors", c, row, MQ_PROPERTY_DIRECTOR);
-    put_values(&t, "actors", c, row, MQ_PROPERTY_ACTOR);
-    put_values(&t, "languages", c, row, MQ_PROPERTY_LANGUAGE);
-    put_values(&t, "levels", c, row, MQ_PROPERTY_LEVEL);
+    put_values(&t, "categories", c, row, MQ_PROPERTY_CATEGORY, arena);
+    put_values(&t, "directors", c, row, MQ_PROPERTY_DIRECTOR, arena);
+    put_values(&t, "actors", c, row, MQ_PROPERTY_ACTOR, arena);
+    put_values(&t, "languages", c, row, MQ_PROPERTY_LANGUAGE, arena);
+    put_values(&t, "levels", c, row, MQ_PROPERTY_LEVEL, arena);
     mq_json_put_bool(&t, "offered", bar == MQ_BAR_NONE);
     if (bar != MQ_BAR_NONE)
         mq_json_put_string(&t, "barred", mq_bar_name(bar));

@@ -68,7 +68,7 @@ enum mq_status mq_answer_neighbours(struct mq_hybrid_session *session,
  * "ratings", "average", "popularity", "quality"}.
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_NOMEM */
 enum mq_status mq_answer_item(const struct mq_snapshot *snapshot, const char *id,
-                              struct mq_buffer *out, struct mq_error *err);
+                              struct mq_arena *arena, struct mq_buffer *out, struct mq_error *err);
 
 /**
  * One film for one user: {"user", "item", "title", "year", "method", "model", "known",

@@ -13,8 +13,8 @@
 #include "store/json_object.h"
 
 #define FORM_NAME "marquee-hybrid"
-#define MODEL_JSON "model.json"
-#define MODEL_MAX_BYTES ((size_t)1 << 20)
+/* Files of one model, far more than it has. */
+#define FILES_MAX 1000
 
 bool
 mq_hybrid_version_is_valid(const char *version)
@@ -134,7 +134,7 @@ save_model(struct mq_object_store *store, const char *region, const struct mq_hy
 {
     char key[MQ_OBJECT_KEY_MAX];
     mq_autojson json_t *model = describe(h, files, facts);
-    enum mq_status st = mq_hybrid_key(region, h->version, MODEL_JSON, key, err);
+    enum mq_status st = mq_hybrid_key(region, h->version, MQ_HYBRID_MODEL_JSON, key, err);
     return st == MQ_OK ? mq_object_put_json(store, key, model, MQ_JSON_INDENTED, 0, MQ_PUT_ALWAYS,
                                             NULL, NULL, err)
                        : st;
@@ -163,8 +163,8 @@ mq_hybrid_describe(struct mq_object_store *store, const char *region, const char
     int64_t form = 0;
     json_t *model = NULL;
     struct mq_buffer text;
-    mq_buffer_init(&text, MODEL_MAX_BYTES);
-    enum mq_status st = mq_hybrid_key(region, version, MODEL_JSON, key, err);
+    mq_buffer_init(&text, MQ_HYBRID_MODEL_MAX_BYTES);
+    enum mq_status st = mq_hybrid_key(region, version, MQ_HYBRID_MODEL_JSON, key, err);
     if (st == MQ_OK)
         st = mq_object_get(store, key, &text, err);
     if (st == MQ_E_NOT_FOUND) {
@@ -303,7 +303,7 @@ mq_hybrid_load(struct mq_object_store *store, const char *region, const char *ve
     snprintf(h->version, sizeof(h->version), "%s", version);
     st = read_model(h, model, err);
     if (st != MQ_OK)
-        st = mq_fail_context(err, st, "model '%s', " MODEL_JSON, version);
+        st = mq_fail_context(err, st, "model '%s', " MQ_HYBRID_MODEL_JSON, version);
     for (size_t i = 0; st == MQ_OK && i < MQ_HYBRID_PARTS; i++)
         st = load_part(store, region, h, &mq_hybrid_parts[i], model, err);
     if (st == MQ_OK)
@@ -314,6 +314,12 @@ mq_hybrid_load(struct mq_object_store *store, const char *region, const char *ve
     }
     *ret_hybrid = h;
     return MQ_OK;
+}
+
+bool
+mq_hybrid_is_unreadable(enum mq_status st)
+{
+    return st == MQ_E_NOT_FOUND || st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED;
 }
 
 struct files_listing {
@@ -349,19 +355,46 @@ mq_hybrid_each_file(struct mq_object_store *store, const char *region, mq_hybrid
     return mq_object_list(store, prefix, visit_file, &l, err);
 }
 
+struct files {
+    struct mq_arena text;
+    const char *keys[FILES_MAX];
+    size_t count;
+};
+
+static enum mq_status
+add_file(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
+{
+    struct files *files = context;
+    (void)info;
+    if (files->count == FILES_MAX)
+        return MQ_OK; /* the rest is an incomplete model of the next time */
+    files->keys[files->count] = mq_arena_copy(&files->text, key, strlen(key));
+    if (files->keys[files->count++] == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "no memory for the names of a model's files");
+    return MQ_OK;
+}
+
 enum mq_status
 mq_hybrid_delete(struct mq_object_store *store, const char *region, const char *version,
                  struct mq_error *err)
 {
-    char keys[MQ_HYBRID_PARTS + 1][MQ_OBJECT_KEY_MAX];
-    const char *list[MQ_HYBRID_PARTS + 1];
-    enum mq_status st = mq_hybrid_key(region, version, MODEL_JSON, keys[0], err);
-    list[0] = keys[0];
+    char prefix[MQ_OBJECT_KEY_MAX], key[MQ_OBJECT_KEY_MAX];
+    const char *keys[] = {key};
+    enum mq_status st = mq_hybrid_key(region, version, "", prefix, err);
+    if (st == MQ_OK)
+        st = mq_hybrid_key(region, version, MQ_HYBRID_MODEL_JSON, key, err);
     if (st == MQ_OK) /* a model without it is none */
-        st = mq_object_delete(store, list, 1, err);
-    for (size_t i = 0; st == MQ_OK && i < MQ_HYBRID_PARTS; i++) {
-        st = mq_hybrid_key(region, version, mq_hybrid_parts[i].name, keys[i], err);
-        list[i] = keys[i];
-    }
-    return st == MQ_OK ? mq_object_delete(store, list, MQ_HYBRID_PARTS, err) : st;
+        st = mq_object_delete(store, keys, 1, err);
+    if (st != MQ_OK)
+        return st;
+    struct files *files = calloc(1, sizeof(*files));
+    if (files == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "no memory for the names of a model's files");
+    mq_arena_init(&files->text, 0);
+    st = mq_object_list(store, prefix, add_file, files, err);
+    if (st == MQ_OK && files->count > 0)
+        st = mq_object_delete(store, files->keys, files->count, err);
+    mq_arena_release(&files->text);
+    free(files);
+    return st;
 }

@@ -66,7 +66,18 @@ typedef enum mq_status (*mq_hybrid_file_fn)(void *context, const char *version, 
 enum mq_status mq_hybrid_each_file(struct mq_object_store *store, const char *region,
                                    mq_hybrid_file_fn fn, void *context, struct mq_error *err);
 
-/** Delete all files of a model, model.json first. */
+/**
+ * Whether a failure of mq_hybrid_load lies in the model itself (gone, damaged, of a newer form), so
+ * that asking again will not help; any other may pass.
+ */
+bool mq_hybrid_is_unreadable(enum mq_status st);
+
+/** model.json: what makes a folder of files a model. */
+#define MQ_HYBRID_MODEL_JSON "model.json"
+/** Longest model.json. */
+#define MQ_HYBRID_MODEL_MAX_BYTES ((size_t)1 << 20)
+
+/** Delete all that lies in a model's folder, model.json first. What is not there is fine. */
 enum mq_status mq_hybrid_delete(struct mq_object_store *store, const char *region,
                                 const char *version, struct mq_error *err);
 

@@ -9,11 +9,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-#define MODEL_JSON "model.json"
-#define MODEL_MAX_BYTES ((size_t)1 << 20)
-/* Files of one model, far more than it has. */
-#define FILES_MAX 1000
-
 const char *
 mq_prune_verdict_name(enum mq_prune_verdict verdict)
 {
@@ -63,7 +58,7 @@ visit(void *context, const char *version, const char *file, const struct mq_obje
     folder->objects++;
     folder->bytes += info->size_bytes;
     folder->modified_ms = MQ_MAX(folder->modified_ms, info->modified_ms);
-    folder->whole |= strcmp(file, MODEL_JSON) == 0;
+    folder->whole |= strcmp(file, MQ_HYBRID_MODEL_JSON) == 0;
     return MQ_OK;
 }
 
@@ -139,45 +134,6 @@ judge(struct mq_prune_report *report, const struct mq_prune_options *options, co
 
 /* ---- removal ----------------------------------------------------------------------------- */
 
-struct files {
-    struct mq_arena text;
-    const char *keys[FILES_MAX];
-    size_t count;
-};
-
-static enum mq_status
-add_file(void *context, const char *key, const struct mq_object_info *info, struct mq_error *err)
-{
-    struct files *files = context;
-    (void)info;
-    if (files->count == FILES_MAX)
-        return MQ_OK; /* the rest is an incomplete model of the next time */
-    files->keys[files->count] = mq_arena_copy(&files->text, key, strlen(key));
-    if (files->keys[files->count++] == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "no memory for the names of a model's files");
-    return MQ_OK;
-}
-
-static enum mq_status
-remove_files(struct mq_object_store *store, const char *region, const char *version,
-             struct mq_error *err)
-{
-    char prefix[MQ_OBJECT_KEY_MAX];
-    enum mq_status st = mq_hybrid_key(region, version, "", prefix, err);
-    if (st != MQ_OK)
-        return st;
-    struct files *files = calloc(1, sizeof(*files));
-    if (files == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "no memory for the names of a model's files");
-    mq_arena_init(&files->text, 0);
-    st = mq_object_list(store, prefix, add_file, files, err);
-    if (st == MQ_OK && files->count > 0)
-        st = mq_object_delete(store, files->keys, files->count, err);
-    mq_arena_release(&files->text);
-    free(files);
-    return st;
-}
-
 /* From here on it is no model, unless the pointer turns out to have come to it meanwhile. */
 static enum mq_status
 retire(struct mq_object_store *store, const char *region, struct mq_prune_folder *folder,
@@ -187,8 +143,8 @@ retire(struct mq_object_store *store, const char *region, struct mq_prune_folder
     const char *keys[] = {key};
     struct mq_hybrid_pointer now = {0};
     struct mq_buffer model;
-    mq_buffer_init(&model, MODEL_MAX_BYTES);
-    enum mq_status st = mq_hybrid_key(region, folder->version, MODEL_JSON, key, err);
+    mq_buffer_init(&model, MQ_HYBRID_MODEL_MAX_BYTES);
+    enum mq_status st = mq_hybrid_key(region, folder->version, MQ_HYBRID_MODEL_JSON, key, err);
     if (st == MQ_OK && folder->whole)
         st = mq_object_get(store, key, &model, err);
     if (st == MQ_OK)
@@ -234,7 +190,7 @@ mq_hybrid_prune(struct mq_object_store *store, const char *region,
         if (st == MQ_OK)
             st = retire(store, region, folder, err);
         if (st == MQ_OK && folder->verdict == MQ_PRUNE_GOES) {
-            st = remove_files(store, region, folder->version, err);
+            st = mq_hybrid_delete(store, region, folder->version, err);
             folder->removed = st == MQ_OK;
         }
     }

@@ -10,7 +10,6 @@
 #include "store/json_object.h"
 
 #define POINTER_MAX_BYTES ((size_t)1 << 20)
-#define MODEL_JSON "model.json"
 
 static enum mq_status
 pointer_key(const char *region, char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
@@ -258,7 +257,7 @@ visit(void *context, const char *version, const char *file, const struct mq_obje
 {
     struct mq_hybrid_list *list = context;
     (void)info;
-    if (strcmp(file, MODEL_JSON) != 0)
+    if (strcmp(file, MQ_HYBRID_MODEL_JSON) != 0)
         return MQ_OK;
     enum mq_status st =
         mq_grow(&list->entries, &list->capacity, list->count + 1, sizeof(*list->entries), err);

@@ -11,8 +11,6 @@
 #include "model/sequence_neighbours.h"
 #include "model/untrained_items.h"
 
-#define USERS_OF_A_RANGE 64
-
 enum mq_status
 mq_methods_parse(const char *text, const char *setting, unsigned *ret_methods, struct mq_error *err)
 {
@@ -177,27 +175,6 @@ train_content(struct training *t, struct mq_error *err)
 
 /* ---- factors ---- */
 
-struct folding {
-    struct mq_ials *model;
-    const struct mq_rating_matrix *matrix;
-    const float *weight;
-};
-
-static enum mq_status
-fold_users(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
-{
-    struct folding *f = context;
-    enum mq_status st = MQ_OK;
-    (void)worker;
-    for (int64_t u = begin; st == MQ_OK && u < end; u++) {
-        int64_t first = f->matrix->user_offset[u];
-        st = mq_ials_fold_in(f->model, f->matrix->user_item + first, f->weight + first,
-                             f->matrix->user_offset[u + 1] - first,
-                             f->model->user + u * f->model->factors, err);
-    }
-    return st;
-}
-
 /* Trained on all choices alike; then each user's vector is made of the recent ones above all. */
 static enum mq_status
 train_mf(struct training *t, struct mq_error *err)
@@ -210,10 +187,9 @@ train_mf(struct training *t, struct mq_error *err)
         st = mq_alloc_array_raw((size_t)h->ratings->count, sizeof(*weight), &weight, err);
     if (st == MQ_OK)
         st = mq_recency_weights_all(h->ratings, mq_hybrid_recency(h), weight, err);
-    struct folding folding = {h->ials, h->ratings, weight};
-    return st == MQ_OK ? mq_pool_for(t->pool, h->ratings->user_count, USERS_OF_A_RANGE, fold_users,
-                                     &folding, err)
-                       : st;
+    return st == MQ_OK
+               ? mq_ials_fold_in_all(h->ials, h->ratings, weight, t->pool, h->ials->user, err)
+               : st;
 }
 
 static enum mq_status

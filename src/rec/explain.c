@@ -39,9 +39,9 @@ mq_item_label(const struct mq_catalogue *catalogue, int32_t row, struct mq_arena
 
 /* A value as people write it: names of people and languages as the catalogue spells them, with
  * capitals where it has none at all. */
-static const char *
-value_label(const struct mq_catalogue *catalogue, enum mq_property p, int32_t value,
-            struct mq_arena *arena)
+const char *
+mq_value_label(const struct mq_catalogue *catalogue, enum mq_property p, int32_t value,
+               struct mq_arena *arena)
 {
     const char *name = catalogue->names[p].keys[value];
     if (p != MQ_PROPERTY_DIRECTOR && p != MQ_PROPERTY_ACTOR && p != MQ_PROPERTY_LANGUAGE)
@@ -120,7 +120,7 @@ channel_reason(const struct mq_snapshot *snapshot, const struct mq_user_state *u
         enum mq_property p = mq_channel_property(channel);
         if (value >= 0) {
             seed = newest_with(catalogue, user, p, value, item);
-            shared = value_label(catalogue, p, value, arena);
+            shared = mq_value_label(catalogue, p, value, arena);
         }
         if (seed < 0)
             reason = MQ_REASON_TASTE;
@@ -178,7 +178,7 @@ mq_explain_entry(struct mq_session *s, const struct mq_user_state *user,
             *ret_seed = -1;
         return mq_reason_text(
             MQ_REASON_DIVERSITY, language, NULL,
-            value_label(s->snapshot->catalogue, MQ_PROPERTY_CATEGORY, entry->category, arena),
+            mq_value_label(s->snapshot->catalogue, MQ_PROPERTY_CATEGORY, entry->category, arena),
             arena);
     }
     int32_t at;
@@ -341,7 +341,7 @@ place_text(const struct mq_catalogue *catalogue, const struct mq_channel_place *
 {
     const char *value =
         place->value >= 0
-            ? value_label(catalogue, mq_channel_property(place->channel), place->value, arena)
+            ? mq_value_label(catalogue, mq_channel_property(place->channel), place->value, arena)
             : NULL;
     return mq_arena_format(arena, "%s%s%s%s place %d of %d, which takes %d",
                            mq_channel_name(place->channel), value != NULL ? " (" : "",

@@ -72,6 +72,12 @@ enum mq_status mq_explain(struct mq_session *session, enum mq_program_type type,
                           struct mq_arena *arena, struct mq_explanation *ret_explanation,
                           struct mq_error *err);
 
+/** A property's value as people write it: as the catalogue spells it; names of persons and
+ * languages that it does not spell, with capitals. In the arena or the catalogue; NULL: no memory.
+ */
+const char *mq_value_label(const struct mq_catalogue *catalogue, enum mq_property property,
+                           int32_t value, struct mq_arena *arena);
+
 /** Title and year as reasons write them: "Heat (1995)"; the id where the title is unknown. */
 const char *mq_item_label(const struct mq_catalogue *catalogue, int32_t row,
                           struct mq_arena *arena);

@@ -136,9 +136,7 @@ shared_values(const struct explaining *e, int32_t a, int32_t b)
             for (int64_t j = offset[b]; j < offset[b + 1]; j++) {
                 if (value[i] != value[j])
                     continue;
-                const char *name = c->spelling[property] != NULL
-                                       ? c->spelling[property][value[i]]
-                                       : c->names[property].keys[value[i]];
+                const char *name = mq_value_label(c, property, value[i], e->arena);
                 text = found++ == 0 ? name : mq_arena_format(e->arena, "%s, %s", text, name);
                 break;
             }

@@ -40,8 +40,6 @@ static const char *const sentences[MQ_REASON_COUNT][MQ_LANGUAGE_COUNT] = {
     [MQ_REASON_AGREE] = {"People who agree with you on {value} films rate it {title}",
                          "与您在{value}部影片上看法一致的人给它打{title}分"},
     [MQ_REASON_TRENDING] = {"Because many rate it now", "因为最近很多人在评价它"},
-    [MQ_REASON_WELL_RATED] = {"Because it is rated {value} on average",
-                              "因为它的平均评分是{value}"},
     [MQ_REASON_SEEN] = {"You have watched it already", "您已经看过"},
     [MQ_REASON_TYPE] = {"It belongs to the other list: {value}", "它属于另一个列表：{value}"},
     [MQ_REASON_ABSENT] = {"It has left the catalogue", "它已不在片库中"},

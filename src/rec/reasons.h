@@ -32,7 +32,6 @@ enum mq_reason {
     MQ_REASON_CONTENT,    /* {value}: what it shares with {title} */
     MQ_REASON_AGREE,      /* {value}: films agreed on; {title}: the rating they give */
     MQ_REASON_TRENDING,   /* {value}: users of late */
-    MQ_REASON_WELL_RATED, /* {value}: mean rating */
     /* why not */
     MQ_REASON_SEEN,
     MQ_REASON_TYPE,

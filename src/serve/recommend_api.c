@@ -293,8 +293,8 @@ mq_api_item(struct mq_http_request *http, void *context)
     struct asking a;
     enum mq_status st = begin(&a, http, context);
     if (st == MQ_OK)
-        st = mq_answer_item(a.lease.snapshot, mq_http_match_text(a.match, "id", NULL), &a.out,
-                            &a.error);
+        st = mq_answer_item(a.lease.snapshot, mq_http_match_text(a.match, "id", NULL),
+                            a.lease.arena, &a.out, &a.error);
     finish(&a, st);
 }
 

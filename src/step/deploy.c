@@ -136,7 +136,7 @@ cannot_be_read(const struct deployment *d, bool *ret_unread, struct mq_error *er
     enum mq_status st = mq_hybrid_load(context->store, context->region, d->pointer.version,
                                        context->pool, &live, &error);
     mq_hybrid_free(live);
-    *ret_unread = st == MQ_E_NOT_FOUND || st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED;
+    *ret_unread = mq_hybrid_is_unreadable(st);
     if (*ret_unread)
         mq_step_note(context, "the model that serves, '%s', cannot be read: %s", d->pointer.version,
                      error.message);

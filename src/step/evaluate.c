@@ -45,12 +45,13 @@ read_live(struct work *w, struct mq_error *err)
     if (st == MQ_OK && pointer.version[0] != '\0' && strcmp(pointer.version, w->version) != 0) {
         enum mq_status found =
             mq_hybrid_load(c->store, c->region, pointer.version, c->pool, &w->live, &own);
-        if (found == MQ_E_NOMEM || found == MQ_E_CANCELLED || found == MQ_E_UNREACHABLE) {
-            *err = own;
-            st = found;
-        } else if (found != MQ_OK) {
+        if (mq_hybrid_is_unreadable(found)) {
             mq_step_note(c, "the live model %s cannot be read and is not compared: %s",
                          pointer.version, own.message);
+        } else if (found != MQ_OK) {
+            if (err != NULL)
+                *err = own;
+            st = found;
         }
     }
     mq_hybrid_pointer_release(&pointer);

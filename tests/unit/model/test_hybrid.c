@@ -117,6 +117,17 @@ refuses_a_newer_form(void **state)
     mq_hybrid_free(made);
 }
 
+static enum mq_status
+count_object(void *context, const char *key, const struct mq_object_info *info,
+             struct mq_error *err)
+{
+    (void)key;
+    (void)info;
+    (void)err;
+    ++*(int *)context;
+    return MQ_OK;
+}
+
 static void
 one_of_two_deploys_wins(void **state)
 {
@@ -155,6 +166,14 @@ one_of_two_deploys_wins(void **state)
     mq_hybrid_list_release(&list);
 
     /* Nothing that is not there can be pointed to. */
+    char beside[MQ_OBJECT_KEY_MAX], folder[MQ_OBJECT_KEY_MAX];
+    int left = 0;
+    check_ok(mq_hybrid_key("1", first->version, "evaluation.json", beside, &err));
+    check_ok(mq_hybrid_key("1", first->version, "", folder, &err));
+    check_ok(mq_object_put(b->store, beside, "{}", 2, MQ_PUT_ALWAYS, NULL, NULL, &err));
+    check_ok(mq_hybrid_delete(b->store, "1", first->version, &err));
+    check_ok(mq_object_list(b->store, folder, count_object, &left, &err));
+    assert_int_equal(left, 0); /* nor what others put there */
     check_ok(mq_hybrid_delete(b->store, "1", first->version, &err));
     move.version = first->version;
     check_fails(MQ_E_NOT_FOUND, mq_hybrid_pointer_move(b->store, "1", &now, &move, &err));
