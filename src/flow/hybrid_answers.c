@@ -341,8 +341,9 @@ mq_answer_neighbours(struct mq_hybrid_session *session, const struct mq_rated_us
     if (h->rating_users.ids != NULL) {
         st = mq_predictor_take(mq_hybrid_session_predictor(session), user, err);
         alike = mq_predictor_alike(mq_hybrid_session_predictor(session));
-    } else if (user->code >= 0) {
-        alike = mq_neighbours_of(&h->users, user->code);
+    } else {
+        st = mq_method_alike(mq_hybrid_ranker_methods(mq_hybrid_session_ranker(session)), user,
+                             &alike, err);
     }
     if (st != MQ_OK)
         return st;

@@ -255,6 +255,16 @@ mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *case
         if (mq_hybrid_has(hybrid, (enum mq_method)m))
             l.method[l.method_count++] = (enum mq_method)m;
     l.room = (size_t)l.method_count * MQ_BLEND_ALTERNATIVES + 1 + (size_t)options->others;
+    size_t bytes = (size_t)cases->count * l.room * (size_t)l.method_count * sizeof(*l.feature);
+    if (bytes > MQ_BLEND_BYTES_MAX) {
+        mq_fail(
+            err, MQ_E_RANGE,
+            "the blend would be learned on %zu MB of scores (at most %zu): %lld choices with %zu "
+            "films each, by %d methods",
+            bytes >> 20, MQ_BLEND_BYTES_MAX >> 20, (long long)cases->count, l.room, l.method_count);
+        mq_error_hint(err, "lower hybrid.blend_users or hybrid.blend_others");
+        return MQ_E_RANGE;
+    }
     enum mq_status st = cases->count > 0 ? make_alternatives(&l, pool, err) : MQ_OK;
     if (st == MQ_OK && cases->count > 0)
         st = fit(&l, pool, weight, &report, err);

@@ -27,6 +27,9 @@
 
 #define MQ_BLEND_OTHERS_MAX 10000
 
+/** Most memory of the cases' scores; a fit takes as much again. */
+#define MQ_BLEND_BYTES_MAX ((size_t)1 << 30)
+
 /** Choices that the model does not know. All borrowed. */
 struct mq_blend_cases {
     int64_t count;       /**< 0…MQ_BLEND_CASES_MAX */
@@ -52,7 +55,8 @@ struct mq_blend_report {
  * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
  *                  explains the choices, all that the model has weigh the same
  * @param ret_report may be NULL
- * @return MQ_OK | MQ_E_RANGE (more cases or others than allowed) | MQ_E_NOMEM | MQ_E_CANCELLED
+ * @return MQ_OK | MQ_E_RANGE (more cases or others than allowed, or together more than
+ *         MQ_BLEND_BYTES_MAX: names the settings) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Cost: every method's scores for every case; then up to 8 fits.
  */
 enum mq_status mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,

@@ -10,7 +10,7 @@
 struct mq_blended_scorer {
     const struct mq_hybrid *hybrid;
     struct mq_method_scorer *methods;
-    float *scores[MQ_METHOD_COUNT]; /* [items] as the method gives them; NULL: of weight 0 */
+    float *scores[MQ_METHOD_COUNT]; /* [items] as the method gives them; NULL: not asked yet */
     /* z = scores · scale - shift, of the last user; scale 0: nothing is known */
     float scale[MQ_METHOD_COUNT], shift[MQ_METHOD_COUNT];
 };
@@ -24,10 +24,6 @@ mq_blended_scorer_new(const struct mq_hybrid *hybrid, struct mq_blended_scorer *
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a scorer");
     s->hybrid = hybrid;
     enum mq_status st = mq_method_scorer_new(hybrid, &s->methods, err);
-    for (int m = 0; st == MQ_OK && m < MQ_METHOD_COUNT; m++)
-        if (hybrid->blend[m] != 0)
-            st = mq_alloc_array((size_t)hybrid->ratings->item_count, sizeof(float), &s->scores[m],
-                                err);
     if (st == MQ_OK)
         *ret_scorer = s;
     else
@@ -91,8 +87,11 @@ blend(struct mq_blended_scorer *s, const struct mq_rated_user *user, float *ret_
         s->scale[m] = s->shift[m] = 0;
         if (weight == 0)
             continue;
-        enum mq_status st =
-            mq_method_scores(s->methods, user, (enum mq_method)m, s->scores[m], &known, err);
+        enum mq_status st = MQ_OK;
+        if (s->scores[m] == NULL)
+            st = mq_alloc_array_raw(items, sizeof(float), &s->scores[m], err);
+        if (st == MQ_OK)
+            st = mq_method_scores(s->methods, user, (enum mq_method)m, s->scores[m], &known, err);
         if (st != MQ_OK)
             return st;
         if (!known)
@@ -114,6 +113,12 @@ mq_blended_scores(struct mq_blended_scorer *s, const struct mq_rated_user *user,
     return method == MQ_METHOD_HYBRID
                ? blend(s, user, ret_scores, ret_known, err)
                : mq_method_scores(s->methods, user, method, ret_scores, ret_known, err);
+}
+
+struct mq_method_scorer *
+mq_blended_methods(struct mq_blended_scorer *s)
+{
+    return s->methods;
 }
 
 float

@@ -18,7 +18,7 @@
 struct mq_blended_scorer;
 
 /** @param hybrid borrowed while the scorer lives @return MQ_OK | MQ_E_NOMEM
- * Memory: 4 bytes a film and method. */
+ * Memory: 4 bytes a film and method of the blend, once the hybrid is asked. */
 enum mq_status mq_blended_scorer_new(const struct mq_hybrid *hybrid,
                                      struct mq_blended_scorer **ret_scorer, struct mq_error *err);
 /** NULL allowed. */
@@ -43,6 +43,9 @@ enum mq_status mq_blended_scores(struct mq_blended_scorer *scorer, const struct 
 enum mq_status mq_standard_scores(struct mq_blended_scorer *scorer,
                                   const struct mq_rated_user *user, enum mq_method method,
                                   float *ret_scores, bool *ret_known, struct mq_error *err);
+
+/** The scorer's methods, to be asked alone. Borrowed. */
+struct mq_method_scorer *mq_blended_methods(struct mq_blended_scorer *scorer);
 
 /**
  * What a method added to a film's score, the last time that the hybrid's scores were made: blend

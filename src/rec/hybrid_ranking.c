@@ -135,3 +135,9 @@ mq_hybrid_ranker_part(const struct mq_hybrid_ranker *r, enum mq_method method, i
 {
     return mq_blended_part(r->scorer, method, item);
 }
+
+struct mq_method_scorer *
+mq_hybrid_ranker_methods(struct mq_hybrid_ranker *r)
+{
+    return mq_blended_methods(r->scorer);
+}

@@ -68,6 +68,9 @@ enum mq_status mq_hybrid_rank_given(struct mq_hybrid_ranker *ranker,
                                     float quality_weight, const int32_t *items, int32_t count,
                                     float *ret_scores, bool *ret_known, struct mq_error *err);
 
+/** The ranker's methods, to be asked alone. Borrowed. */
+struct mq_method_scorer *mq_hybrid_ranker_methods(struct mq_hybrid_ranker *ranker);
+
 /** What a method added to a film's raw score in the hybrid's last list (mq_blended_part). */
 float mq_hybrid_ranker_part(const struct mq_hybrid_ranker *ranker, enum mq_method method,
                             int32_t item);

@@ -93,6 +93,29 @@ by_content(struct mq_method_scorer *s, const struct mq_rated_user *user, float *
                      ret_scores);
 }
 
+enum mq_status
+mq_method_alike(struct mq_method_scorer *s, const struct mq_rated_user *user,
+                struct mq_neighbour_list *ret_list, struct mq_error *err)
+{
+    const struct mq_hybrid *h = s->hybrid;
+    *ret_list = (struct mq_neighbour_list){0};
+    if (h->users.ids == NULL)
+        return MQ_OK;
+    if (user->code >= 0 && !user->changed) {
+        *ret_list = mq_neighbours_of(&h->users, user->code);
+        return MQ_OK;
+    }
+    enum mq_status st = weights_for(s, user->count, err);
+    if (st != MQ_OK)
+        return st;
+    float recency = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_USERS, false).recency;
+    for (int32_t k = 0; k < user->count; k++)
+        s->weights[k] = mq_recency_weight(user->count - 1 - k, recency);
+    struct mq_neighbour_row row = {
+        .count = user->count, .code = user->items, .weight = s->weights, .self = user->code};
+    return mq_neighbour_query(h->user_index, &row, s->users, ret_list, err);
+}
+
 static enum mq_status
 by_users(struct mq_method_scorer *s, const struct mq_rated_user *user, float *ret_scores,
          struct mq_error *err)
@@ -100,19 +123,10 @@ by_users(struct mq_method_scorer *s, const struct mq_rated_user *user, float *re
     const struct mq_hybrid *h = s->hybrid;
     struct mq_rank_options options = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_USERS, false);
     struct mq_neighbour_list list;
-    if (user->code >= 0 && !user->changed) {
-        list = mq_neighbours_of(&h->users, user->code);
-    } else {
-        for (int32_t k = 0; k < user->count; k++)
-            s->weights[k] = mq_recency_weight(user->count - 1 - k, options.recency);
-        struct mq_neighbour_row row = {
-            .count = user->count, .code = user->items, .weight = s->weights, .self = user->code};
-        enum mq_status st = mq_neighbour_query(h->user_index, &row, s->users, &list, err);
-        if (st != MQ_OK)
-            return st;
-    }
-    mq_rank_by_users(h->ratings, &list, &options, ret_scores);
-    return MQ_OK;
+    enum mq_status st = mq_method_alike(s, user, &list, err);
+    if (st == MQ_OK)
+        mq_rank_by_users(h->ratings, &list, &options, ret_scores);
+    return st;
 }
 
 static enum mq_status

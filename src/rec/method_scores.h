@@ -35,6 +35,15 @@ enum mq_status mq_method_scorer_new(const struct mq_hybrid *hybrid,
 void mq_method_scorer_free(struct mq_method_scorer *scorer);
 
 /**
+ * Users who chose the same films: the model's list, or a search where the user changed or is new.
+ * @param ret_list best first; borrowed from the model or the scorer until its next use; empty where
+ *                 the model compares no users by choices
+ * @return MQ_OK | MQ_E_NOMEM | MQ_E_RANGE
+ */
+enum mq_status mq_method_alike(struct mq_method_scorer *scorer, const struct mq_rated_user *user,
+                               struct mq_neighbour_list *ret_list, struct mq_error *err);
+
+/**
  * @param method any but MQ_METHOD_HYBRID
  * @param ret_scores float32 [items of the model]; all 0 where the method knows nothing of this user
  * @param ret_known  whether it knows something: the user has a history, and the model the method

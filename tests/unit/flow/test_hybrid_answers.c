@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "flow/hybrid_answers.h"
+#include "model/recency.h"
 #include "format/json.h"
 
 /* Answers of the hybrid: JSON with the members that the header says, and the figures of lists. */
@@ -346,6 +347,51 @@ users_alike(void **state)
     end(&a);
 }
 
+/* Without predicted ratings users are compared by what they chose: those who changed or are new are
+ * searched, not remembered. */
+static void
+users_alike_by_choices(void **state)
+{
+    (void)state;
+    struct answers a;
+    struct mq_error err = {0};
+    begin(&a);
+    struct mq_hybrid *model = a.b.snapshot->model;
+    mq_neighbours_release(&model->rating_users);
+    const struct mq_rated_item since[] = {{1, 5, NOW}, {4, 4, NOW + 1}, {7, 5, NOW + 2}};
+    static const char *const ids[] = {"u3", "somebody new"};
+    for (size_t u = 0; u < MQ_COUNT(ids); u++) {
+        struct mq_rated_user user =
+            hybrid_bench_user(&a.b, ids[u], since, (int32_t)MQ_COUNT(since));
+        float likeness[USERS];
+        const struct mq_neighbour_row row = {
+            .count = user.count, .code = user.items, .weight = likeness, .self = user.code};
+        struct mq_rank_options options = mq_hybrid_rank_options(model, MQ_NEIGHBOUR_USERS, false);
+        struct mq_neighbour_scratch *scratch;
+        struct mq_neighbour_list expected;
+        assert_true(user.count <= USERS && user.changed);
+        for (int32_t k = 0; k < user.count; k++)
+            likeness[k] = mq_recency_weight(user.count - 1 - k, options.recency);
+        check_ok(mq_neighbour_scratch_new(model->user_index, &scratch, &err));
+        check_ok(mq_neighbour_query(model->user_index, &row, scratch, &expected, &err));
+        check_ok(mq_answer_neighbours(a.b.session, &user, 100, &a.out, &err));
+        json_t *root = parse(&a);
+        const json_t *alike = json_object_get(root, "neighbours");
+        assert_true(expected.count > 0);
+        assert_int_equal(json_array_size(alike), expected.count);
+        for (int32_t k = 0; k < expected.count; k++)
+            assert_string_equal(text_of(json_array_get(alike, (size_t)k), "user"),
+                                model->ratings->users.keys[expected.ids[k]]);
+        json_decref(root);
+        mq_neighbour_scratch_free(scratch);
+    }
+    mq_neighbours_release(&model->users);
+    struct mq_rated_user user = hybrid_bench_user(&a.b, "u3", NULL, 0);
+    check_fails(MQ_E_UNSUPPORTED, mq_answer_neighbours(a.b.session, &user, 4, &a.out, &err));
+    check_contains(err.message, "compares no users");
+    end(&a);
+}
+
 static void
 bar_one(struct fixture_item *items)
 {
@@ -454,10 +500,15 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists),         cmocka_unit_test(pages),
-        cmocka_unit_test(nobody),        cmocka_unit_test(given_films),
-        cmocka_unit_test(similar_films), cmocka_unit_test(users_alike),
-        cmocka_unit_test(one_film),      cmocka_unit_test(one_film_for_one_user),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(pages),
+        cmocka_unit_test(nobody),
+        cmocka_unit_test(given_films),
+        cmocka_unit_test(similar_films),
+        cmocka_unit_test(users_alike),
+        cmocka_unit_test(users_alike_by_choices),
+        cmocka_unit_test(one_film),
+        cmocka_unit_test(one_film_for_one_user),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -246,6 +246,11 @@ nothing_to_learn_from(void **state)
     const struct mq_blend_options wide = {.others = MQ_BLEND_OTHERS_MAX + 1};
     check_fails(MQ_E_RANGE, mq_blend_learn(b->hybrid, &none, &wide, b->pool, got, NULL, &err));
     check_contains(err.message, "by chance (0 to 10000)");
+    const struct mq_blend_cases most = {.count = MQ_BLEND_CASES_MAX};
+    const struct mq_blend_options widest = {.others = MQ_BLEND_OTHERS_MAX};
+    check_fails(MQ_E_RANGE, mq_blend_learn(b->hybrid, &most, &widest, b->pool, got, NULL, &err));
+    check_contains(err.message, "(at most 1024)");
+    check_contains(err.hint, "hybrid.blend_others");
 
     /* Choices against all that the methods say: none is worth a weight, so all weigh the same. */
     struct choices *c = calloc(1, sizeof(*c));
