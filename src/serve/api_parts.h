@@ -82,7 +82,8 @@ void mq_api_models(struct mq_http_request *request, void *api);
 void mq_api_reload_model(struct mq_http_request *request, void *api);
 void mq_api_features(struct mq_http_request *request, void *api);
 
-/** Take up the model that is deployed now; what it knows is forgotten among what came since. */
+/** Take up the model that is deployed now. What it and the one before it both know is forgotten
+ * among what came since. */
 enum mq_status mq_api_take_model(struct mq_api *api, struct mq_exchange *ret_exchange,
                                  struct mq_error *err);
 

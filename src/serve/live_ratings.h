@@ -4,7 +4,7 @@
  * the event in; none joins a group.
  *
  * At the start the log is read again from `since_ms` on. The model's own ratings are older or the
- * same: mq_live_ratings_forget drops those that a newer model holds.
+ * same: mq_live_ratings_forget drops those that models hold which may still serve.
  *
  * Memory: bounded by memory_bytes; when it is full, the users whose newest event is oldest are
  * forgotten, a quarter of them at a time.

@@ -161,32 +161,57 @@ mq_api_models(struct mq_http_request *request, void *api)
 /* ---- reload ------------------------------------------------------------------------------- */
 
 static bool
-model_knows(void *context, const char *user, size_t user_size, const char *item, size_t item_size,
-            int64_t time_ms)
+knows(const struct mq_rating_matrix *m, const char *user, size_t user_size, const char *item,
+      size_t item_size, int64_t time_ms)
 {
-    const struct mq_rating_matrix *m = context;
     int32_t code = mq_strmap_find(&m->users, user, user_size);
     int32_t film = mq_strmap_find(&m->items, item, item_size);
     int64_t at = code >= 0 && film >= 0 ? mq_rating_matrix_find(m, code, film) : -1;
     return at >= 0 && m->user_time[at] >= time_ms / 1000;
 }
 
+/* What serves now, and what served before: a rollback goes back there, and must find again what
+ * only the newer one knew. */
+struct two_models {
+    const struct mq_rating_matrix *before, *now;
+};
+
+static bool
+both_know(void *context, const char *user, size_t user_size, const char *item, size_t item_size,
+          int64_t time_ms)
+{
+    const struct two_models *two = context;
+    return knows(two->now, user, user_size, item, item_size, time_ms) &&
+           knows(two->before, user, user_size, item, item_size, time_ms);
+}
+
+static void
+forget_known(struct mq_api *api, const struct mq_lease *before)
+{
+    struct mq_lease now;
+    if (api->live == NULL || before->snapshot == NULL ||
+        mq_served_model_lease(api->model, &now, NULL) != MQ_OK)
+        return;
+    struct two_models two = {before->snapshot->model->ratings, now.snapshot->model->ratings};
+    size_t forgotten = mq_live_ratings_forget(api->live, both_know, &two);
+    mq_log_debug("%zu live ratings are in both models now", forgotten);
+    mq_served_model_release(api->model, &now);
+}
+
 enum mq_status
 mq_api_take_model(struct mq_api *api, struct mq_exchange *ret_exchange, struct mq_error *err)
 {
-    struct mq_lease lease;
+    struct mq_lease before = {0};
+    bool leased = mq_served_model_lease(api->model, &before, NULL) == MQ_OK;
     enum mq_status st = mq_served_model_exchange(api->model, ret_exchange, err);
-    if (st != MQ_OK)
-        return st;
-    mq_log_info("model %s serves, taken up in %.2f s", ret_exchange->version,
-                ret_exchange->seconds);
-    if (api->live != NULL && mq_served_model_lease(api->model, &lease, NULL) == MQ_OK) {
-        size_t forgotten =
-            mq_live_ratings_forget(api->live, model_knows, lease.snapshot->hybrid->hybrid->ratings);
-        mq_log_debug("%zu live ratings are in the model now", forgotten);
-        mq_served_model_release(api->model, &lease);
+    if (st == MQ_OK) {
+        mq_log_info("model %s serves, taken up in %.2f s", ret_exchange->version,
+                    ret_exchange->seconds);
+        forget_known(api, &before);
     }
-    return MQ_OK;
+    if (leased)
+        mq_served_model_release(api->model, &before);
+    return st;
 }
 
 static void

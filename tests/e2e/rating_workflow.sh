@@ -110,6 +110,8 @@ marquee step reload --quiet >out 2>&1 || { cat out; fail "reload"; }
 load_end "$first" "$second"
 [ "$(deployed)" = "$first" ] || fail "no rollback"
 serves "$first"
+# What the model that was taken back had learned came through the log too, and is not lost with it.
+gives 200 '"ratings":12' GET '/v1/users/u1/recommendations?n=1'
 
 # ---- a model cut short is refused under load --------------------------------------------------------------
 refused() { # PART [STATUS]: by the server and by the step, and the first model goes on
