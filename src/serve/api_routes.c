@@ -45,7 +45,6 @@ static const struct mq_http_outcome list_outcomes[] = {
     {401, "No valid token.", NULL},
     {403, "The token lacks the scope.", NULL},
     {422, "The model was trained without this method.", NULL},
-    {429, "Too much memory is in use by other requests.", NULL},
     {503, "No model serves yet, or the server is stopping.", NULL},
     {0}};
 
@@ -72,20 +71,26 @@ static const struct mq_http_outcome session_outcomes[] = {
         {401, "No valid token.", NULL}, {403, "The token lacks the scope.", NULL},                 \
         {404, "There is no such thing.", NULL},                                                    \
         {422, "The model has nothing that answers this.", NULL},                                   \
-        {429, "Too many requests wait for a store; see Retry-After.", NULL},                       \
-        {503, "No model serves yet, a store does not answer, or the server is stopping.", NULL},   \
     {                                                                                              \
-        0                                                                                          \
+        503, "No model serves yet, a store does not answer, or the server is stopping.", NULL      \
+    }
+/* Of routes that wait for a store. */
+#define STORE_OUTCOME                                                                              \
+    {                                                                                              \
+        429, "Too many requests wait for a store; see Retry-After.", NULL                          \
     }
 
-static const struct mq_http_outcome similar_outcomes[] = {READ_OUTCOMES("The films.", "Similar")};
+static const struct mq_http_outcome similar_outcomes[] = {READ_OUTCOMES("The films.", "Similar"),
+                                                          {0}};
 static const struct mq_http_outcome neighbours_outcomes[] = {
-    READ_OUTCOMES("The users.", "Neighbours")};
-static const struct mq_http_outcome item_outcomes[] = {READ_OUTCOMES("The film.", "Item")};
+    READ_OUTCOMES("The users.", "Neighbours"), {0}};
+static const struct mq_http_outcome item_outcomes[] = {READ_OUTCOMES("The film.", "Item"), {0}};
 static const struct mq_http_outcome features_outcomes[] = {
-    READ_OUTCOMES("The features.", "Features")};
-static const struct mq_http_outcome explain_outcomes[] = {READ_OUTCOMES("Why.", "Explanation")};
-static const struct mq_http_outcome models_outcomes[] = {READ_OUTCOMES("The models.", "Models")};
+    READ_OUTCOMES("The features.", "Features"), STORE_OUTCOME, {0}};
+static const struct mq_http_outcome explain_outcomes[] = {READ_OUTCOMES("Why.", "Explanation"),
+                                                          {0}};
+static const struct mq_http_outcome models_outcomes[] = {
+    READ_OUTCOMES("The models.", "Models"), STORE_OUTCOME, {0}};
 
 static const struct mq_http_outcome reload_outcomes[] = {
     {200, "The new model serves.", "Reload"},
@@ -93,7 +98,7 @@ static const struct mq_http_outcome reload_outcomes[] = {
     {403, "The token lacks the scope.", NULL},
     {409, "Another reload is at work.", NULL},
     {422, "The new model was refused, for the reason given; the old one goes on.", NULL},
-    {429, "Too many requests wait for a store; see Retry-After.", NULL},
+    STORE_OUTCOME,
     {503, "This server gives no recommendations, or is stopping.", NULL},
     {0}};
 

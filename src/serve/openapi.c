@@ -134,6 +134,9 @@ operation(const struct mq_http_route *route)
     return value;
 }
 
+#define TEXT(macro) TEXT_OF(macro)
+#define TEXT_OF(value) #value
+
 /* What recommending takes and answers, in JSON Schema as it stands. */
 static const char *const recommend_schemas[][2] = {
     {"Film", "{\"type\":\"object\",\"required\":[\"item\",\"title\"],\"properties\":{"
@@ -222,21 +225,35 @@ static const char *const recommend_schemas[][2] = {
      "\"maximum\":4294967295}}}]}"},
     {"SessionRequest",
      "{\"type\":\"object\",\"properties\":{\"user_id\":{\"type\":\"string\"},"
-     "\"items\":{\"type\":\"array\",\"maxItems\":1000,"
-     "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-     "\"method\":{\"$ref\":\"#/components/schemas/Method\"},"
-     "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"n\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":"
-     "1000},"
-     "\"offset\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":100000},"
-     "\"explain\":{\"type\":\"boolean\"},\"lang\":{\"enum\":[\"en\",\"zh\"]},"
-     "\"exclude\":{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":\"string\","
-     "\"minLength\":1}}}}"},
+     "\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
+         MQ_API_RATED_MAX) ","
+                           "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
+                           "\"method\":{\"$ref\":\"#/components/schemas/Method\"},"
+                           "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"n\":{\"type\":\"integer\","
+                           "\"minimum\":1,\"maximum\":"
+                           "" TEXT(
+                               MQ_API_LIST_MAX) "},"
+                                                "\"offset\":{\"type\":\"integer\",\"minimum\":0,"
+                                                "\"maximum\":" TEXT(
+                                                    MQ_API_OFFSET_MAX) "},"
+                                                                       "\"explain\":{\"type\":"
+                                                                       "\"boolean\"},\"lang\":{"
+                                                                       "\"enum\":[\"en\",\"zh\"]},"
+                                                                       "\"exclude\":{\"type\":"
+                                                                       "\"array\","
+                                                                       "\"maxItems\":" TEXT(
+                                                                           MQ_API_CANDIDATES_MAX) ",\"items\":{\"type\":\"string\","
+                                                                                                  "\"minLength\":1}}}}"},
     {"RankRequest",
      "{\"type\":\"object\",\"required\":[\"candidates\"],\"properties\":{"
-     "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":1000,"
-     "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-     "\"method\":{\"$ref\":\"#/components/schemas/Method\"},\"candidates\":{\"type\":\"array\","
-     "\"minItems\":1,\"maxItems\":10000,\"items\":{\"type\":\"string\",\"minLength\":1}}}}"},
+     "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
+         MQ_API_RATED_MAX) ","
+                           "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
+                           "\"method\":{\"$ref\":\"#/components/schemas/"
+                           "Method\"},\"candidates\":{\"type\":\"array\","
+                           "\"minItems\":1,\"maxItems\":" TEXT(
+                               MQ_API_CANDIDATES_MAX) ",\"items\":{\"type\":\"string\","
+                                                      "\"minLength\":1}}}}"},
 };
 
 static void

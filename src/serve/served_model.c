@@ -192,8 +192,26 @@ mq_served_model_version(struct mq_served_model *s, char ret_version[MQ_HYBRID_VE
 
 /* ---- exchanges ---------------------------------------------------------------------------- */
 
-/* Lists of users across the model, and of nobody: memory is touched, and every score is a number.
- */
+/* Scores that are no numbers are never listed: so a list that lacks films shows them. */
+static enum mq_status
+check_list(const struct loaded *l, const struct mq_rated_user *user,
+           const struct mq_hybrid_recommendations *list, int32_t offered, struct mq_error *err)
+{
+    bool finite = true;
+    int32_t films = 0;
+    for (int32_t k = 0; k < list->count; k++) {
+        films += list->entries[k].kind == MQ_ENTRY_RECOMMEND;
+        finite = finite && isfinite(list->entries[k].score);
+    }
+    return finite && (films > 0 || offered <= user->count)
+               ? MQ_OK
+               : mq_fail(err, MQ_E_FORMAT,
+                         "model %s makes no list for %s%s: its scores are no numbers",
+                         l->snapshot->model->version, *user->id != '\0' ? "user " : "nobody known",
+                         user->id);
+}
+
+/* Lists of users across the model, and of nobody: memory is touched, and lists can be made. */
 static enum mq_status
 warm(struct loaded *l, struct mq_error *err)
 {
@@ -204,7 +222,9 @@ warm(struct loaded *l, struct mq_error *err)
         return st;
     space->next = l->idle;
     l->idle = space;
-    int32_t users = MQ_MIN(h->ratings->user_count, WARM_USERS);
+    int32_t users = MQ_MIN(h->ratings->user_count, WARM_USERS), offered = 0;
+    for (int32_t i = 0; i < h->ratings->item_count; i++)
+        offered += !isnan(l->snapshot->hybrid->offered[MQ_PROGRAM_MOVIE][i]);
     for (int32_t i = -1; st == MQ_OK && i < users; i++) {
         struct mq_rated_user user;
         struct mq_hybrid_recommendations list;
@@ -215,11 +235,8 @@ warm(struct loaded *l, struct mq_error *err)
         const struct mq_hybrid_request request = {.user = &user, .method = MQ_METHOD_HYBRID};
         if (st == MQ_OK)
             st = mq_hybrid_recommend(space->session, &request, &list, err);
-        for (int32_t k = 0; st == MQ_OK && k < list.count; k++)
-            if (!isfinite(list.entries[k].score))
-                st = mq_fail(err, MQ_E_FORMAT,
-                             "model %s gives a score that is no number to the film '%s'",
-                             h->version, l->snapshot->catalogue->ids.keys[list.entries[k].row]);
+        if (st == MQ_OK)
+            st = check_list(l, &user, &list, offered, err);
     }
     return st;
 }

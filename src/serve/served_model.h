@@ -4,7 +4,8 @@
  *
  * A new one is read and checked beside the old one, warmed by making lists with it, and then put in
  * its place: requests that hold a lease finish on the old one, which is freed behind the last of
- * them. One that cannot be read, or makes no list, is refused, and the old one goes on.
+ * them. One that cannot be read, or whose scores
+ * are no numbers so that it makes no list, is refused, and the old one goes on.
  *
  * Memory: two models while one is exchanged; a session for each request at a time.
  * Threads: all functions are reentrant, but open and free.

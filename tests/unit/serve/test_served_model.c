@@ -248,6 +248,29 @@ refuses_what_is_damaged(void **state)
     check_serves(s, b);
 }
 
+/* Every number of a file may be one, and what comes of them none. */
+static void
+refuses_scores_that_are_no_numbers(void **state)
+{
+    struct serving *s = *state;
+    struct mq_exchange exchange;
+    struct mq_error err = {0};
+    char a[MQ_HYBRID_VERSION_SIZE], b[MQ_HYBRID_VERSION_SIZE];
+    put_catalogue(s);
+    save(s, 1, a);
+    deploy(s, a);
+    check_ok(mq_served_model_exchange(s->served, &exchange, &err));
+    struct mq_hybrid *wild = make_hybrid(s->f->pool, 2);
+    for (int m = 0; m < MQ_METHOD_COUNT; m++)
+        wild->blend[m] = m == MQ_METHOD_POPULAR ? -3e38F : 3e38F;
+    check_ok(mq_hybrid_save(s->f->store, "1", wild, NULL, &err));
+    memcpy(b, wild->version, sizeof(b));
+    mq_hybrid_free(wild);
+    deploy(s, b);
+    exchange_fails(s, MQ_E_FORMAT, "its scores are no numbers");
+    check_serves(s, a);
+}
+
 /* ---- under load --------------------------------------------------------------------------- */
 
 enum { READERS = 4, EXCHANGES = 12 };
@@ -382,6 +405,7 @@ main(void)
         cmocka_unit_test_setup_teardown(there_is_none_yet, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_up_what_is_deployed, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_what_is_damaged, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_scores_that_are_no_numbers, setup, teardown),
         cmocka_unit_test_setup_teardown(is_exchanged_under_load, setup, teardown),
         cmocka_unit_test_setup_teardown(one_exchange_at_a_time, setup, teardown),
     };
