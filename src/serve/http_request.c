@@ -292,6 +292,23 @@ choose_id(struct mq_http_request *request)
                  (unsigned long long)atomic_fetch_add(&request->server->id_next, 1));
 }
 
+static void
+check_head_size(struct mq_http_request *request)
+{
+    size_t most = request->server->options->head_bytes;
+    size_t target = request->target != NULL ? strlen(request->target) : 0;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t head = info != NULL ? info->header_size : 0;
+    if (target > most / 2)
+        mq_http_answer_error(request, 414, "target-too-long",
+                             "path and query have %zu bytes (allowed: up to %zu)", target,
+                             most / 2);
+    else if (head > most)
+        mq_http_answer_error(request, 431, "head-too-large",
+                             "the request's head has %zu bytes (allowed: up to %zu)", head, most);
+}
+
 /* How the head says where the body ends. */
 struct framing {
     int lengths, codings; /* headers */
@@ -351,7 +368,8 @@ begin_request(struct mq_http_request *request, const char *url, const char *meth
     struct framing framing = check_framing(request);
     if (request->last)
         return queue_answer(request);
-    if (atomic_load(&server->closed))
+    check_head_size(request);
+    if (request->status == 0 && atomic_load(&server->closed))
         mq_http_answer_error(request, 503, "stopping", "the server is stopping");
     struct mq_http_refusal refusal;
     bool found = request->status == 0 && find_route(request, method, &refusal);

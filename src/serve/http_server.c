@@ -17,6 +17,9 @@
 #include "serve/http_inside.h"
 
 #define TLS_VERSIONS "NORMAL:-VERS-TLS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+/* Memory of a connection, in heads: that one above the limit can be read, and answered by us. The
+ * library answers a longer one without a request id. */
+#define HEAD_ROOM 4
 /* For answers that are on their way when the time to stop is over. */
 #define LAST_ANSWERS_MS 500
 
@@ -188,10 +191,11 @@ start_daemon(struct mq_http_server *server, struct mq_error *err)
         MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U, MHD_OPTION_CONNECTION_LIMIT,
         MQ_MAX((unsigned)options->connections_max, threads), MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)options->connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, request_line, server, MHD_OPTION_NOTIFY_CONNECTION,
-        connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED, request_completed, server,
-        MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none, MHD_OPTION_END);
+        HEAD_ROOM * options->head_bytes, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, request_line, server,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, server, MHD_OPTION_NOTIFY_COMPLETED,
+        request_completed, server, MHD_OPTION_ARRAY, server->certificate != NULL ? tls : none,
+        MHD_OPTION_END);
     if (server->daemon != NULL)
         return MQ_OK;
     mq_fail(err, server->certificate != NULL ? MQ_E_CONFIG : MQ_E_IO, "cannot serve on %s: %s",

@@ -11,7 +11,8 @@
  * is drained first, up to a bound); stopping with sleeping connections aborts the process (they are
  * waited for); and so may taking the listening socket from it (it never gets it:
  * http_acceptor.h). What it answers by itself has a body of its own in HTML, and no request id: 400
- * for a malformed head, 413 for a length it cannot hold, 414 and 431 for a head above the limit.
+ * for a malformed head, 413 for a length it cannot hold, 414 and 431 for a head above four times
+ * the limit (a connection's memory; only what is touched is used).
  *
  * A head that says in two ways where its body ends is refused with 400, and its connection closed:
  * a proxy in front might understand it otherwise.
@@ -43,8 +44,8 @@ struct mq_http_options {
     int threads;                        /**< 0: one a processor */
     int connections_max;                /**< further ones wait to be accepted */
     int connections_per_address;        /**< further ones are closed; 0: no limit */
-    size_t head_bytes;                  /**< memory of a connection: larger heads get 431 */
-    size_t body_bytes;                  /**< largest body, as sent and as expanded: 413 */
+    size_t head_bytes;   /**< request line and headers: 414, 431; a line gets half of it */
+    size_t body_bytes;   /**< largest body, as sent and as expanded: 413 */
     size_t bodies_bytes; /**< all bodies in memory together, as sent and expanded: 429 */
     int64_t idle_ms;     /**< longest wait for the next request */
     int64_t request_ms;  /**< longest time to send a request, or to take the answer */

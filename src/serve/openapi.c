@@ -91,30 +91,34 @@ parameter(const struct mq_http_parameter *p)
     return value;
 }
 
-/* What any route may get before a handler sees it: from the HTTP library, in HTML. */
+static void
+add_answer(json_t *responses, const struct mq_http_outcome *outcome)
+{
+    char code[16];
+    snprintf(code, sizeof(code), "%d", outcome->status);
+    json_object_set_new(responses, code,
+                        json_pack("{s:s, s:o, s:o}", "description", outcome->help, "headers",
+                                  answer_headers(outcome->status), "content",
+                                  content(outcome->schema)));
+}
+
+/* What any route may answer before a handler sees the request. */
 static void
 add_early_answers(json_t *responses)
 {
-    static const char *const answers[][2] = {
-        {"414", "The path and its query are longer than the server takes."},
-        {"431", "The headers are longer than the server takes."}};
+    static const struct mq_http_outcome answers[] = {
+        {414, "The path and its query are longer than the server takes.", NULL},
+        {431, "The headers are longer than the server takes.", NULL}};
     for (size_t i = 0; i < MQ_COUNT(answers); i++)
-        json_object_set_new(responses, answers[i][0],
-                            json_pack("{s:s, s:{s:{s:{s:s}}}}", "description", answers[i][1],
-                                      "content", "text/html", "schema", "type", "string"));
+        add_answer(responses, &answers[i]);
 }
 
 static json_t *
 operation(const struct mq_http_route *route)
 {
     json_t *responses = json_object();
-    for (const struct mq_http_outcome *o = route->outcomes; o->status != 0; o++) {
-        char code[16];
-        snprintf(code, sizeof(code), "%d", o->status);
-        json_t *response = json_pack("{s:s, s:o, s:o}", "description", o->help, "headers",
-                                     answer_headers(o->status), "content", content(o->schema));
-        json_object_set_new(responses, code, response);
-    }
+    for (const struct mq_http_outcome *o = route->outcomes; o->status != 0; o++)
+        add_answer(responses, o);
     add_early_answers(responses);
     json_t *value = json_pack("{s:s, s:s, s:s, s:o}", "operationId", route->name, "summary",
                               route->summary, "description", route->help, "responses", responses);

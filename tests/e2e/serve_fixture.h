@@ -198,7 +198,7 @@ static struct answer
 ask(const char *method, const char *path, const char *headers, const char *body, long size)
 {
     struct answer answer = {0};
-    char url[256], line[1024];
+    char url[8192], line[16384];
     snprintf(url, sizeof(url), "%s://localhost:%d%s", server.tls ? "https" : "http", server.port,
              path);
     CURL *curl = curl_easy_init();

@@ -471,7 +471,15 @@ heads(void **state)
 {
     (void)state;
     start_server((const char *const[]){"--no-auth", "--set", "serve.head_kb=8", NULL});
-    static char header[20000] = "X-Long: ";
+    static char long_header[9000] = "X-Long: ", long_path[6000] = "/healthz?";
+    memset(long_header + 8, 'x', sizeof(long_header) - 9);
+    memset(long_path + 9, 'x', sizeof(long_path) - 10);
+    expect(431, "\"head-too-large\"", "GET", "/healthz", long_header, NULL);
+    expect(431, "\"request_id\":\"", "POST", "/v1/events", long_header, event(1));
+    expect(414, "\"target-too-long\"", "GET", long_path, NULL, NULL);
+    long_path[4096] = '\0'; /* just the limit: another refusal, by the route */
+    expect(400, NULL, "GET", long_path, NULL, NULL);
+    static char header[60000] = "X-Long: "; /* the library's own answer */
     memset(header + 8, 'x', sizeof(header) - 9);
     int fd = connect_raw();
     static const char line[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
