@@ -19,7 +19,7 @@ def check_description(server, token):
     run = subprocess.run(
         [TOOLS / "schemathesis", "--config-file", SOURCE / "tests/services/schemathesis.toml", "run",
          f"http://127.0.0.1:{server.port}/openapi.json", "-H", f"Authorization: Bearer {token}",
-         "--max-examples", "150", "--no-color"],
+         "--max-examples", "150", "--seed", os.environ.get("MARQUEE_TEST_SEED", "1"), "--no-color"],
         cwd=server.folder, env=clean_environment(), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT)
     summary = run.stdout[run.stdout.find("= SUMMARY ="):]
