@@ -40,15 +40,18 @@ close_batches(struct consume *c)
     return used >= budget;
 }
 
-/* Only the first is waited for: it has the more to do. */
+/* Only the first is waited for: it has the more to do; or the writers, who make room. */
 static void
 poll_all(struct consume *c, bool full)
 {
     bool busy = false;
     for (int i = 0; i < c->source_count; i++)
         busy = busy || mq_source_is_busy(&c->sources[i]);
+    int64_t wait_ms = busy ? POLL_BUSY_MS : POLL_IDLE_MS;
     for (int i = 0; i < c->source_count; i++)
-        mq_source_poll(&c->sources[i], full, i > 0 ? 0 : busy ? POLL_BUSY_MS : POLL_IDLE_MS);
+        mq_source_poll(&c->sources[i], full, i > 0 || full ? 0 : wait_ms);
+    if (full)
+        mq_consume_writers_wait(c->work.writers, wait_ms);
 }
 
 static void

@@ -25,6 +25,9 @@
 #define POKE_MS 200
 /* Longest wait for a message before looking at that. */
 #define SLICE_MS INT64_C(10)
+/* A member that takes no events leaves what was read ahead where it is for so long, and pauses only
+ * then: pausing throws it away. */
+#define PAUSE_AFTER_S 1.0
 
 static const char *const defaults[][2] = {
     {"enable.auto.commit", "false"},
@@ -46,6 +49,7 @@ struct kafka_consumer {
     size_t message_count;
     size_t held;      /* messages at the front that came while paused: not given out yet */
     bool paused;      /* fetching rests (poll of no events) */
+    double resting_s; /* since when no events were wanted; 0: they are */
     bool from_latest; /* where a group without commits begins */
     int64_t next[MQ_PARTITIONS_MAX];  /* what comes next, by partition; -1: unknown */
     bool at_end[MQ_PARTITIONS_MAX];   /* nothing lay behind it when last heard of */
@@ -127,6 +131,10 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
         if (list->elems[i].offset < 0)
             list->elems[i].offset = RD_KAFKA_OFFSET_END;
     move_partitions(handle, assigning, list);
+    if (assigning) { /* they are paused still if they were when they went */
+        rd_kafka_resume_partitions(handle, list);
+        consumer->paused = false;
+    }
     if (assigning && count > 0 && options->on_assigned != NULL)
         options->on_assigned(options->context, positions, count);
 }
@@ -392,11 +400,17 @@ poke_broker(struct kafka_consumer *consumer)
     }
 }
 
-/* Keep the membership alive without taking events: fetching is paused. What slips through, as from
- * partitions that were assigned just now, is kept for the next real poll. */
+/* Keep the membership alive without taking events: heartbeats go on by themselves, and behind a
+ * while fetching is paused, so that the queue has only news of the group. What slips through, as
+ * from partitions that were assigned just now, is kept for the next real poll. */
 static enum mq_status
 poll_nothing(struct kafka_consumer *consumer, int64_t timeout_ms, struct mq_error *err)
 {
+    double now = mq_clock_monotonic_s();
+    if (consumer->resting_s <= 0)
+        consumer->resting_s = now;
+    if (!consumer->paused && now - consumer->resting_s < PAUSE_AFTER_S)
+        return MQ_OK;
     if (!consumer->paused)
         rest(consumer, true);
     rd_kafka_message_t *message;
@@ -427,6 +441,7 @@ mq_kafka_consumer_poll(struct mq_consumer *base, size_t max_events, int64_t time
     }
     if (consumer->paused)
         rest(consumer, false);
+    consumer->resting_s = 0;
     consumer->held = 0; /* given out now */
     double deadline = mq_clock_monotonic_s() + (double)timeout_ms / 1000.0;
     while (consumer->message_count < max_events) {

@@ -190,7 +190,7 @@ enum mq_status mq_consumer_new(struct mq_event_log *log, const struct mq_consume
  * Next events, at least one unless the time is over; of one partition in order.
  * Must be called at least once a session_timeout, or the member loses its partitions. With
  * max_events 0 it takes no event and only keeps the membership (callbacks included), for a member
- * that has to wait; events of earlier calls are given back by it too.
+ * that has to wait; events of earlier calls are given back by it too, and it may return at once.
  *
  * @param ret_events borrowed until the next call  @param ret_count 0 when the time was over
  */

@@ -312,6 +312,12 @@ member_poll(struct member *member)
     }
 }
 
+static int
+owned_by(const struct member *member)
+{
+    return member->owned[0] + member->owned[1] + member->owned[2];
+}
+
 /* Members come and go; with commits on hand-over every event is taken exactly once. */
 static void
 log_rebalance(void **state)
@@ -327,9 +333,7 @@ log_rebalance(void **state)
         member_poll(&a);
     assert_int_equal(a.taken, 500);
     member_join(&b, s, seen);
-    while ((a.owned[0] + a.owned[1] + a.owned[2] == 3 ||
-            b.owned[0] + b.owned[1] + b.owned[2] == 0 ||
-            a.owned[0] + a.owned[1] + a.owned[2] == 0) &&
+    while ((owned_by(&a) == 3 || owned_by(&b) == 0 || owned_by(&a) == 0) &&
            mq_clock_monotonic_s() < give_up) {
         member_poll(&a);
         member_poll(&b);
@@ -350,6 +354,54 @@ log_rebalance(void **state)
         assert_int_equal(seen[i], 1);
     mq_consumer_close(a.consumer);
     assert_int_equal(a.commits_failed + b.commits_failed, 0);
+}
+
+static void
+member_wait(struct member *member, double seconds)
+{
+    struct mq_error err = {0};
+    const struct mq_event *events;
+    size_t n;
+    double until = mq_clock_monotonic_s() + seconds;
+    do {
+        check_ok(mq_consumer_poll(member->consumer, 0, 50, &events, &n, &err));
+        assert_int_equal(n, 0);
+    } while (mq_clock_monotonic_s() < until);
+}
+
+/* A member that waits while it loses its partitions, and wants events again before it has others,
+ * gets those of what it is given then. */
+static void
+log_waits_through_rebalance(void **state)
+{
+    struct log_state *s = *state;
+    static int seen[900];
+    memset(seen, 0, sizeof(seen));
+    struct member a, b;
+    member_join(&a, s, seen);
+    produce_numbers(s, 0, 600);
+    double give_up = mq_clock_monotonic_s() + PATIENCE_S;
+    while (a.taken < 100 && mq_clock_monotonic_s() < give_up)
+        member_poll(&a);
+    member_wait(&a, 1.5);
+    assert_int_equal(owned_by(&a), 3);
+    member_join(&b, s, seen);
+    while ((owned_by(&a) == 3 || owned_by(&a) == 0 || owned_by(&b) == 0) &&
+           mq_clock_monotonic_s() < give_up) {
+        if (owned_by(&a) == 3)
+            member_wait(&a, 0);
+        else
+            member_poll(&a);
+        member_poll(&b);
+    }
+    assert_int_equal(owned_by(&a) + owned_by(&b), 3);
+    mq_consumer_close(b.consumer);
+    produce_numbers(s, 600, 300);
+    while (a.taken + b.taken < 900 && mq_clock_monotonic_s() < give_up)
+        member_poll(&a);
+    for (int i = 0; i < 900; i++)
+        assert_int_equal(seen[i], 1);
+    mq_consumer_close(a.consumer);
 }
 
 struct producer_thread {
@@ -404,7 +456,7 @@ log_waiting_member(void **state)
     assert_true(take_numbers(consumer, 100, seen, next) >= 100);
     const struct mq_event *events;
     size_t n = 1;
-    double until = mq_clock_monotonic_s() + 1.0;
+    double until = mq_clock_monotonic_s() + 1.5;
     produce_numbers(s, 300, 300);
     while (mq_clock_monotonic_s() < until) {
         check_ok(mq_consumer_poll(consumer, 0, 50, &events, &n, &err));
@@ -485,6 +537,7 @@ log_trim(void **state)
     LOG_TEST(log_order, backend), LOG_TEST(log_commits, backend),                                  \
         LOG_TEST(log_seek_and_time, backend), LOG_TEST(log_rebalance, backend),                    \
         LOG_TEST(log_concurrent_producers, backend), LOG_TEST(log_waiting_member, backend),        \
-        LOG_TEST(log_refusals, backend), LOG_TEST(log_trim, backend)
+        LOG_TEST(log_waits_through_rebalance, backend), LOG_TEST(log_refusals, backend),           \
+        LOG_TEST(log_trim, backend)
 
 #endif
