@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cli/command.h"
 #include "cli/eval_hybrid.h"
 #include "cli/terminal_table.h"
 #include "eval/held_out_evaluation.h"
+#include "model/hybrid.h"
 
 static const char note[] =
     "models, heat and channel weights of this store have seen the held-out plays unless they were "
@@ -164,10 +166,42 @@ evaluate(struct mq_cli *cli, const struct mq_snapshot *snapshot, const struct mq
     return st;
 }
 
+static const char *
+first_given(const struct mq_cli *cli, const char *const *flags, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (mq_cli_given(cli, flags[i]))
+            return flags[i];
+    return NULL;
+}
+
+/* Flags of one evaluation beside another would do nothing. Before anything is opened.
+ * @param ret_split a flag of a split's files; NULL: none is given */
+static enum mq_status
+check_flags(const struct mq_cli *cli, const char **ret_split, struct mq_error *err)
+{
+    static const char *const of_split[] = {"--train", "--validation", "--test", "--negatives"};
+    static const char *const of_hybrid[] = {"--measure", "--against", "--html"};
+    const char *split = first_given(cli, of_split, MQ_COUNT(of_split));
+    const char *hybrid = first_given(cli, of_hybrid, MQ_COUNT(of_hybrid));
+    if (split != NULL && mq_cli_given(cli, "--ratings"))
+        return mq_cli_usage(cli, err,
+                            "--ratings splits silver's ratings, %s is of a split in files", split);
+    if (split == NULL && hybrid != NULL && !mq_cli_given(cli, "--ratings"))
+        return mq_cli_usage(cli, err,
+                            "%s is of the hybrid model's evaluation: it needs --ratings or --train",
+                            hybrid);
+    *ret_split = split;
+    return MQ_OK;
+}
+
 static enum mq_status
 run_eval(struct mq_cli *cli, struct mq_error *err)
 {
-    if (mq_cli_given(cli, "--train") || mq_cli_given(cli, "--test"))
+    const char *split = NULL;
+    if (check_flags(cli, &split, err) != MQ_OK)
+        return MQ_E_USAGE;
+    if (split != NULL)
         return mq_cli_eval_files(cli, err);
     if (mq_cli_given(cli, "--ratings"))
         return mq_cli_eval_ratings(cli, err);
@@ -248,8 +282,7 @@ const struct mq_command mq_command_eval = {
                                       {.name = "--against",
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "METHOD",
-                                       .choices = "item-based|user-based|content|mf|ease|sequence|"
-                                                  "deep|popular",
+                                       .choices = MQ_METHOD_CHOICES,
                                        .help = "of the hybrid model: method that differences are "
                                                "from, in JSON and page (default popular)"},
                                       {.name = "--html",

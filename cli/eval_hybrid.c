@@ -113,8 +113,39 @@ print_report(struct mq_cli *cli, const struct mq_eval_report *report, struct mq_
 
 /* ---- what is measured --------------------------------------------------------------------- */
 
+/* Whether the report will have a system of a method's name. */
+static bool
+is_reported(const struct mq_hybrid_eval_options *options, int method)
+{
+    static const unsigned predict = 1u << MQ_METHOD_POPULAR | 1u << MQ_METHOD_ITEM_BASED |
+                                    1u << MQ_METHOD_USER_BASED | 1u << MQ_METHOD_MF;
+    unsigned methods = options->rank ? options->fit.model.methods & options->fit.blended : predict;
+    return method == MQ_METHOD_HYBRID || (methods & 1u << method) != 0;
+}
+
+/* Training takes long: what would be refused after it is refused before. */
 static enum mq_status
-read_options(struct mq_cli *cli, struct mq_hybrid_eval_options *options, struct mq_error *err)
+check_reference(const struct mq_cli *cli, const struct mq_hybrid_eval_options *options,
+                struct mq_error *err)
+{
+    char allowed[sizeof(MQ_METHOD_CHOICES)];
+    size_t n = 0;
+    const char *name = options->reference;
+    if (name == NULL || is_reported(options, mq_method_find(name, strlen(name))))
+        return MQ_OK;
+    for (int m = 0; m <= MQ_METHOD_HYBRID; m++)
+        if (is_reported(options, m))
+            n += (size_t)snprintf(allowed + n, sizeof(allowed) - n, "%s%s", n > 0 ? "|" : "",
+                                  mq_method_name((enum mq_method)m));
+    return mq_cli_usage(cli, err, "--against is '%s', which %s (allowed: %s)", name,
+                        options->rank ? "the hybrid is not blended of" : "predicts no rating",
+                        allowed);
+}
+
+/* @param catalogue whether there will be one: nothing is known of films otherwise */
+static enum mq_status
+read_options(struct mq_cli *cli, bool catalogue, struct mq_hybrid_eval_options *options,
+             struct mq_error *err)
 {
     enum mq_status st = mq_hybrid_eval_options_read(cli->config, options, err);
     const char *measure = mq_cli_text(cli, "--measure");
@@ -122,6 +153,8 @@ read_options(struct mq_cli *cli, struct mq_hybrid_eval_options *options, struct 
         return st;
     if (mq_cli_int(cli, "--users") > 0)
         options->cases_max = mq_cli_int(cli, "--users");
+    if (!catalogue)
+        options->fit.model.methods &= ~(1u << MQ_METHOD_CONTENT);
     options->rank = strcmp(measure, "ratings") != 0;
     options->predict = options->predict && strcmp(measure, "lists") != 0;
     options->fit.model.predict = options->predict;
@@ -130,12 +163,10 @@ read_options(struct mq_cli *cli, struct mq_hybrid_eval_options *options, struct 
         options->fit.model.methods = 1u << MQ_METHOD_POPULAR;
         options->fit.blended = options->fit.model.methods;
         options->fit.blend_users = 0;
-    } else if (options->reference != NULL &&
-               (options->fit.model.methods & options->fit.blended &
-                1u << mq_method_find(options->reference, strlen(options->reference))) == 0) {
-        return mq_cli_usage(cli, err, "--against names a method that is not blended");
     }
-    return MQ_OK;
+    if (!options->rank && !options->predict)
+        return mq_cli_usage(cli, err, "--measure is ratings, and hybrid.predict is off");
+    return check_reference(cli, options, err);
 }
 
 static enum mq_status
@@ -161,7 +192,7 @@ mq_cli_eval_ratings(struct mq_cli *cli, struct mq_error *err)
     struct mq_hybrid_eval_options options;
     char protocol[MQ_PROTOCOL_SIZE], data[64], *scratch = NULL;
     mq_autofree uint8_t *marks = NULL;
-    enum mq_status st = read_options(cli, &options, err);
+    enum mq_status st = read_options(cli, true, &options, err);
     if (st == MQ_OK)
         st = mq_cli_store(cli, &store, err);
     if (st == MQ_OK)
@@ -202,7 +233,9 @@ mq_cli_eval_files(struct mq_cli *cli, struct mq_error *err)
     struct mq_hybrid_eval_options options;
     if (paths.train == NULL || (paths.test == NULL && paths.candidates == NULL))
         return mq_cli_usage(cli, err, "a split needs --train, and --test or --negatives");
-    enum mq_status st = read_options(cli, &options, err);
+    if (paths.test == NULL && strcmp(mq_cli_text(cli, "--measure"), "ratings") == 0)
+        return mq_cli_usage(cli, err, "--measure ratings needs --test");
+    enum mq_status st = read_options(cli, false, &options, err);
     if (st == MQ_OK)
         st = mq_split_files_read(&paths, &files, err);
     if (st != MQ_OK)
