@@ -203,11 +203,11 @@ run_prune(struct mq_cli *cli, struct mq_error *err)
         st = read_candidate(store, mq_cli_region(cli), candidate, err);
     if (st == MQ_OK) {
         st = mq_hybrid_prune(store, mq_cli_region(cli), &options, &report, err);
-        /* What was removed before a failure is told too. */
-        if (st == MQ_OK || report.count > 0) {
-            enum mq_status told = print_pruned(cli, &report, options.dry_run, NULL);
-            st = st == MQ_OK ? told : st;
-        }
+        /* What was removed before a failure is told too; the failure's message stays. */
+        if (st == MQ_OK)
+            st = print_pruned(cli, &report, options.dry_run, err);
+        else if (report.count > 0)
+            (void)!print_pruned(cli, &report, options.dry_run, NULL);
     }
     mq_run_lock_release(lock);
     mq_prune_report_release(&report);

@@ -1,6 +1,5 @@
 /* score: pairs of user and film on standard input, their scores on standard output. */
-#include <math.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/cancel.h"
@@ -76,28 +75,45 @@ score_line(struct scoring *s, char *line, int64_t number, struct mq_error *err)
     return st;
 }
 
+/* The next line, without its end. Of endless input no more is taken into memory than a line may be.
+ * @param ret_more false: the input ends here */
+static enum mq_status
+read_line(char line[LINE_MAX_BYTES + 1], int64_t number, bool *ret_more, struct mq_error *err)
+{
+    size_t size = 0;
+    int byte;
+    while ((byte = getc_unlocked(stdin)) != EOF && byte != '\n') {
+        if (byte == '\0')
+            return mq_fail(err, MQ_E_INPUT, "standard input, line %lld holds a NUL",
+                           (long long)number);
+        if (size == LINE_MAX_BYTES)
+            return mq_fail(err, MQ_E_INPUT, "standard input, line %lld is longer than %d bytes",
+                           (long long)number, LINE_MAX_BYTES);
+        line[size++] = (char)byte;
+    }
+    if (byte == EOF && ferror(stdin))
+        return mq_fail_errno(err, errno, "cannot read standard input, line %lld",
+                             (long long)number);
+    *ret_more = byte != EOF || size > 0;
+    while (size > 0 && line[size - 1] == '\r')
+        size--;
+    line[size] = '\0';
+    return MQ_OK;
+}
+
 static enum mq_status
 score_lines(struct scoring *s, struct mq_error *err)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t size;
-    int64_t number = 0;
+    char line[LINE_MAX_BYTES + 1];
+    bool more = true;
     enum mq_status st = MQ_OK;
-    while (st == MQ_OK && (size = getline(&line, &capacity, stdin)) >= 0) {
-        number++;
-        while (size > 0 && (line[size - 1] == '\n' || line[size - 1] == '\r'))
-            line[--size] = '\0';
-        if (size > LINE_MAX_BYTES || strlen(line) != (size_t)size)
-            st = mq_fail(err, MQ_E_INPUT,
-                         "standard input, line %lld: longer than %d bytes, or with a NUL",
-                         (long long)number, LINE_MAX_BYTES);
-        else if (size > 0)
+    for (int64_t number = 1; st == MQ_OK && more; number++) {
+        st = read_line(line, number, &more, err);
+        if (st == MQ_OK && line[0] != '\0')
             st = score_line(s, line, number, err);
         if (st == MQ_OK && number % 1024 == 0)
             st = mq_cancel_check(err);
     }
-    free(line);
     return st;
 }
 

@@ -97,6 +97,11 @@ marquee models diff "$b" "$d" --json | tr -d ' \n' >out
 grep -qF '{"part":"setting","name":"settings.run.seed","a":"2","b":"4"}' out || { cat out; fail "diff --json"; }
 marquee models prune --keep 0 --dry-run --json | tr -d ' \n' >out
 grep -qF '"dry_run":true' out && grep -qF '"removed":false,"verdict":"serves"}' out || { cat out; fail "prune --json"; }
+# What cannot be printed is an error with a message.
+for i in $(seq 100 199); do mkdir -p store/1/model/hybrid/20200101T000$i && echo '{' >store/1/model/hybrid/20200101T000$i/items.json; done
+marquee models prune --dry-run --json 2>err >/dev/full
+[ $? = 1 ] && grep -q '"message":"cannot write to standard output"' err || { cat err; fail "a full disk"; }
+rm -r store/1/model/hybrid/20200101T000*
 
 # One that lacks a file is not promoted; a damaged pointer is told of and mended by a promotion.
 mv "store/1/model/hybrid/$d/items.json" kept
