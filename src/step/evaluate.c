@@ -110,11 +110,9 @@ write_report(const struct work *w, const char *suffix,
 {
     char key[MQ_OBJECT_KEY_MAX];
     struct mq_writer *out = NULL;
-    int n = snprintf(key, sizeof(key), "%s/runs/%s/report.%s", w->context->region,
-                     w->context->run_id != NULL ? w->context->run_id : "none", suffix);
-    if (n >= (int)sizeof(key))
-        return mq_fail(err, MQ_E_RANGE, "region '%.64s…' is too long", w->context->region);
-    enum mq_status st = mq_object_writer(w->context->store, key, &out, err);
+    enum mq_status st = mq_step_report_key(w->context, "report", suffix, key, err);
+    if (st == MQ_OK)
+        st = mq_object_writer(w->context->store, key, &out, err);
     if (st == MQ_OK)
         st = write(w->report, &w->gate, out, err);
     if (st == MQ_OK)

@@ -60,6 +60,15 @@ void mq_step_figure(struct mq_step_context *context, const char *name, double va
 void mq_step_note(struct mq_step_context *context, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/**
+ * Key of a report of this run: "<region>/runs/<run id>/NAME.SUFFIX"; without a run "none" stands
+ * for its id.
+ * @return MQ_OK | MQ_E_RANGE (the region is too long)
+ */
+enum mq_status mq_step_report_key(const struct mq_step_context *context, const char *name,
+                                  const char *suffix, char ret_key[MQ_OBJECT_KEY_MAX],
+                                  struct mq_error *err);
+
 /* The steps, one file each, in the order of the ACTION, CONTENT and USER workflows. */
 enum mq_status mq_step_item_preprocessing(struct mq_step_context *context, struct mq_error *err);
 enum mq_status mq_step_user_preprocessing(struct mq_step_context *context, struct mq_error *err);

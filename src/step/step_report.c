@@ -60,3 +60,16 @@ mq_step_note(struct mq_step_context *context, const char *format, ...)
     if (mq_buffer_append_text(&context->report->notes, line, NULL) == MQ_OK)
         (void)!mq_buffer_append_char(&context->report->notes, '\n', NULL);
 }
+
+enum mq_status
+mq_step_report_key(const struct mq_step_context *context, const char *name, const char *suffix,
+                   char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
+{
+    char key[MQ_OBJECT_KEY_MAX];
+    int n = snprintf(key, sizeof(key), "%s/runs/%s/%s.%s", context->region,
+                     context->run_id != NULL ? context->run_id : "none", name, suffix);
+    if (n >= MQ_OBJECT_KEY_MAX)
+        return mq_fail(err, MQ_E_RANGE, "region '%.64s…' is too long", context->region);
+    memcpy(ret_key, key, sizeof(key));
+    return MQ_OK;
+}

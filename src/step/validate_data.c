@@ -179,10 +179,10 @@ read_ratings(struct work *work, struct mq_day_check *checks, size_t count, struc
 /* ---- what people see of a broken rule --------------------------------------------------- */
 
 static void
-sample_lines(struct mq_day_check *check, enum mq_rule rule, const int *verdicts)
+sample_lines(struct mq_day_check *check, enum mq_rule rule)
 {
     int count = 0;
-    for (const int *v = verdicts; *v >= 0; v++)
+    for (const int *v = mq_rule_verdicts(rule); *v >= 0; v++)
         for (int s = 0; s < MQ_EVENT_SAMPLES && count < MQ_EVENT_SAMPLES; s++) {
             const struct mq_event_sample *sample = &check->census->samples[*v][s];
             char line[MQ_EVENT_SAMPLE_TEXT + 512];
@@ -218,14 +218,8 @@ sample_query(struct work *work, struct mq_day_check *check, enum mq_rule rule, c
 static enum mq_status
 take_samples(struct work *work, struct mq_day_check *check, struct mq_error *err)
 {
-    static const int form[] = {MQ_EVENT_NOT_JSON,  MQ_EVENT_WRONG_TYPE, MQ_EVENT_REPEATED,
-                               MQ_EVENT_TOO_LARGE, MQ_EVENT_TOO_DEEP,   -1};
-    static const int completeness[] = {MQ_EVENT_MISSING, -1};
-    static const int ranges[] = {MQ_EVENT_OFF_SCALE, MQ_EVENT_OTHER_DAY, MQ_EVENT_IN_FUTURE,
-                                 MQ_EVENT_OUT_OF_RANGE, -1};
-    sample_lines(check, MQ_RULE_FORM, form);
-    sample_lines(check, MQ_RULE_COMPLETENESS, completeness);
-    sample_lines(check, MQ_RULE_RANGES, ranges);
+    for (int rule = 0; rule < MQ_RULES; rule++)
+        sample_lines(check, (enum mq_rule)rule);
     enum mq_status st = MQ_OK;
     if (check->duplicates > 0)
         st = sample_query(work, check, MQ_RULE_DUPLICATES, "validation_duplicates.sql", err);
@@ -288,7 +282,7 @@ refuse(struct work *work, const struct mq_day_check *check, int64_t failed_days,
 {
     char key[MQ_OBJECT_KEY_MAX], more[64] = "";
     int rule = 0;
-    enum mq_status st = mq_validation_report_key(work->context, "html", key, err);
+    enum mq_status st = mq_step_report_key(work->context, MQ_VALIDATION_REPORT, "html", key, err);
     if (st != MQ_OK)
         return st;
     while (check->results[rule].verdict != MQ_RULE_FAILED)

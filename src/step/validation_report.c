@@ -13,17 +13,6 @@
 
 #define SCHEMA 1
 
-enum mq_status
-mq_validation_report_key(const struct mq_step_context *context, const char *suffix,
-                         char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
-{
-    int n = snprintf(ret_key, MQ_OBJECT_KEY_MAX, "%s/runs/%s/validation.%s", context->region,
-                     context->run_id != NULL ? context->run_id : "none", suffix);
-    return n < MQ_OBJECT_KEY_MAX
-               ? MQ_OK
-               : mq_fail(err, MQ_E_RANGE, "region '%.64s…' is too long", context->region);
-}
-
 /* ---- JSON ------------------------------------------------------------------------------- */
 
 static json_t *
@@ -114,7 +103,7 @@ write_json(const struct mq_step_context *context, const struct mq_day_check *che
     if (st == MQ_OK)
         st = mq_buffer_append_char(&text, '\n', err);
     if (st == MQ_OK)
-        st = mq_validation_report_key(context, "json", key, err);
+        st = mq_step_report_key(context, MQ_VALIDATION_REPORT, "json", key, err);
     if (st == MQ_OK)
         st = mq_object_put(context->store, key, text.data, text.size, MQ_PUT_ALWAYS, NULL, NULL,
                            err);
@@ -317,8 +306,9 @@ write_html(const struct mq_step_context *context, const struct mq_day_check *che
                                       .summary = summary,
                                       .verdict = failed > 0 ? "failed" : "passed",
                                       .tone = failed > 0 ? MQ_HTML_BAD : MQ_HTML_GOOD};
-    enum mq_status st = page != NULL ? mq_validation_report_key(context, "html", key, err)
-                                     : mq_fail(err, MQ_E_NOMEM, "cannot allocate the report");
+    enum mq_status st = page != NULL
+                            ? mq_step_report_key(context, MQ_VALIDATION_REPORT, "html", key, err)
+                            : mq_fail(err, MQ_E_NOMEM, "cannot allocate the report");
     if (st == MQ_OK)
         st = mq_object_writer(context->store, key, &out, err);
     if (st != MQ_OK)

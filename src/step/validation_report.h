@@ -11,9 +11,8 @@
 /** Days that the page shows one by one beside those that failed; the JSON has all. */
 #define MQ_VALIDATION_DAYS_SHOWN 60
 
-/** Key of a report of this run. @param suffix "json" or "html" */
-enum mq_status mq_validation_report_key(const struct mq_step_context *context, const char *suffix,
-                                        char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err);
+/** Its name, for mq_step_report_key. */
+#define MQ_VALIDATION_REPORT "validation"
 
 /**
  * Write both.

@@ -9,13 +9,19 @@
 
 static const struct {
     const char *name, *option, *help;
+    const int *verdicts; /* ended by -1; NULL: none */
 } rules[MQ_RULES] = {
     [MQ_RULE_EVENTS] = {"events", "validate.min_events", "the day has events"},
-    [MQ_RULE_FORM] = {"form", "validate.max_bad_share", "lines are events of the known form"},
+    [MQ_RULE_FORM] = {"form", "validate.max_bad_share", "lines are events of the known form",
+                      (const int[]){MQ_EVENT_NOT_JSON, MQ_EVENT_TOO_LARGE, MQ_EVENT_TOO_DEEP,
+                                    MQ_EVENT_WRONG_TYPE, MQ_EVENT_REPEATED, -1}},
     [MQ_RULE_COMPLETENESS] = {"completeness", "validate.max_missing_share",
-                              "events have the fields they need"},
+                              "events have the fields they need",
+                              (const int[]){MQ_EVENT_MISSING, -1}},
     [MQ_RULE_RANGES] = {"ranges", "validate.max_range_share",
-                        "ratings are on the scale, times in the day, numbers in their range"},
+                        "ratings are on the scale, times in the day, numbers in their range",
+                        (const int[]){MQ_EVENT_OUT_OF_RANGE, MQ_EVENT_OFF_SCALE, MQ_EVENT_TOO_OLD,
+                                      MQ_EVENT_IN_FUTURE, MQ_EVENT_OTHER_DAY, -1}},
     [MQ_RULE_REJECTED] = {"rejected", "validate.max_rejected_share",
                           "few events were refused when they came"},
     [MQ_RULE_DUPLICATES] = {"duplicates", "validate.max_duplicate_share",
@@ -48,6 +54,13 @@ const char *
 mq_rule_option(enum mq_rule rule)
 {
     return rules[rule].option;
+}
+
+const int *
+mq_rule_verdicts(enum mq_rule rule)
+{
+    static const int none[] = {-1};
+    return rules[rule].verdicts != NULL ? rules[rule].verdicts : none;
 }
 
 const char *
@@ -126,21 +139,12 @@ judge_lines(struct judging *j)
     static const struct {
         enum mq_rule rule;
         const char *what;
-        int verdicts[6]; /* ends with -1 */
-    } shares[] = {
-        {MQ_RULE_FORM,
-         "lines are no events",
-         {MQ_EVENT_NOT_JSON, MQ_EVENT_TOO_LARGE, MQ_EVENT_TOO_DEEP, MQ_EVENT_WRONG_TYPE,
-          MQ_EVENT_REPEATED, -1}},
-        {MQ_RULE_COMPLETENESS, "lines lack a field", {MQ_EVENT_MISSING, -1}},
-        {MQ_RULE_RANGES,
-         "lines have a value out of range",
-         {MQ_EVENT_OUT_OF_RANGE, MQ_EVENT_OFF_SCALE, MQ_EVENT_TOO_OLD, MQ_EVENT_IN_FUTURE,
-          MQ_EVENT_OTHER_DAY, -1}},
-    };
+    } shares[] = {{MQ_RULE_FORM, "lines are no events"},
+                  {MQ_RULE_COMPLETENESS, "lines lack a field"},
+                  {MQ_RULE_RANGES, "lines have a value out of range"}};
     for (size_t s = 0; s < MQ_COUNT(shares); s++) {
         int64_t bad = 0;
-        for (const int *v = shares[s].verdicts; *v >= 0; v++)
+        for (const int *v = mq_rule_verdicts(shares[s].rule); *v >= 0; v++)
             bad += check->refused[*v];
         judge_share(j, shares[s].rule, bad, check->lines, shares[s].what);
     }

@@ -70,6 +70,9 @@ const char *mq_rule_name(enum mq_rule rule);
 const char *mq_rule_help(enum mq_rule rule);
 /** The setting that holds its limit ("validate.max_unknown_films"). */
 const char *mq_rule_option(enum mq_rule rule);
+/** Verdicts on lines that break it (enum mq_event_fault, MQ_EVENT_OTHER_DAY), ended by -1; none of
+ * a rule that is not about lines. */
+const int *mq_rule_verdicts(enum mq_rule rule);
 /** "passed", "failed", "not judged". */
 const char *mq_rule_verdict_name(enum mq_rule_verdict verdict);
 

@@ -245,6 +245,10 @@ lines_that_are_no_events(void **state)
     check_bad_line(f,
                    "{\"user_id\":\"u1\",\"movie_id\":\"1\",\"rating\":3,\"timestamp\":1989422400}",
                    "ranges", "out of range", "future");
+    /* Whatever its age was when it came; but not before there was time. */
+    check_bad_line(f, "{\"user_id\":\"u1\",\"movie_id\":\"1\",\"rating\":3,\"timestamp\":-1e16}",
+                   "ranges", "1 of 51 lines have a value out of range",
+                   "timestamp is -1e16, too old");
     /* More than a line may be. */
     char *endless = malloc(3 << 20);
     memset(endless, 'x', (3 << 20) - 1);
@@ -371,6 +375,25 @@ stability_index(void **state)
 }
 
 static void
+reports_of_a_run(void **state)
+{
+    (void)state;
+    static char region[MQ_OBJECT_KEY_MAX];
+    char key[MQ_OBJECT_KEY_MAX];
+    struct mq_error err = {0};
+    struct mq_step_context context = {.region = "1", .run_id = "r7"};
+    check_ok(mq_step_report_key(&context, "validation", "json", key, &err));
+    assert_string_equal(key, "1/runs/r7/validation.json");
+    context.run_id = NULL;
+    check_ok(mq_step_report_key(&context, "report", "html", key, &err));
+    assert_string_equal(key, "1/runs/none/report.html");
+    memset(region, 'x', sizeof(region) - 1);
+    context.region = region;
+    check_fails(MQ_E_RANGE, mq_step_report_key(&context, "report", "html", key, &err));
+    assert_string_equal(key, "1/runs/none/report.html");
+}
+
+static void
 interrupted_import(void **state)
 {
     struct step_fixture *f = *state;
@@ -401,6 +424,7 @@ main(void)
         TEST(other_distribution),
         TEST(old_news),
         TEST(interrupted_import),
+        cmocka_unit_test(reports_of_a_run),
         cmocka_unit_test(stability_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
