@@ -28,7 +28,7 @@ take_days(struct mq_step_context *context, struct mq_sql *sql, struct mq_silver_
     struct mq_silver_taken taken;
     enum mq_status st = mq_silver_days_read(context->store, context->region, silver, err);
     if (st == MQ_OK)
-        st = mq_silver_take(context, sql, silver, &taken, err);
+        st = mq_silver_take(context, sql, silver, NULL, &taken, err);
     if (st != MQ_OK)
         return st;
     mq_step_count(context, "days", taken.days);
@@ -66,7 +66,7 @@ extract(struct mq_step_context *context, struct mq_sql *sql, struct mq_silver_da
     char date[MQ_DATE_SIZE];
     snprintf(date, sizeof(date), "%.10s", context->date != NULL ? context->date : newest->date);
     mq_log_info("extract-features: features as of %s", date);
-    st = mq_feature_tables_make(context, sql, silver, date, &tables, err);
+    st = mq_feature_tables_make(context, sql, silver, date, 0, &tables, err);
     if (st != MQ_OK)
         return st;
     mq_step_count(context, "users", tables.users);

@@ -14,7 +14,7 @@
 #include "base/progress.h"
 #include "data/catalogue.h"
 
-#define SHARE_ROWS INT64_C(2000000)
+#define USUAL_SHARE_ROWS INT64_C(2000000)
 /* The mean of all, which means are shrunk to, is rounded to this: it moves a little every day, and
  * every record would change with it. */
 #define PRIOR_STEP 0.05
@@ -155,11 +155,11 @@ share_path(struct making *m, int share)
 
 /* What counts of each share's ratings, a local file a share. */
 static enum mq_status
-make_shares(struct making *m, int64_t rows, struct mq_error *err)
+make_shares(struct making *m, int64_t rows, int64_t share_rows, struct mq_error *err)
 {
     mq_autofree char *by_user = mq_strfmt("%s/by-user", m->context->scratch);
     mq_autofree char *current = mq_strfmt("%s/current", m->context->scratch);
-    m->shares = (int)MQ_MAX(INT64_C(1), (rows + SHARE_ROWS - 1) / SHARE_ROWS);
+    m->shares = (int)MQ_MAX(INT64_C(1), (rows + share_rows - 1) / share_rows);
     enum mq_status st = by_user != NULL && current != NULL
                             ? mq_fs_make_folders(current, err)
                             : mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
@@ -423,7 +423,7 @@ mq_feature_tables_view(struct mq_step_context *context, struct mq_sql *sql, cons
 
 enum mq_status
 mq_feature_tables_make(struct mq_step_context *context, struct mq_sql *sql,
-                       const struct mq_silver_days *silver, const char *date,
+                       const struct mq_silver_days *silver, const char *date, int64_t share_rows,
                        struct mq_feature_tables *ret_tables, struct mq_error *err)
 {
     struct making m = {.context = context, .sql = sql, .date = date};
@@ -436,7 +436,7 @@ mq_feature_tables_make(struct mq_step_context *context, struct mq_sql *sql,
         st = mq_silver_ratings_view(sql, "rating", context->store, context->region, silver, date,
                                     &rows, err);
     if (st == MQ_OK)
-        st = make_shares(&m, rows, err);
+        st = make_shares(&m, rows, share_rows > 0 ? share_rows : USUAL_SHARE_ROWS, err);
     if (st == MQ_OK)
         st = find_prior(&m, err);
     if (st == MQ_OK)

@@ -21,10 +21,12 @@ struct mq_feature_tables {
 /**
  * @param silver days that were taken; one of them is `date` or before
  * @param date   features are as of its end
+ * @param share_rows ratings of a share, more or less; 0: two million; others are for tests
  */
 enum mq_status mq_feature_tables_make(struct mq_step_context *context, struct mq_sql *sql,
                                       const struct mq_silver_days *silver, const char *date,
-                                      struct mq_feature_tables *ret_tables, struct mq_error *err);
+                                      int64_t share_rows, struct mq_feature_tables *ret_tables,
+                                      struct mq_error *err);
 
 /** The parts of a table of a day as a view. */
 enum mq_status mq_feature_tables_view(struct mq_step_context *context, struct mq_sql *sql,

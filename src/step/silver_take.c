@@ -12,10 +12,8 @@
 #include "base/progress.h"
 #include "data/event_table.h"
 
-/* Bytes of bronze, compressed, of small days that are taken together, and from which on a day is
- * taken by itself: how a day is written must depend on the day alone. */
-#define GROUP_BYTES (INT64_C(24) << 20)
-#define LARGE_BYTES (INT64_C(4) << 20)
+static const struct mq_silver_limits usual_limits = {.group_bytes = INT64_C(24) << 20,
+                                                     .large_bytes = INT64_C(4) << 20};
 /* Searches and exposures are no opinion of a film. */
 #define KINDS                                                                                      \
     (1u << MQ_EVENT_RATING | 1u << MQ_EVENT_CLICK | 1u << MQ_EVENT_PLAY |                          \
@@ -26,6 +24,7 @@ struct taking {
     struct mq_sql *sql;
     struct mq_event_rules rules;
     struct mq_silver_days *silver;
+    const struct mq_silver_limits *limits;
     struct mq_bronze_day *days; /* [count] to be taken, by date */
     size_t count;
     struct mq_silver_taken *taken;
@@ -140,7 +139,7 @@ write_files(struct taking *t, struct parts *parts, const struct mq_bronze_day *d
     if (folder == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
     enum mq_status st = mq_fs_make_folders(folder, err);
-    if (st == MQ_OK && days[0].bytes >= LARGE_BYTES) {
+    if (st == MQ_OK && days[0].bytes >= t->limits->large_bytes) {
         const char *path = part_path(parts, t, first_day);
         st = path != NULL ? mq_fs_make_parents(path, err)
                           : mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
@@ -245,6 +244,7 @@ take_group(struct taking *t, const struct mq_bronze_day *days, size_t count, str
     if (st == MQ_OK)
         st = mq_silver_days_write(t->context->store, t->context->region, t->silver, err);
     t->taken->days += st == MQ_OK ? (int64_t)count : 0;
+    t->taken->groups += st == MQ_OK;
     mq_autofree char *folder = mq_strfmt("%s/silver", t->context->scratch);
     if (st == MQ_OK && folder != NULL)
         st = mq_fs_remove(folder, err); /* what was not put */
@@ -260,9 +260,9 @@ take_all(struct taking *t, struct mq_error *err)
     mq_progress_begin(&progress, "silver ratings", "days", (int64_t)t->count);
     for (size_t i = 0, end; st == MQ_OK && i < t->count; i = end) {
         int64_t bytes = t->days[i].bytes;
-        for (end = i + 1;
-             end < t->count && t->days[i].bytes < LARGE_BYTES && t->days[end].bytes < LARGE_BYTES &&
-             bytes + t->days[end].bytes <= GROUP_BYTES;
+        const int64_t large = t->limits->large_bytes, most = t->limits->group_bytes;
+        for (end = i + 1; end < t->count && t->days[i].bytes < large &&
+                          t->days[end].bytes < large && bytes + t->days[end].bytes <= most;
              end++)
             bytes += t->days[end].bytes;
         st = take_group(t, t->days + i, end - i, err);
@@ -279,7 +279,8 @@ take_all(struct taking *t, struct mq_error *err)
 
 enum mq_status
 mq_silver_take(struct mq_step_context *context, struct mq_sql *sql, struct mq_silver_days *silver,
-               struct mq_silver_taken *ret_taken, struct mq_error *err)
+               const struct mq_silver_limits *limits, struct mq_silver_taken *ret_taken,
+               struct mq_error *err)
 {
     struct mq_silver_taken taken = {0};
     struct mq_bronze_days bronze = {0};
@@ -288,6 +289,7 @@ mq_silver_take(struct mq_step_context *context, struct mq_sql *sql, struct mq_si
                        .sql = sql,
                        .rules = mq_event_rules_from(context->config, context->now_s * 1000),
                        .silver = silver,
+                       .limits = limits != NULL ? limits : &usual_limits,
                        .taken = &taken};
     enum mq_status st =
         mq_bronze_days_list(context->store, context->region, context->date, &bronze, err);

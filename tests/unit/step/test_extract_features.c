@@ -4,8 +4,11 @@
 #include <math.h>
 
 #include "data/bronze_compact.h"
+#include "data/bronze_days.h"
 #include "data/rating_load.h"
 #include "data/silver_days.h"
+#include "step/feature_tables.h"
+#include "step/silver_take.h"
 #include "store/feature_store.h"
 
 static struct mq_rating_matrix *load(struct step_fixture *f,
@@ -93,7 +96,7 @@ objects(struct step_fixture *f, const char *prefix, bool with_etag)
     return mq_buffer_take(&listing.text);
 }
 
-/* What a query says of an object, as lines of texts. Owned. */
+/* What a query says of the objects whose keys begin so, as lines of texts. Owned. */
 static char *
 ask(struct step_fixture *f, const char *path, const char *query)
 {
@@ -101,13 +104,14 @@ ask(struct step_fixture *f, const char *path, const char *query)
     struct mq_sql *sql;
     struct mq_sql_result *result;
     struct mq_buffer text = {0};
-    char key[MQ_OBJECT_KEY_MAX];
-    const char *const keys[] = {key};
-    int64_t rows;
+    char *found = objects(f, path, false), *rest = NULL;
+    const char *keys[8];
+    int64_t rows, count = 0;
+    for (char *key = strtok_r(found, "\n", &rest); key != NULL; key = strtok_r(NULL, "\n", &rest))
+        keys[count++] = key;
     const struct mq_sql_options engine = {.threads = 1, .scratch = f->folder};
-    snprintf(key, sizeof(key), "1/%s", path);
     check_ok(mq_sql_open(&engine, &sql, &err));
-    check_ok(mq_sql_view_of_parquet(sql, "t", f->store, keys, 1, &err));
+    check_ok(mq_sql_view_of_parquet(sql, "t", f->store, keys, count, &err));
     check_ok(mq_sql_query_text(sql, query, "t", &result, &err));
     for (;;) {
         check_ok(mq_sql_next(result, &rows, &err));
@@ -120,6 +124,7 @@ ask(struct step_fixture *f, const char *path, const char *query)
     }
     mq_sql_close(result);
     mq_sql_free(sql);
+    free(found);
     return mq_buffer_take(&text);
 }
 
@@ -446,6 +451,162 @@ other_threads_same_bytes(void **state)
     free(after);
 }
 
+/* ---- how the work is shared out --------------------------------------------------------- */
+
+/* An engine with an empty folder, and the days that silver has. */
+static struct mq_sql *
+open_engine(struct step_fixture *f, struct mq_silver_days *silver)
+{
+    struct mq_error err = {0};
+    struct mq_sql *sql;
+    check_ok(mq_fs_remove(f->scratch, &err));
+    check_ok(mq_fs_make_folders(f->scratch, &err));
+    const struct mq_sql_options options = mq_sql_options_from(f->config, f->scratch);
+    check_ok(mq_sql_open(&options, &sql, &err));
+    check_ok(mq_silver_days_read(f->store, "1", silver, &err));
+    return sql;
+}
+
+static struct mq_buffer
+bytes_of(struct step_fixture *f, const char *path)
+{
+    struct mq_error err = {0};
+    struct mq_buffer bytes = {0};
+    char key[MQ_OBJECT_KEY_MAX];
+    snprintf(key, sizeof(key), "1/%s", path);
+    check_ok(mq_object_get(f->store, key, &bytes, &err));
+    return bytes;
+}
+
+static void
+check_bytes(struct step_fixture *f, const char *path, const struct mq_buffer *expected)
+{
+    struct mq_buffer bytes = bytes_of(f, path);
+    assert_int_equal(bytes.size, expected->size);
+    assert_memory_equal(bytes.data, expected->data, bytes.size);
+    mq_buffer_release(&bytes);
+}
+
+/* All days anew. @return groups they were taken in */
+static int64_t
+take_anew(struct step_fixture *f, const struct mq_silver_limits *limits)
+{
+    struct mq_error err = {0};
+    struct mq_silver_days silver = {0};
+    struct mq_silver_taken taken;
+    static const char *const keys[] = {"1/silver/days.json", "1/" RATINGS(D1), "1/" RATINGS(D2),
+                                       "1/" RATINGS(D3)};
+    check_ok(mq_object_delete(f->store, keys, MQ_COUNT(keys), &err));
+    struct mq_sql *sql = open_engine(f, &silver);
+    check_ok(mq_silver_take(&f->context, sql, &silver, limits, &taken, &err));
+    assert_int_equal(taken.days, 3);
+    assert_int_equal(taken.rows, 7);
+    mq_sql_free(sql);
+    mq_silver_days_release(&silver);
+    return taken.groups;
+}
+
+/* A large day is taken by itself, small ones up to a number of bytes together: the rows of a day
+ * are the same, and its bytes depend on the day alone. */
+static void
+groups_of_days(void **state)
+{
+    struct step_fixture *f = *state;
+    struct mq_error err = {0};
+    struct mq_bronze_days bronze = {0};
+    static const char *const paths[] = {RATINGS(D1), RATINGS(D2), RATINGS(D3)};
+    char *rows[3];
+    struct mq_buffer bytes[3];
+    put_days(f);
+    fixture_ok(f, mq_step_validate_data);
+    check_ok(mq_bronze_days_list(f->store, "1", NULL, &bronze, &err));
+    assert_int_equal(bronze.count, 3);
+    const int64_t size[] = {bronze.days[0].bytes, bronze.days[1].bytes, bronze.days[2].bytes};
+    assert_true(size[0] > size[1] && size[0] > size[2]);
+    assert_int_equal(take_anew(f, NULL), 1);
+    for (int i = 0; i < 3; i++) {
+        rows[i] = ask(f, paths[i], RATING_LINE);
+        bytes[i] = bytes_of(f, paths[i]);
+    }
+    const struct {
+        struct mq_silver_limits limits;
+        int64_t groups;
+    } cases[] = {{{size[0] + size[1], INT64_MAX}, 2},
+                 {{size[0] + size[1] - 1, INT64_MAX}, 2},
+                 {{1, INT64_MAX}, 3},
+                 {{INT64_MAX, size[0]}, 2},
+                 {{INT64_MAX, size[0] + 1}, 1},
+                 {{INT64_MAX, 1}, 3}};
+    for (size_t c = 0; c < MQ_COUNT(cases); c++) {
+        assert_int_equal(take_anew(f, &cases[c].limits), cases[c].groups);
+        for (int i = 0; i < 3; i++) {
+            check_answer(f, paths[i], RATING_LINE, rows[i]);
+            if (size[i] < cases[c].limits.large_bytes)
+                check_bytes(f, paths[i], &bytes[i]);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        free(rows[i]);
+        mq_buffer_release(&bytes[i]);
+    }
+    mq_bronze_days_release(&bronze);
+}
+
+static struct mq_feature_tables
+make_tables(struct step_fixture *f, int64_t share_rows)
+{
+    struct mq_error err = {0};
+    struct mq_silver_days silver = {0};
+    struct mq_feature_tables tables;
+    struct mq_sql *sql = open_engine(f, &silver);
+    check_ok(mq_feature_tables_make(&f->context, sql, &silver, D3, share_rows, &tables, &err));
+    mq_sql_free(sql);
+    mq_silver_days_release(&silver);
+    return tables;
+}
+
+/* Whatever the number of shares: the same rows of users, the same bytes of films, and no part of an
+ * earlier making. */
+static void
+shares_of_users(void **state)
+{
+    static const char all[] = "silver/user_features/dt=" D3 "/";
+    static const char rows[] = "select cast(t as varchar) from t order by user_id";
+    struct step_fixture *f = *state;
+    struct mq_buffer text = {0};
+    put_days(f);
+    for (int i = 0; i < 40; i++) {
+        char user[8], film[8];
+        snprintf(user, sizeof(user), "u%d", 1 + i % 9);
+        snprintf(film, sizeof(film), "%d", 1 + i * 7 % 4);
+        fixture_rate(&text, D2, user, film, 1 + i % 9 / 2.0, 1000 + i);
+    }
+    fixture_bronze(f, MQ_BRONZE_EVENTS, D2, 200, text.data);
+    mq_buffer_release(&text);
+    run_both(f);
+    int64_t silver_rows = (int64_t)fixture_count(f, "silver_rows");
+    char *users = ask(f, all, rows);
+    struct mq_buffer films = bytes_of(f, MOVIES(D3)), alone = bytes_of(f, USERS(D3));
+    static const int shares[] = {3, 2, 1};
+    for (size_t i = 0; i < MQ_COUNT(shares); i++) {
+        struct mq_feature_tables tables = make_tables(f, (silver_rows + shares[i] - 1) / shares[i]);
+        char *parts = objects(f, "silver/user_features/", false);
+        int count = 0;
+        for (const char *p = parts; (p = strchr(p, '\n')) != NULL; p++)
+            count++;
+        assert_int_equal(tables.parts, shares[i]);
+        assert_int_equal(count, shares[i]);
+        assert_int_equal(tables.users, 9);
+        check_answer(f, all, rows, users);
+        check_bytes(f, MOVIES(D3), &films);
+        free(parts);
+    }
+    check_bytes(f, USERS(D3), &alone);
+    mq_buffer_release(&alone);
+    mq_buffer_release(&films);
+    free(users);
+}
+
 /* ---- the feature store ------------------------------------------------------------------ */
 
 static struct mq_feature_store *
@@ -669,6 +830,8 @@ main(void)
         TEST(features_by_hand),
         TEST(one_rating),
         TEST(other_threads_same_bytes),
+        TEST(groups_of_days),
+        TEST(shares_of_users),
         TEST(records_of_the_store),
         TEST(only_what_changed),
         TEST(tables_setting),
