@@ -33,7 +33,7 @@ struct mq_rated_item {
  * @param id    borrowed  @param since in any order; of a film the last one in time counts, also
  *              against the model's
  * @return MQ_OK | MQ_E_NOMEM
- * Cost: O((ratings + since) · since).
+ * Cost: O(ratings log since + since log(ratings · since)).
  */
 enum mq_status mq_rated_user_make(const struct mq_hybrid *hybrid, const char *id,
                                   const struct mq_rated_item *since, int32_t since_count,

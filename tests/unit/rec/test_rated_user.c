@@ -1,6 +1,9 @@
 #include "check.h"
 
+#include <stdio.h>
+
 #include "base/memory.h"
+#include "base/rng.h"
 #include "rec/rated_user.h"
 #include "rec/rerank.h"
 
@@ -113,6 +116,118 @@ a_user_by_code(void **state)
     mq_rating_matrix_free(hybrid.ratings);
 }
 
+/* ---- against the plain form, which looks at all pairs -------------------------------------- */
+
+enum { MANY = 40, HISTORY = 30, SINCE_MAX = 120, ROUNDS = 2000 };
+
+/* What a user has: the model's, oldest first, and what came since, as it came. */
+static int
+plainly(const struct mq_rated_item *stored, int stored_count, const struct mq_rated_item *since,
+        int since_count, struct mq_rated_item *ret_list, bool *ret_changed)
+{
+    struct mq_rated_item fresh[SINCE_MAX];
+    int n = 0, fresh_count = 0;
+    for (int i = 0; i < since_count; i++) {
+        struct mq_rated_item one = since[i];
+        bool counts = true;
+        for (int k = 0; k < since_count; k++) /* one of the film that is later */
+            counts = counts &&
+                     !(since[k].item == one.item &&
+                       (since[k].time_s > one.time_s || (since[k].time_s == one.time_s && k > i)));
+        for (int k = 0; k < stored_count; k++)
+            if (stored[k].item == one.item) {
+                counts = counts && stored[k].time_s < one.time_s;
+                one.rating = one.rating < 0 ? stored[k].rating : one.rating;
+            }
+        if (counts)
+            fresh[fresh_count++] = one;
+    }
+    for (int k = 0; k < stored_count; k++) {
+        bool again = false;
+        for (int i = 0; i < fresh_count; i++)
+            again = again || fresh[i].item == stored[k].item;
+        if (!again)
+            ret_list[n++] = stored[k];
+    }
+    for (int i = 0; i < fresh_count; i++) { /* behind all that are not newer */
+        int at = n++;
+        for (; at > 0 && ret_list[at - 1].time_s > fresh[i].time_s; at--)
+            ret_list[at] = ret_list[at - 1];
+        ret_list[at] = fresh[i];
+    }
+    *ret_changed = fresh_count > 0;
+    return n;
+}
+
+/* A user of `count` of MANY films, with few times, so that many are equal. */
+static struct mq_rating_matrix *
+random_user(struct mq_rng *rng, int count)
+{
+    int32_t user[HISTORY] = {0}, item[MANY];
+    float rating[HISTORY];
+    uint32_t time_s[HISTORY];
+    struct mq_strmap users = {0}, items = {0};
+    struct mq_error err = {0};
+    struct mq_rating_matrix *matrix = NULL;
+    int32_t code;
+    check_ok(mq_strmap_add_text(&users, "a", &code, &err));
+    for (int i = 0; i < MANY; i++) {
+        char id[8];
+        snprintf(id, sizeof(id), "f%d", i);
+        check_ok(mq_strmap_add_text(&items, id, &code, &err));
+        item[i] = i;
+    }
+    for (int i = 0; i < count; i++) {
+        int other = i + (int)mq_rng_below(rng, (uint32_t)(MANY - i));
+        int32_t film = item[other];
+        item[other] = item[i];
+        item[i] = film;
+        rating[i] = (float)(1 + mq_rng_below(rng, 9)) / 2;
+        time_s[i] = (uint32_t)(100 + mq_rng_below(rng, 12));
+    }
+    check_ok(mq_rating_matrix_build(&(struct mq_rating_list){count, user, item, rating, time_s}, 1,
+                                    MANY, &users, &items, &matrix, &err));
+    return matrix;
+}
+
+static void
+as_the_plain_form(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_arena arena = {0};
+    struct mq_rng rng;
+    mq_rng_init(&rng, 20261126, 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct mq_hybrid hybrid = {.ratings =
+                                       random_user(&rng, (int)mq_rng_below(&rng, HISTORY + 1))};
+        struct mq_rated_item stored[HISTORY], since[SINCE_MAX], expected[MANY];
+        struct mq_rated_user user;
+        bool changed;
+        check_ok(mq_rated_user_stored(&hybrid, 0, &arena, &user, &err));
+        int stored_count = user.count, since_count = (int)mq_rng_below(&rng, SINCE_MAX + 1);
+        for (int k = 0; k < stored_count; k++)
+            stored[k] = (struct mq_rated_item){user.items[k], user.ratings[k], user.times[k]};
+        for (int i = 0; i < since_count; i++)
+            since[i] = (struct mq_rated_item){
+                (int32_t)mq_rng_below(&rng, MANY),
+                mq_rng_below(&rng, 4) == 0 ? -1 : (float)(1 + mq_rng_below(&rng, 9)) / 2,
+                (uint32_t)(105 + mq_rng_below(&rng, 12))};
+        int n = plainly(stored, stored_count, since, since_count, expected, &changed);
+        check_ok(mq_rated_user_make(&hybrid, "a", since, since_count, &arena, &user, &err));
+        assert_int_equal(user.count, n);
+        assert_int_equal(user.changed, changed);
+        for (int k = 0; k < n; k++) {
+            assert_int_equal(user.items[k], expected[k].item);
+            assert_int_equal(user.times[k], expected[k].time_s);
+            assert_float_equal(user.ratings[k], expected[k].rating, 0);
+        }
+        mq_arena_reset(&arena);
+        mq_rating_matrix_free(hybrid.ratings);
+    }
+    mq_arena_release(&arena);
+}
+
 static void
 quality_of_films(void **state)
 {
@@ -153,6 +268,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_model_and_what_came_since),
         cmocka_unit_test(a_user_by_code),
+        cmocka_unit_test(as_the_plain_form),
         cmocka_unit_test(quality_of_films),
         cmocka_unit_test(scores_brought_to_one_scale),
     };
