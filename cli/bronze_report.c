@@ -23,9 +23,7 @@ enum mq_status
 mq_cli_date(const struct mq_cli *cli, const char **ret_date, struct mq_error *err)
 {
     const char *date = mq_cli_text(cli, "--date");
-    int64_t ignored;
-    if (date != NULL && (strlen(date) != MQ_DATE_SIZE - 1 ||
-                         mq_instant_parse(date, strlen(date), &ignored, NULL) != MQ_OK))
+    if (date != NULL && !mq_date_valid(date))
         return mq_cli_usage(cli, err, "--date is '%s' (allowed: a day as in 2026-03-01)", date);
     *ret_date = date;
     return MQ_OK;

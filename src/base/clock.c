@@ -187,3 +187,11 @@ malformed:
                    "not a date: '%.*s' (expected YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ)",
                    (int)(size < 64 ? size : 64), text);
 }
+
+bool
+mq_date_valid(const char *text)
+{
+    int64_t ignored;
+    size_t size = strlen(text);
+    return size == MQ_DATE_SIZE - 1 && mq_instant_parse(text, size, &ignored, NULL) == MQ_OK;
+}

@@ -7,6 +7,7 @@
 #ifndef MQ_BASE_CLOCK_H
 #define MQ_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,8 @@ void mq_instant_format(int64_t epoch_s, char ret_text[MQ_INSTANT_SIZE]);
  */
 enum mq_status mq_instant_parse(const char *text, size_t size, int64_t *ret_epoch_s,
                                 struct mq_error *err);
+
+/** Whether a text is a day and nothing else: "YYYY-MM-DD", in the calendar. */
+bool mq_date_valid(const char *text);
 
 #endif

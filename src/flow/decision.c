@@ -26,7 +26,7 @@ options_changed(const json_t *before, const json_t *now, struct mq_decision *dec
         }
         if (!json_equal(old, value)) {
             snprintf(decision->reason, sizeof(decision->reason), "%s%s changed from %s to %s",
-                     strncmp(name, "the ", 4) == 0 ? "" : "option ", name, json_string_value(old),
+                     mq_option_is_day(name) ? "" : "option ", name, json_string_value(old),
                      json_string_value(value));
             return true;
         }

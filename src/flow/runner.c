@@ -522,11 +522,9 @@ mq_run_request_check(const struct mq_run_request *request, struct mq_error *err)
     bool any = false;
     for (int i = 0; st == MQ_OK && i < count; i++)
         any = any || (request->table->rows[wanted[i]].flags & MQ_STEP_DATED) != 0;
-    int64_t ignored;
     if (st != MQ_OK || request->date == NULL)
         return st;
-    if (strlen(request->date) != MQ_DATE_SIZE - 1 ||
-        mq_instant_parse(request->date, strlen(request->date), &ignored, NULL) != MQ_OK)
+    if (!mq_date_valid(request->date))
         return mq_fail(err, MQ_E_USAGE, "the date is '%.64s' (allowed: a day as in 2026-03-01)",
                        request->date);
     if (!any) {

@@ -49,6 +49,12 @@ mq_step_record_release(struct mq_step_record *record)
     record->options = NULL;
 }
 
+bool
+mq_option_is_day(const char *name)
+{
+    return strcmp(name, MQ_OPTION_DAY) == 0 || strcmp(name, MQ_OPTION_DATE) == 0;
+}
+
 json_t *
 mq_step_options(const struct mq_step_row *row, const struct mq_config *config, int64_t now_s,
                 const char *date)

@@ -36,6 +36,9 @@ void mq_step_record_release(struct mq_step_record *record);
 #define MQ_OPTION_DAY "the day"
 #define MQ_OPTION_DATE "the date"
 
+/** Whether a name is one of these two: it is said as it is, not as a setting's. */
+bool mq_option_is_day(const char *name);
+
 /**
  * Values of the options that shape a step, and its day.
  * @param date of --date; NULL: none  @return owned; NULL: no memory

@@ -125,6 +125,11 @@ clock_parses_what_it_prints(void **state)
     check_fails(MQ_E_RANGE, mq_instant_parse("2023-02-29", 10, &back, &err));
     check_fails(MQ_E_FORMAT, mq_instant_parse("2023-2-29", 9, &back, &err));
     check_fails(MQ_E_FORMAT, mq_instant_parse("2023-02-01T10:00Zx", 18, &back, &err));
+    assert_true(mq_date_valid("2024-02-29"));
+    static const char *const no_days[] = {
+        "", "2023-02-29", "2024-2-29", "2024-02-29Z", "2024-02-29T10:00", "20240229xx"};
+    for (size_t i = 0; i < MQ_COUNT(no_days); i++)
+        assert_false(mq_date_valid(no_days[i]));
 }
 
 static void
