@@ -78,6 +78,10 @@ marquee bronze compact --date $day >out 2>log || { cat out log; fail "compact wh
 found "missing: '.*${victim##*/}'"
 marquee replay --from 2026-01-01 >out 2>log || { cat out log; fail "replay of a missing part"; }
 sound
+# The error's message names the command for the store that was looked at.
+afresh && rm "$(part 0 3)"
+expect 1 "1 findings" marquee bronze verify --store file:store
+grep -q '^marquee: .*`marquee replay --offsets 0:[0-9]*-[0-9]* --store file:store`' err || { cat err; fail "the message's command"; }
 afresh && change "$(part 0 2)" && change "$(part 0 4)" && change "$(part 1 1)"
 marquee bronze compact --date $day --json >out 2>log && fail "three changed parts are merged"
 tr -d ' \n' <out | grep -q '"refused_count":3,' || { cat out; fail "not three refused"; }

@@ -552,6 +552,23 @@ makes_the_topic_of_refusals(void **state)
     assert_int_equal(partitions, 1);
 }
 
+/* To the end of the log, and told to stop before it: no success, and the next run goes on. */
+static void
+stopped_before_the_end(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    open_log(1);
+    send_events(2);
+    mq_cancel_request();
+    check_fails(MQ_E_CANCELLED, consume_all(&err));
+    assert_non_null(strstr(err.message, "stopped before the end of '" TOPIC "'"));
+    assert_non_null(strstr(err.hint, "goes on from there"));
+    mq_cancel_reset();
+    check_ok(consume_all(&err));
+    assert_int_equal(f.figures.good, 2);
+}
+
 int
 main(void)
 {
@@ -568,6 +585,7 @@ main(void)
         CONSUME_TEST(measures_what_is_not_durable),
         CONSUME_TEST(keeps_what_the_api_refused),
         CONSUME_TEST(makes_the_topic_of_refusals),
+        CONSUME_TEST(stopped_before_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
