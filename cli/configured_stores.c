@@ -42,8 +42,9 @@ mq_configured_stores_init(struct mq_configured_stores *stores, struct mq_cli *cl
     static const char *const topics[] = {"events.topic", "events.rejected_topic"};
     for (size_t i = 0; st == MQ_OK && i < MQ_COUNT(topics); i++) {
         const char *topic = mq_config_text(config, topics[i]);
-        st = add(stores, MQ_STORE_EVENTS, mq_config_text(config, "events.log"), topic,
-                 strlen(topic), err);
+        if (*topic != '\0') /* of what is rejected there may be none */
+            st = add(stores, MQ_STORE_EVENTS, mq_config_text(config, "events.log"), topic,
+                     strlen(topic), err);
     }
     return st;
 }
@@ -95,9 +96,10 @@ check_folder(const struct mq_store_place *place, struct mq_error *err)
 {
     if (place->kind == MQ_STORE_OBJECTS || !mq_store_place_is_embedded(place))
         return MQ_OK;
-    if (place->uri[strlen("lmdb:")] == '\0')
+    const char *folder = place->uri + strlen("lmdb:");
+    if (*folder == '\0' || (mq_fs_exists(folder) && !mq_fs_is_folder(folder)))
         return MQ_OK; /* opening it says what is wrong */
-    mq_autofree char *file = mq_strfmt("%s/data.mdb", place->uri + strlen("lmdb:"));
+    mq_autofree char *file = mq_strfmt("%s/data.mdb", folder);
     if (file == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
     if (mq_fs_exists(file))

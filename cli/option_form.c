@@ -30,7 +30,8 @@ mq_option_form_range(const struct mq_option *option, char *ret_text, size_t size
         snprintf(ret_text, size, "true|false");
         break;
     case MQ_OPTION_TEXT:
-        snprintf(ret_text, size, "%s", option->choices != NULL ? option->choices : "any text");
+        snprintf(ret_text, size, "%s",
+                 option->choices != NULL ? option->choices : mq_name_form_text(option->form));
         break;
     }
 }

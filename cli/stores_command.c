@@ -80,15 +80,23 @@ static enum mq_status
 run_list(struct mq_cli *cli, struct mq_error *err)
 {
     struct stores_work work = {.rows = json_array()};
+    size_t broken = 0;
     enum mq_status st = mq_configured_stores_init(&work.stores, cli, err);
     for (size_t i = 0; st == MQ_OK && i < work.stores.count; i++) {
         const struct mq_store_place *place = &work.stores.places[i];
         struct mq_error error = {0};
         enum mq_status found = mq_store_place_check(&work.stores, place, &error);
-        /* What is missing is told by the table. */
-        bool tell = found != MQ_OK && found != MQ_E_NOT_FOUND;
-        add_row(&work, place, state_of(found), tell ? &error : NULL);
+        /* What is missing is told by the table, and is no failure: it may be made. */
+        bool bad = found != MQ_OK && found != MQ_E_NOT_FOUND;
+        add_row(&work, place, state_of(found), bad ? &error : NULL);
+        broken += bad;
+        if (bad && work.failure == MQ_OK)
+            work.failure = found;
     }
+    /* Each has told why. */
+    if (work.failure != MQ_OK)
+        mq_fail(&work.error, work.failure, "%zu of %zu stores cannot be used", broken,
+                work.stores.count);
     return finish(cli, &work, st, err);
 }
 
@@ -131,7 +139,7 @@ const struct mq_command mq_command_stores_list = {
     .summary = "list the stores of the settings and whether they are ready",
     .help = "Lists the folder or bucket of objects (store.uri), the tables of features "
             "(features.store) and the topics of events (events.log), and whether each is there. "
-            "Makes nothing.",
+            "Makes nothing. What is missing is no failure; what cannot be used is.",
     .is_group_default = true,
     .run = run_list,
 };

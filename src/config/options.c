@@ -32,6 +32,8 @@
     {.name = n, .type = MQ_OPTION_FLAG, .int_default = d, .unit = "", .help = h},
 #define OPTION_TEXT(n, d, c, h)                                                                    \
     {.name = n, .type = MQ_OPTION_TEXT, .text_default = d, .choices = c, .unit = "", .help = h},
+#define OPTION_NAME(n, d, f, h)                                                                    \
+    {.name = n, .type = MQ_OPTION_TEXT, .text_default = d, .form = f, .unit = "", .help = h},
 
 static const struct mq_option table[] = {
 #include "config/options.def"
@@ -184,6 +186,9 @@ mq_config_set(struct mq_config *config, const char *name, const char *text,
         if (option->choices != NULL && !is_choice(option->choices, text))
             return mq_fail(err, MQ_E_CONFIG, "%s: %s is '%s' (allowed: %s)", place, name, text,
                            option->choices);
+        if (!mq_name_fits(option->form, text))
+            return mq_fail(err, MQ_E_CONFIG, "%s: %s is '%.200s' (allowed: %s)", place, name, text,
+                           mq_name_form_text(option->form));
         if ((parsed.text = mq_strdup(text)) == NULL)
             return mq_fail(err, MQ_E_NOMEM, "cannot allocate the value of %s", name);
         break;

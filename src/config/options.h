@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/name_form.h"
 #include "marquee/status.h"
 
 enum mq_option_type { MQ_OPTION_INT, MQ_OPTION_REAL, MQ_OPTION_FLAG, MQ_OPTION_TEXT };
@@ -25,8 +26,9 @@ struct mq_option {
     int64_t int_default, int_min, int_max;
     double real_default, real_min, real_max;
     const char *text_default;
-    const char *choices; /**< "a|b|c" or NULL */
-    const char *unit;    /**< "" where none */
+    const char *choices;    /**< "a|b|c" or NULL */
+    enum mq_name_form form; /**< of a text without choices */
+    const char *unit;       /**< "" where none */
     const char *help;
 };
 

@@ -181,10 +181,10 @@ check_mode(const char *path, struct mq_error *err)
         return mq_fail_errno(err, errno, "cannot read the tokens '%s'", path);
     if ((info.st_mode & 077) == 0)
         return MQ_OK;
-    mq_fail(err, MQ_E_DENIED, "cannot use the tokens '%s': others may read or write it (mode %03o)",
+    mq_fail(err, MQ_E_CONFIG, "cannot use the tokens '%s': others may read or write it (mode %03o)",
             path, (unsigned)(info.st_mode & 0777));
     mq_error_hint(err, "chmod 600 %s", path);
-    return MQ_E_DENIED;
+    return MQ_E_CONFIG;
 }
 
 enum mq_status

@@ -52,7 +52,7 @@ struct mq_tokens {
 
 /**
  * Read a file.
- * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_DENIED (others may read it) | MQ_E_FORMAT | MQ_E_IO
+ * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_CONFIG (others may read it) | MQ_E_FORMAT | MQ_E_IO
  */
 enum mq_status mq_tokens_load(const char *path, struct mq_tokens **ret_tokens,
                               struct mq_error *err);

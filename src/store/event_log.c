@@ -1,6 +1,5 @@
 #include "store/event_log.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,14 +67,9 @@ mq_event_log_uri(const struct mq_event_log *log)
 static enum mq_status
 check_name(const char *what, const char *name, struct mq_error *err)
 {
-    size_t n = strlen(name);
-    bool ok = n >= 1 && n <= MQ_TOPIC_NAME_MAX;
-    for (size_t i = 0; ok && i < n; i++)
-        ok = isalnum((unsigned char)name[i]) || strchr("-_.", name[i]) != NULL;
-    if (!ok)
-        return mq_fail(err, MQ_E_RANGE,
-                       "'%.64s' is no %s name (allowed: 1 to %d of A-Z a-z 0-9 - _ .)", name, what,
-                       MQ_TOPIC_NAME_MAX);
+    if (!mq_name_fits(MQ_NAME_TOPIC, name))
+        return mq_fail(err, MQ_E_RANGE, "'%.64s' is no %s name (allowed: %s)", name, what,
+                       mq_name_form_text(MQ_NAME_TOPIC));
     return MQ_OK;
 }
 

@@ -27,6 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/name_form.h"
 #include "marquee/status.h"
 
 /** Largest event with its key, in bytes. */
@@ -35,8 +36,6 @@
 /** Most events of one produce call, and of one poll. */
 #define MQ_EVENTS_BATCH_MAX 10000
 #define MQ_PARTITIONS_MAX 256
-/** Topic and group names: 1…200 of A-Z a-z 0-9 - _ . */
-#define MQ_TOPIC_NAME_MAX 200
 
 struct mq_event_log;
 struct mq_consumer;

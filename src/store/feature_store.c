@@ -1,6 +1,5 @@
 #include "store/feature_store.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,15 +66,9 @@ mq_feature_store_uri(const struct mq_feature_store *store)
 static enum mq_status
 check_table(const char *table, struct mq_error *err)
 {
-    size_t n = strlen(table);
-    bool ok = n >= 1 && n <= MQ_TABLE_NAME_MAX;
-    for (size_t i = 0; ok && i < n; i++)
-        ok = islower((unsigned char)table[i]) || isdigit((unsigned char)table[i]) ||
-             strchr("-_.", table[i]) != NULL;
-    if (!ok)
-        return mq_fail(err, MQ_E_RANGE,
-                       "'%.80s' is no table name (allowed: 1 to %d of a-z 0-9 - _ .)", table,
-                       MQ_TABLE_NAME_MAX);
+    if (!mq_name_fits(MQ_NAME_TABLE, table))
+        return mq_fail(err, MQ_E_RANGE, "'%.80s' is no table name (allowed: %s)", table,
+                       mq_name_form_text(MQ_NAME_TABLE));
     return MQ_OK;
 }
 

@@ -32,6 +32,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/name_form.h"
 #include "marquee/status.h"
 
 #define MQ_FEATURE_KEY_MAX 1024
@@ -42,8 +43,6 @@
 /** Magnitudes of numbers that are not zero. */
 #define MQ_FEATURE_NUMBER_MIN 1e-130
 #define MQ_FEATURE_NUMBER_MAX 9.9e125
-/** Table names: 1…64 of a-z 0-9 - _ . */
-#define MQ_TABLE_NAME_MAX 64
 
 enum mq_attribute_type {
     MQ_ATTRIBUTE_NULL = 0,

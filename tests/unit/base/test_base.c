@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/filesystem.h"
 #include "base/memory.h"
+#include "base/name_form.h"
 #include "base/pool.h"
 #include "base/rng.h"
 #include "base/sha256.h"
@@ -107,6 +108,39 @@ pool_runs_every_range_and_reports_the_lowest_failure(void **state)
     }
     mq_pool_free(pool);
     check_fails(MQ_E_RANGE, mq_pool_new(1000, &pool, &err));
+}
+
+static void
+names_of_a_form(void **state)
+{
+    (void)state;
+    char longest[MQ_TOPIC_NAME_MAX + 2] = "";
+    assert_true(mq_name_fits(MQ_NAME_ANY, "") && mq_name_fits(MQ_NAME_ANY, "a b/\n"));
+    assert_string_equal(mq_name_form_text(MQ_NAME_ANY), "any text");
+    static const char *const no_topics[] = {"../x", "a b", "a|b", "a/b", "ä", "a\n", "a:b"};
+    assert_true(mq_name_fits(MQ_NAME_TOPIC, "User_events.2-x"));
+    for (size_t i = 0; i < MQ_COUNT(no_topics); i++) {
+        assert_false(mq_name_fits(MQ_NAME_TOPIC, no_topics[i]));
+        assert_false(mq_name_fits(MQ_NAME_TOPIC_OR_NONE, no_topics[i]));
+        assert_false(mq_name_fits(MQ_NAME_TABLE, no_topics[i]));
+    }
+    assert_false(mq_name_fits(MQ_NAME_TOPIC, "") || mq_name_fits(MQ_NAME_TABLE, ""));
+    assert_true(mq_name_fits(MQ_NAME_TOPIC_OR_NONE, "") && mq_name_fits(MQ_NAME_TABLES, ""));
+    memset(longest, 'x', MQ_TOPIC_NAME_MAX);
+    assert_true(mq_name_fits(MQ_NAME_TOPIC, longest));
+    longest[MQ_TOPIC_NAME_MAX] = 'x';
+    assert_false(mq_name_fits(MQ_NAME_TOPIC, longest));
+    longest[MQ_TABLE_NAME_MAX] = '\0';
+    assert_true(mq_name_fits(MQ_NAME_TABLE, longest));
+    longest[MQ_TABLE_NAME_MAX] = '|';
+    longest[2 * MQ_TABLE_NAME_MAX + 1] = '\0';
+    assert_true(mq_name_fits(MQ_NAME_TABLES, longest));
+    longest[2 * MQ_TABLE_NAME_MAX + 1] = 'x';
+    longest[2 * MQ_TABLE_NAME_MAX + 2] = '\0';
+    assert_false(mq_name_fits(MQ_NAME_TABLES, longest));
+    assert_false(mq_name_fits(MQ_NAME_TABLE, "Users"));
+    assert_true(mq_name_fits(MQ_NAME_TABLES, "a||b|"));
+    assert_false(mq_name_fits(MQ_NAME_TABLES, "a|b c"));
 }
 
 static void
@@ -230,6 +264,7 @@ main(void)
         cmocka_unit_test(arena_respects_alignment_and_limit),
         cmocka_unit_test(strmap_gives_dense_codes),
         cmocka_unit_test(pool_runs_every_range_and_reports_the_lowest_failure),
+        cmocka_unit_test(names_of_a_form),
         cmocka_unit_test(clock_parses_what_it_prints),
         cmocka_unit_test(file_writer_publishes_only_on_commit),
         cmocka_unit_test(rng_is_fixed_and_even),
