@@ -138,8 +138,14 @@ mq_page_options(struct mq_buffer *buffer, struct mq_error *err)
         mq_option_form_range(&table[i], range, sizeof(range));
         mq_option_form_default(&table[i], value, sizeof(value));
         if (st == MQ_OK)
-            st = mq_buffer_printf(buffer, err, "| `%s` | %s%s%s | ", table[i].name,
-                                  *value != '\0' ? "`" : "", value, *value != '\0' ? "`" : "");
+            st = mq_buffer_printf(buffer, err, "| `%s` | ", table[i].name);
+        const char *quote = *value != '\0' ? "`" : "";
+        if (st == MQ_OK)
+            st = mq_buffer_append_text(buffer, quote, err);
+        if (st == MQ_OK)
+            st = cell(buffer, value, err);
+        if (st == MQ_OK)
+            st = mq_buffer_printf(buffer, err, "%s | ", quote);
         if (st == MQ_OK)
             st = cell(buffer, range, err);
         if (st == MQ_OK)
