@@ -9,19 +9,13 @@
 
 static const struct {
     const char *name, *option, *help;
-    const int *verdicts; /* ended by -1; NULL: none */
 } rules[MQ_RULES] = {
     [MQ_RULE_EVENTS] = {"events", "validate.min_events", "the day has events"},
-    [MQ_RULE_FORM] = {"form", "validate.max_bad_share", "lines are events of the known form",
-                      (const int[]){MQ_EVENT_NOT_JSON, MQ_EVENT_TOO_LARGE, MQ_EVENT_TOO_DEEP,
-                                    MQ_EVENT_WRONG_TYPE, MQ_EVENT_REPEATED, -1}},
+    [MQ_RULE_FORM] = {"form", "validate.max_bad_share", "lines are events of the known form"},
     [MQ_RULE_COMPLETENESS] = {"completeness", "validate.max_missing_share",
-                              "events have the fields they need",
-                              (const int[]){MQ_EVENT_MISSING, -1}},
+                              "events have the fields they need"},
     [MQ_RULE_RANGES] = {"ranges", "validate.max_range_share",
-                        "ratings are on the scale, times in the day, numbers in their range",
-                        (const int[]){MQ_EVENT_OUT_OF_RANGE, MQ_EVENT_OFF_SCALE, MQ_EVENT_TOO_OLD,
-                                      MQ_EVENT_IN_FUTURE, MQ_EVENT_OTHER_DAY, -1}},
+                        "ratings are on the scale, times in the day, numbers in their range"},
     [MQ_RULE_REJECTED] = {"rejected", "validate.max_rejected_share",
                           "few events were refused when they came"},
     [MQ_RULE_DUPLICATES] = {"duplicates", "validate.max_duplicate_share",
@@ -36,6 +30,15 @@ static const struct {
     [MQ_RULE_DRIFT] = {"drift", "validate.max_drift",
                        "ratings are spread as in the 28 days before (stability index)"},
     [MQ_RULE_FRESHNESS] = {"freshness", "validate.max_age_hours", "the newest event is young"},
+};
+
+/* Ended by -1; NULL: none. */
+static const int *const verdicts[MQ_RULES] = {
+    [MQ_RULE_FORM] = (const int[]){MQ_EVENT_NOT_JSON, MQ_EVENT_TOO_LARGE, MQ_EVENT_TOO_DEEP,
+                                   MQ_EVENT_WRONG_TYPE, MQ_EVENT_REPEATED, -1},
+    [MQ_RULE_COMPLETENESS] = (const int[]){MQ_EVENT_MISSING, -1},
+    [MQ_RULE_RANGES] = (const int[]){MQ_EVENT_OUT_OF_RANGE, MQ_EVENT_OFF_SCALE, MQ_EVENT_TOO_OLD,
+                                     MQ_EVENT_IN_FUTURE, MQ_EVENT_OTHER_DAY, -1},
 };
 
 const char *
@@ -60,7 +63,7 @@ const int *
 mq_rule_verdicts(enum mq_rule rule)
 {
     static const int none[] = {-1};
-    return rules[rule].verdicts != NULL ? rules[rule].verdicts : none;
+    return verdicts[rule] != NULL ? verdicts[rule] : none;
 }
 
 const char *
