@@ -130,6 +130,12 @@ names_of_a_form(void **state)
     assert_true(mq_name_fits(MQ_NAME_TOPIC, longest));
     longest[MQ_TOPIC_NAME_MAX] = 'x';
     assert_false(mq_name_fits(MQ_NAME_TOPIC, longest));
+    assert_false(mq_name_fits(MQ_NAME_FOLDER, longest));
+    assert_true(mq_name_fits(MQ_NAME_FOLDER, longest + 1));
+    static const char *const no_folders[] = {"", ".", "..", "../x", "a/b", "a/"};
+    for (size_t i = 0; i < MQ_COUNT(no_folders); i++)
+        assert_false(mq_name_fits(MQ_NAME_FOLDER, no_folders[i]));
+    assert_true(mq_name_fits(MQ_NAME_FOLDER, "...") && mq_name_fits(MQ_NAME_FOLDER, "zürich 1"));
     longest[MQ_TABLE_NAME_MAX] = '\0';
     assert_true(mq_name_fits(MQ_NAME_TABLE, longest));
     longest[MQ_TABLE_NAME_MAX] = '|';
