@@ -8,7 +8,6 @@
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "data/bronze_merges.h"
-#include "data/day_list.h"
 #include "format/gzip_stream.h"
 
 #define READ_BYTES ((size_t)256 << 10)
@@ -19,12 +18,6 @@ mq_bronze_days_release(struct mq_bronze_days *days)
 {
     free(days->days);
     *days = (struct mq_bronze_days){0};
-}
-
-const struct mq_bronze_day *
-mq_bronze_days_find(const struct mq_bronze_days *days, const char *date)
-{
-    return mq_day_find(days->days, days->count, sizeof(*days->days), date);
 }
 
 /* ---- listing ---------------------------------------------------------------------------- */

@@ -37,10 +37,6 @@ enum mq_status mq_bronze_days_list(struct mq_object_store *store, const char *re
                                    const char *date, struct mq_bronze_days *ret_days,
                                    struct mq_error *err);
 
-/** A day by its date, or NULL. */
-const struct mq_bronze_day *mq_bronze_days_find(const struct mq_bronze_days *days,
-                                                const char *date);
-
 /** Longest line; longer ones are MQ_E_FORMAT. */
 #define MQ_BRONZE_LINE_MAX ((size_t)1 << 20)
 

@@ -8,9 +8,6 @@
 enum mq_status mq_rating_matrix_allocate(struct mq_rating_matrix *matrix, int64_t count,
                                          struct mq_error *err);
 
-/** The item side from the user side. */
-enum mq_status mq_rating_matrix_transpose(struct mq_rating_matrix *matrix, struct mq_error *err);
-
 /** Take ids over, where they are not NULL. */
 void mq_rating_matrix_take_ids(struct mq_rating_matrix *matrix, struct mq_strmap *users,
                                struct mq_strmap *items);

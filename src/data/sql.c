@@ -43,8 +43,8 @@ mq_sql_options_from(const struct mq_config *config, const char *scratch)
 /* ---- errors ----------------------------------------------------------------------------- */
 
 /* What failed, as mq_fail says it: the engine's first line; what follows it quotes SQL. */
-enum mq_status
-mq_sql_fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
+static enum mq_status
+fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
 {
     enum mq_status code;
     switch (type) {
@@ -100,7 +100,7 @@ mq_sql_fail(const struct mq_sql *sql, struct mq_error *err, const char *name,
                        sql->parquet);
     char what[160];
     snprintf(what, sizeof(what), "SQL %.150s", name);
-    return mq_sql_fail_at(err, what, type, message);
+    return fail_at(err, what, type, message);
 }
 
 static enum mq_status
@@ -562,7 +562,7 @@ mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, str
             (strstr(message, "No magic bytes") != NULL || strstr(message, "too small") != NULL))
             st = mq_fail(err, MQ_E_FORMAT, "%s: it is truncated, or no Parquet", what);
         else
-            st = mq_sql_fail_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
+            st = fail_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
     }
     duckdb_destroy_result(&result);
     mq_buffer_release(&text);

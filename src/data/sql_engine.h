@@ -15,10 +15,10 @@ struct mq_sql {
     int64_t spooled;
 };
 
-/** Record what failed, as mq_fail says it. @param message the engine's; may be NULL */
-enum mq_status mq_sql_fail_at(struct mq_error *err, const char *what, duckdb_error_type type,
-                              const char *message);
-/** The same of a named file or statement. @param sql may be NULL */
+/**
+ * Record what failed of a named file or statement, as mq_fail says it.
+ * @param sql may be NULL  @param message the engine's; may be NULL
+ */
 enum mq_status mq_sql_fail(const struct mq_sql *sql, struct mq_error *err, const char *name,
                            duckdb_error_type type, const char *message);
 

@@ -13,8 +13,9 @@
 /* A lane that hears of offsets again asks the log no more often. */
 #define ASK_SECONDS 5.0
 
-void
-mq_consume_give_up(struct mq_consume_work *work, enum mq_status st, const struct mq_error *err)
+/* Keep the first failure that waiting does not heal. */
+static void
+give_up(struct mq_consume_work *work, enum mq_status st, const struct mq_error *err)
 {
     if (work->status == MQ_OK) {
         work->status = st;
@@ -34,7 +35,7 @@ note_failure(struct mq_source *s, enum mq_status st, const struct mq_error *err)
         s->failing_since_s = now;
     if (!mq_consume_passes(st, err) ||
         (limit > 0 && (now - s->failing_since_s) * 1000 > (double)limit)) {
-        mq_consume_give_up(work, st, err);
+        give_up(work, st, err);
     } else if (now - work->told_s >= TELL_SECONDS) {
         mq_log_warn("consume: will be tried again: %s", err->message);
         work->told_s = now;
@@ -49,7 +50,7 @@ submit_look(struct mq_source *s, struct mq_lane *lane, int64_t offset)
     struct mq_error err = {0};
     struct mq_write_job *job = mq_write_job_new(MQ_WRITE_LOOK, lane->topic, lane->partition);
     if (job == NULL) {
-        mq_consume_give_up(s->work, mq_fail(&err, MQ_E_NOMEM, "cannot allocate a job"), &err);
+        give_up(s->work, mq_fail(&err, MQ_E_NOMEM, "cannot allocate a job"), &err);
         return;
     }
     job->offset = lane->position >= 0 ? lane->position : offset;
@@ -65,7 +66,7 @@ submit_batch(struct mq_source *s, struct mq_lane *lane)
     if (job != NULL)
         mq_consume_writers_submit(s->work->writers, job);
     else
-        mq_consume_give_up(s->work, mq_fail(&err, MQ_E_NOMEM, "cannot allocate a job"), &err);
+        give_up(s->work, mq_fail(&err, MQ_E_NOMEM, "cannot allocate a job"), &err);
 }
 
 static void
@@ -94,7 +95,7 @@ collect(struct mq_source *s)
             continue;
         lane->job = NULL;
         if (job->status != MQ_OK && job->status != MQ_E_EXISTS) {
-            mq_consume_give_up(s->work, job->status, &job->error);
+            give_up(s->work, job->status, &job->error);
         } else if (job->kind == MQ_WRITE_LOOK) {
             mq_lane_looked(lane, job);
         } else {
@@ -239,10 +240,10 @@ need_lanes(struct mq_source *s, int32_t partition)
 {
     struct mq_error err = {0};
     if (partition < 0 || partition >= MQ_PARTITIONS_MAX) {
-        mq_consume_give_up(s->work,
-                           mq_fail(&err, MQ_E_RANGE, "topic '%s' has a partition %d (at most %d)",
-                                   s->topic, partition, MQ_PARTITIONS_MAX - 1),
-                           &err);
+        give_up(s->work,
+                mq_fail(&err, MQ_E_RANGE, "topic '%s' has a partition %d (at most %d)", s->topic,
+                        partition, MQ_PARTITIONS_MAX - 1),
+                &err);
         return false;
     }
     for (; s->lane_count <= partition; s->lane_count++)
@@ -365,7 +366,7 @@ take_event(struct mq_source *s, const struct mq_event *event)
         int64_t chain = lane->expected;
         enum mq_status st = mq_lane_take(lane, event, &answer, &err);
         if (st != MQ_OK) {
-            mq_consume_give_up(s->work, st, &err);
+            give_up(s->work, st, &err);
             return;
         }
         if (answer == MQ_LANE_TAKEN)
@@ -425,12 +426,11 @@ mq_source_check_finished(const struct mq_source *s)
     for (int p = 0; p < s->lane_count; p++) {
         const struct mq_lane *lane = &s->lanes[p];
         if (lane->owned && (lane->job != NULL || lane->to_commit >= 0 || lane->batch.count > 0))
-            mq_consume_give_up(
-                s->work,
-                mq_fail(&err, MQ_E_TIMEOUT,
-                        "partition %d of topic '%s' was read, but not written in time", p,
-                        s->topic),
-                &err);
+            give_up(s->work,
+                    mq_fail(&err, MQ_E_TIMEOUT,
+                            "partition %d of topic '%s' was read, but not written in time", p,
+                            s->topic),
+                    &err);
     }
 }
 

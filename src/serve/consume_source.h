@@ -40,10 +40,6 @@ struct mq_source {
     double probed_s;        /**< … and when the log was, for events that others left */
 };
 
-/** Keep the first failure that waiting does not heal. */
-void mq_consume_give_up(struct mq_consume_work *work, enum mq_status st,
-                        const struct mq_error *err);
-
 /** Make the lanes, find their bounds where the run has an end, and join. @param topic borrowed */
 enum mq_status mq_source_open(struct mq_source *source, struct mq_consume_work *work,
                               const char *topic, bool holds_refusals, struct mq_error *err);
