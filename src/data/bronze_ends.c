@@ -25,9 +25,6 @@ mq_bronze_ends_ask(struct mq_event_log *log, const char *topic, const char *grou
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the ends of a topic");
     mq_bronze_ends_unknown(topic, group, "", ends);
     enum mq_status st = mq_event_log_partitions(log, topic, &ends->count, &own);
-    if (st == MQ_OK && ends->count > MQ_PARTITIONS_MAX)
-        st = mq_fail(&own, MQ_E_RANGE, "topic '%s' has %d partitions (at most %d)", topic,
-                     ends->count, MQ_PARTITIONS_MAX);
     /* How far the group came first: the log holds all of that. */
     if (st == MQ_OK)
         st = mq_event_log_committed(log, topic, group, ends->count, committed, &own);

@@ -14,9 +14,6 @@ mq_bronze_spans_of_time(struct mq_event_log *log, const char *topic, int64_t fro
     struct mq_bronze_span spans[MQ_PARTITIONS_MAX];
     int partitions;
     enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
-    if (st == MQ_OK && partitions > MQ_PARTITIONS_MAX)
-        st = mq_fail(err, MQ_E_RANGE, "topic '%s' has %d partitions (at most %d)", topic,
-                     partitions, MQ_PARTITIONS_MAX);
     for (int p = 0; st == MQ_OK && p < partitions; p++) {
         int64_t first, end;
         st = mq_event_log_bounds(log, topic, p, &first, &end, err);

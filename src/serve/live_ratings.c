@@ -342,7 +342,7 @@ has_grown(const struct mq_live_ratings *live)
     int partitions = 0;
     return mq_event_log_partitions(live->options.log, live->options.topic, &partitions, NULL) ==
                MQ_OK &&
-           MQ_MIN(partitions, MQ_PARTITIONS_MAX) > live->partitions;
+           partitions > live->partitions;
 }
 
 /* Until the end, or until the topic has more partitions. */
@@ -384,7 +384,6 @@ add_partitions(struct mq_live_ratings *live, struct mq_error *err)
     enum mq_status st = mq_event_log_partitions(o->log, o->topic, &partitions, err);
     if (st != MQ_OK)
         return st;
-    partitions = MQ_MIN(partitions, MQ_PARTITIONS_MAX);
     for (int p = live->partitions; st == MQ_OK && p < partitions; p++) {
         int64_t first, end = 0;
         st = mq_event_log_bounds(o->log, o->topic, p, &first, &end, err);

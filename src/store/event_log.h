@@ -90,7 +90,10 @@ const char *mq_event_log_uri(const struct mq_event_log *log);
 enum mq_status mq_event_log_create_topic(struct mq_event_log *log, const char *topic,
                                          int partitions, struct mq_error *err);
 
-/** Number of partitions. */
+/**
+ * Number of partitions, 1…MQ_PARTITIONS_MAX: arrays of that many hold a topic's partitions.
+ * @return … MQ_E_RANGE (a topic of Kafka with more)
+ */
 enum mq_status mq_event_log_partitions(struct mq_event_log *log, const char *topic,
                                        int *ret_partitions, struct mq_error *err);
 

@@ -301,6 +301,23 @@ position_of_what_was_given_out(void **state)
     mq_consumer_close(consumer);
 }
 
+/* Whoever asks for a topic's partitions keeps arrays of MQ_PARTITIONS_MAX. */
+static void
+refuses_more_partitions(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    int partitions = 0;
+    assert_int_equal(rd_kafka_mock_topic_create(f.cluster, "most", MQ_PARTITIONS_MAX, 1), 0);
+    assert_int_equal(rd_kafka_mock_topic_create(f.cluster, "more", MQ_PARTITIONS_MAX + 1, 1), 0);
+    open_with("");
+    check_ok(mq_event_log_partitions(f.log, "most", &partitions, &err));
+    assert_int_equal(partitions, MQ_PARTITIONS_MAX);
+    check_fails(MQ_E_RANGE, mq_event_log_partitions(f.log, "more", &partitions, &err));
+    check_contains(err.message, "topic 'more' has 257 partitions (at most 256)");
+    assert_int_equal(partitions, MQ_PARTITIONS_MAX);
+}
+
 int
 main(void)
 {
@@ -310,6 +327,7 @@ main(void)
         MOCK_TEST(names_the_permission),     MOCK_TEST(notices_silence),
         MOCK_TEST(says_why_at_once),         MOCK_TEST(tells_what_does_not_pass),
         MOCK_TEST(keeps_the_users_settings), MOCK_TEST(position_of_what_was_given_out),
+        MOCK_TEST(refuses_more_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
