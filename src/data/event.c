@@ -403,8 +403,9 @@ take_scalar(struct scan *s)
 
 static bool skip_deep(struct scan *s);
 
-/* Skip the value at s->p. @param objects a bit for each of `most` levels: an object, not an array
- * @param depth levels around it */
+/* Skip the value at s->p. @param objects a bit for each of `most` levels: an object, not an array;
+ * cleared where that is one word
+ * @param depth levels around it; 0 where it is more */
 static inline __attribute__((always_inline)) bool
 skip_levels(struct scan *s, int depth, int most, uint64_t *objects)
 {
@@ -421,6 +422,8 @@ skip_levels(struct scan *s, int depth, int most, uint64_t *objects)
         } else if (nested) {
             bool object = *s->p == '{';
             uint64_t bit = UINT64_C(1) << (depth & 63);
+            if (most >= 64 && (depth & 63) == 0)
+                objects[depth >> 6] = 0; /* the first level of a word */
             objects[depth >> 6] = object ? objects[depth >> 6] | bit : objects[depth >> 6] & ~bit;
             depth++;
             s->p++;
@@ -459,7 +462,7 @@ skip_levels(struct scan *s, int depth, int most, uint64_t *objects)
 static __attribute__((noinline)) bool
 skip_deep(struct scan *s)
 {
-    uint64_t objects[LEVELS_MAX / 64 + 1] = {0};
+    uint64_t objects[LEVELS_MAX / 64 + 1]; /* 8 KiB: set as far as it is used */
     refuse(s, MQ_EVENT_TOO_DEEP, MQ_EVENT_FIELDS, s->p, "nested deeper than %d levels",
            MQ_USER_EVENT_DEPTH_MAX);
     return skip_levels(s, 0, LEVELS_MAX, objects);

@@ -386,6 +386,46 @@ one_after_the_other(void **state)
     check_text(event.user_id, "1");
 }
 
+static bool
+is_object(int value, int level)
+{
+    return (level * 7 + value) % 3 == 0;
+}
+
+/* Values that are too deep, one after the other, each with other brackets at each level than the
+ * one before: what was of one is not taken for the next's. */
+static void
+deep_after_deep(void **state)
+{
+    (void)state;
+    enum { VALUES = 20, LEVELS = 300 };
+    size_t room = (size_t)1 << 16, closing = 0;
+    char *text = malloc(room);
+    size_t n = (size_t)snprintf(text, room, "{\"user_id\":1");
+    for (int v = 0; v < VALUES; v++) {
+        n += (size_t)snprintf(text + n, room - n, ",\"x%d\":", v);
+        for (int i = 0; i < LEVELS; i++)
+            n += (size_t)snprintf(text + n, room - n, "%s", is_object(v, i) ? "{\"a\":" : "[");
+        n += (size_t)snprintf(text + n, room - n, "0");
+        closing = n;
+        for (int i = LEVELS - 1; i >= 0; i--)
+            text[n++] = is_object(v, i) ? '}' : ']';
+    }
+    text[n++] = '}';
+    assert_int_equal(mq_user_event_scan(text, n, &rules, &event, &refusal), MQ_E_INPUT);
+    assert_int_equal(refusal.fault, MQ_EVENT_TOO_DEEP);
+    assert_int_equal(event.end, n);
+    for (size_t at = closing; at < n - 1; at += 37) {
+        char kept = text[at];
+        text[at] = kept == '}' ? ']' : '}';
+        assert_int_equal(mq_user_event_scan(text, n, &rules, &event, &refusal), MQ_E_FORMAT);
+        assert_int_equal(refusal.fault, MQ_EVENT_NOT_JSON);
+        assert_int_equal(refusal.offset, at);
+        text[at] = kept;
+    }
+    free(text);
+}
+
 int
 main(void)
 {
@@ -399,6 +439,7 @@ main(void)
         cmocka_unit_test(not_json),
         cmocka_unit_test(bounds),
         cmocka_unit_test(deep_among_others),
+        cmocka_unit_test(deep_after_deep),
         cmocka_unit_test(one_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
