@@ -364,12 +364,15 @@ read_log(struct mq_live_ratings *live, struct mq_consumer *consumer)
         }
         if (count > 0)
             take_events(live, events, count);
-        note_progress(live, consumer);
+        if (!atomic_load(&live->caught_up))
+            note_progress(live, consumer);
         double now = mq_clock_monotonic_s();
         if (now - asked_s < GROWN_S)
             continue;
-        if (has_grown(live))
+        if (has_grown(live)) {
+            note_progress(live, consumer); /* the next consumer goes on from there */
             return;
+        }
         asked_s = now;
     }
 }

@@ -40,6 +40,7 @@ struct fake_log {
     _Atomic int count;      /* of the topic */
     _Atomic int shared_out; /* partitions below are the member's */
     int commits;
+    _Atomic int polls, positions_asked;
     _Atomic int refuses; /* enum mq_status: writes fail so, and are known to */
     bool revoke;         /* take everything away at the next poll, once */
 };
@@ -214,6 +215,7 @@ fake_poll(struct mq_consumer *base, size_t max_events, int64_t timeout_ms,
 {
     (void)err;
     struct fake_consumer *consumer = (struct fake_consumer *)base;
+    atomic_fetch_add(&fake_of_consumer(base)->polls, 1);
     if (base->options.group != NULL)
         fake_rebalance(consumer);
     *ret_events = consumer->events;
@@ -281,6 +283,7 @@ static int64_t
 fake_position(struct mq_consumer *base, int32_t partition)
 {
     const struct fake_consumer *consumer = (const struct fake_consumer *)base;
+    atomic_fetch_add(&fake_of_consumer(base)->positions_asked, 1);
     return consumer->owned[partition] ? consumer->next[partition] : -1;
 }
 

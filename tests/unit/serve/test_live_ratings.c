@@ -255,9 +255,19 @@ reads_markers_and_new_partitions(void **state)
     fake_add(log, 1, 0, 4);
     start(0, 1 << 20); /* until it has caught up */
     assert_int_equal(count_of("u", &r), 3);
+    /* Once it has caught up, a poll asks no partition how far it was read. */
+    const int asked = log->positions_asked, polled = log->polls;
+    fake_add(log, 0, 1, 0);
+    wait_for("u", 4);
+    while (log->polls < polled + 10)
+        usleep(1000);
+    assert_int_equal(log->positions_asked, asked);
     fake_add(log, 2, 2, 1);
     log->count = 3;
-    wait_for("u", 5);
+    wait_for("u", 6);
+    assert_int_equal(log->positions_asked, asked + 2); /* where the next consumer goes on */
+    struct mq_counter *taken = mq_metrics_counter(f.metrics, "marquee_live_events_total", "", NULL);
+    assert_int_equal(mq_counter_value(taken), 6); /* none of them twice */
     mq_live_ratings_free(f.live);
     f.live = NULL;
     fake_free(f.log);
