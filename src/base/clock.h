@@ -28,6 +28,14 @@ int64_t mq_clock_now_ms(void);
 /** Monotonic time in seconds, for durations only; MARQUEE_NOW does not touch it. */
 double mq_clock_monotonic_s(void);
 
+/** Days since 1970-01-01 of an instant in epoch milliseconds, of the past too. */
+static inline int64_t
+mq_day_of_ms(int64_t epoch_ms)
+{
+    const int64_t day_ms = INT64_C(1000) * MQ_DAY_SECONDS;
+    return epoch_ms / day_ms - (epoch_ms % day_ms < 0);
+}
+
 /** Write "YYYY-MM-DD" of an instant; years 0001…9999, else "0000-00-00". */
 void mq_date_format(int64_t epoch_s, char ret_text[MQ_DATE_SIZE]);
 

@@ -81,13 +81,6 @@ mq_bronze_batch_digest(const struct mq_bronze_batch *batch, char ret_hex[MQ_SHA2
 
 /* ---- the kinds of lines ----------------------------------------------------------------- */
 
-static int32_t
-day_of(int64_t time_ms)
-{
-    int64_t day = time_ms / (MQ_DAY_SECONDS * 1000);
-    return (int32_t)(day - (time_ms % (MQ_DAY_SECONDS * 1000) < 0));
-}
-
 struct judging {
     const struct mq_bronze_batch *batch;
     int64_t now_ms; /* of the rules */
@@ -144,7 +137,7 @@ write_rejected(struct judging *j, const struct mq_bronze_place *place,
                const struct mq_event_refusal *refusal, struct mq_error *err)
 {
     char date[MQ_DATE_SIZE];
-    mq_date_format((int64_t)day_of(clock_of(j, place)) * MQ_DAY_SECONDS, date);
+    mq_date_format(mq_day_of_ms(clock_of(j, place)) * MQ_DAY_SECONDS, date);
     struct mq_bronze_text *text = text_of(j, MQ_BRONZE_REJECTED, date, err);
     if (text == NULL)
         return MQ_E_NOMEM;
@@ -201,7 +194,7 @@ judge_all(struct judging *j, const struct mq_event_rules *rules, mq_bronze_seen_
             st = write_rejected(j, place, &refusal, err);
             continue;
         }
-        place->day = day_of(event->time_ms);
+        place->day = (int32_t)mq_day_of_ms(event->time_ms);
         j->verdict->good++;
         if (seen != NULL)
             st = seen(context, event, err);
@@ -239,7 +232,7 @@ sort_refusals(struct judging *j, struct mq_error *err)
             j->verdict->skipped++;
             continue;
         }
-        mq_date_format((int64_t)day_of(clock_of(j, place)) * MQ_DAY_SECONDS, date);
+        mq_date_format(mq_day_of_ms(clock_of(j, place)) * MQ_DAY_SECONDS, date);
         struct mq_bronze_text *text = text_of(j, MQ_BRONZE_REJECTED, date, err);
         if (text == NULL)
             return MQ_E_NOMEM;

@@ -17,8 +17,13 @@
 #define DIGEST_DIGITS 12
 /* Events of one write to the log. */
 #define PRODUCE_EVENTS 2000
-/* Longest id of an event, in characters (data/event_fields.def). */
-#define ID_MAX 128
+
+/* Most characters of a field that is a text, or its largest value. */
+enum {
+#define EVENT_FIELD(name, type, need, least, most, help) MOST_##name = (int)(most),
+#include "data/event_fields.def"
+};
+_Static_assert((int)MOST_user_id == (int)MOST_movie_id, "one message tells both");
 
 struct pending {
     size_t key_begin, key_size, begin, size; /* in the bytes */
@@ -388,7 +393,7 @@ mq_event_screen_take(struct mq_event_screen *screen, const struct mq_event_rules
             screen->off_scale == 0 ? action->rating : MQ_MIN(screen->lowest, action->rating);
         screen->highest = MQ_MAX(screen->highest, action->rating);
         screen->off_scale++;
-    } else if (length_of(action->user) > ID_MAX || length_of(action->item) > ID_MAX) {
+    } else if (length_of(action->user) > MOST_user_id || length_of(action->item) > MOST_movie_id) {
         screen->long_ids++;
     }
 }
@@ -427,7 +432,7 @@ mq_event_screen_judge(const struct mq_event_screen *screen, const struct mq_even
     } else if (most == screen->unrated) {
         mq_fail(err, MQ_E_INPUT, "%s are called ratings and have none, or a negative one", share);
     } else {
-        mq_fail(err, MQ_E_INPUT, "%s have ids of over %d characters", share, ID_MAX);
+        mq_fail(err, MQ_E_INPUT, "%s have ids of over %d characters", share, MOST_user_id);
     }
     if (err != NULL && err->hint[0] == '\0')
         mq_error_hint(err, "data.max_bad_share says how many may be left out");

@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "base/strmap.h"
 
-#define DAY_MS (INT64_C(1000) * MQ_DAY_SECONDS)
 /* Bronze keeps what was young enough when it came. */
 #define ANY_AGE_MS (INT64_C(1) << 52)
 #define ID_SEED 11
@@ -98,12 +97,6 @@ append(struct loading *loading)
     mq_sql_append_end(to);
 }
 
-static int64_t
-day_of(int64_t time_ms)
-{
-    return time_ms / DAY_MS - (time_ms % DAY_MS < 0);
-}
-
 static enum mq_status
 take(void *context, const struct mq_bronze_line *line, struct mq_error *err)
 {
@@ -116,7 +109,7 @@ take(void *context, const struct mq_bronze_line *line, struct mq_error *err)
         refuse(loading, line, (int)refusal.fault, refusal.reason);
         return MQ_OK;
     }
-    if (day_of(loading->event->time_ms) != loading->day) {
+    if (mq_day_of_ms(loading->event->time_ms) != loading->day) {
         char reason[96], instant[MQ_INSTANT_SIZE];
         mq_instant_format(loading->event->time_ms / 1000, instant);
         snprintf(reason, sizeof(reason), "timestamp is of %s, the object of %s", instant,

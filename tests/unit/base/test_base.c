@@ -173,6 +173,22 @@ clock_parses_what_it_prints(void **state)
 }
 
 static void
+days_of_milliseconds(void **state)
+{
+    (void)state;
+    static const int64_t days[][2] = {{0, 0},
+                                      {86399999, 0},
+                                      {86400000, 1},
+                                      {-1, -1},
+                                      {-86400000, -1},
+                                      {-86400001, -2},
+                                      {INT64_MAX, 106751991167},
+                                      {INT64_MIN, -106751991168}};
+    for (size_t i = 0; i < sizeof(days) / sizeof(days[0]); i++)
+        assert_true(mq_day_of_ms(days[i][0]) == days[i][1]);
+}
+
+static void
 file_writer_publishes_only_on_commit(void **state)
 {
     struct mq_error err = {0};
@@ -272,6 +288,7 @@ main(void)
         cmocka_unit_test(pool_runs_every_range_and_reports_the_lowest_failure),
         cmocka_unit_test(names_of_a_form),
         cmocka_unit_test(clock_parses_what_it_prints),
+        cmocka_unit_test(days_of_milliseconds),
         cmocka_unit_test(file_writer_publishes_only_on_commit),
         cmocka_unit_test(rng_is_fixed_and_even),
         cmocka_unit_test(digests_of_streams),

@@ -375,6 +375,14 @@ csv_screen(void **state)
     check_contains(f->err.message, "are called ratings and have none");
     put_file(f, "odd.csv", "user,item,time,event\na,x,1600000000,danced\n");
     assert_int_equal(import_csv(f, "odd.csv", sink), MQ_E_INPUT);
+    char text[512]; /* an id of 129 characters; the rules take 128 */
+    snprintf(text, sizeof(text),
+             "user,item,time,rating\n%0129d,x,1600000000,3\na,%0129d,1600000001,3\n"
+             "%0128d,y,1600000001,4\n",
+             1, 2, 3);
+    put_file(f, "long.csv", text);
+    assert_int_equal(import_csv(f, "long.csv", sink), MQ_E_INPUT);
+    check_contains(f->err.message, "2 of 3 interactions have ids of over 128 characters");
     mq_event_sink_free(sink);
     char *none = objects(f, "1/", false, false);
     assert_string_equal(none, "");
