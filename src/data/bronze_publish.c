@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "data/action_projection.h"
 #include "data/bronze_merges.h"
+#include "data/rejected_line.h"
 #include "format/gzip_pack.h"
 
 /* An event of the rejected topic keeps clear of what brokers take at most by default. */
@@ -404,7 +405,7 @@ produce(struct mq_bronze_publication *p, struct mq_new_event *events, size_t cou
     enum mq_status st = mq_event_log_produce(p->layer->log, topic, events, count,
                                              MQ_BRONZE_REJECTED_TIMEOUT_MS, produced, err);
     if (st == MQ_E_NOT_FOUND) {
-        st = mq_event_log_create_topic(p->layer->log, topic, 1, err);
+        st = mq_event_log_ensure_topic(p->layer->log, topic, MQ_REJECTED_PARTITIONS, NULL, err);
         if (st == MQ_OK)
             st = mq_event_log_produce(p->layer->log, topic, events, count,
                                       MQ_BRONZE_REJECTED_TIMEOUT_MS, produced, err);

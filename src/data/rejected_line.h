@@ -10,6 +10,9 @@
 #include "base/buffer.h"
 #include "data/event.h"
 
+/** Partitions of the topic of rejected events, where whoever writes to it has to make it. */
+#define MQ_REJECTED_PARTITIONS 1
+
 /** How a line of the API begins, with a comma at its end; others name where the event was. */
 #define MQ_REJECTED_BY_API "{\"source\":\"api\","
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/rejected_line.h"
 #include "serve/consume_source.h"
 
 #define POLL_IDLE_MS 100 /* also how late a finished batch may be noticed */
@@ -15,8 +16,6 @@
 #define FIGURES_SECONDS 1.0
 /* Batches take this part of the memory; and one is closed early at this part of theirs. */
 #define BATCHES_SHARE 4
-/* Partitions of the topic of rejected events where it has to be made: as the API makes it. */
-#define REFUSALS_PARTITIONS 1
 #define SOURCES_MAX 2
 
 struct consume {
@@ -94,16 +93,11 @@ at_end(struct consume *c)
 static enum mq_status
 need_refusals(const struct mq_consume_options *o, struct mq_error *err)
 {
-    int partitions;
-    struct mq_error own = {0};
-    enum mq_status st = mq_event_log_partitions(o->log, o->refusals_topic, &partitions, &own);
-    if (st == MQ_E_NOT_FOUND) {
-        st = mq_event_log_create_topic(o->log, o->refusals_topic, REFUSALS_PARTITIONS, &own);
-        if (st == MQ_OK)
-            mq_log_info("consume: topic '%s' was not there: made", o->refusals_topic);
-    }
-    if (st != MQ_OK && err != NULL)
-        *err = own;
+    bool is_new = false;
+    enum mq_status st =
+        mq_event_log_ensure_topic(o->log, o->refusals_topic, MQ_REJECTED_PARTITIONS, &is_new, err);
+    if (is_new)
+        mq_log_info("consume: topic '%s' was not there: made", o->refusals_topic);
     return st;
 }
 

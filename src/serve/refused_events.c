@@ -8,8 +8,6 @@
 #include "serve/event_intake.h"
 
 #define ACK_MS 10000
-/* Partitions of the topic where it has to be made: as the consumer makes it. */
-#define PARTITIONS 1
 
 static const struct mq_intake_names names = {
     "marquee_refused_written_total",    "marquee_refused_failed_total",
@@ -40,10 +38,7 @@ mq_refused_events_new(struct mq_event_log *log, const char *topic, struct mq_met
                                               .ack_ms = ACK_MS,
                                               .metrics = metrics,
                                               .names = &names};
-    int partitions;
-    enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
-    if (st == MQ_E_NOT_FOUND)
-        st = mq_event_log_create_topic(log, topic, PARTITIONS, err);
+    enum mq_status st = mq_event_log_ensure_topic(log, topic, MQ_REJECTED_PARTITIONS, NULL, err);
     if (st != MQ_OK)
         return st;
     struct mq_refused_events *refused = calloc(1, sizeof(*refused));

@@ -93,6 +93,23 @@ mq_event_log_partitions(struct mq_event_log *log, const char *topic, int *ret_pa
 }
 
 enum mq_status
+mq_event_log_ensure_topic(struct mq_event_log *log, const char *topic, int partitions,
+                          bool *ret_made, struct mq_error *err)
+{
+    int there;
+    struct mq_error own = {0};
+    enum mq_status st = mq_event_log_partitions(log, topic, &there, &own);
+    const bool is_missing = st == MQ_E_NOT_FOUND;
+    if (is_missing)
+        st = mq_event_log_create_topic(log, topic, partitions, err);
+    else if (st != MQ_OK && err != NULL)
+        *err = own;
+    if (st == MQ_OK && ret_made != NULL)
+        *ret_made = is_missing;
+    return st;
+}
+
+enum mq_status
 mq_event_log_produce(struct mq_event_log *log, const char *topic, const struct mq_new_event *events,
                      size_t count, int64_t timeout_ms, struct mq_produced *ret_produced,
                      struct mq_error *err)

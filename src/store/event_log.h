@@ -91,6 +91,13 @@ enum mq_status mq_event_log_create_topic(struct mq_event_log *log, const char *t
                                          int partitions, struct mq_error *err);
 
 /**
+ * Make a topic where there is none; an existing one stays as it is.
+ * @param partitions of one that is made  @param ret_made whether it was; may be NULL
+ */
+enum mq_status mq_event_log_ensure_topic(struct mq_event_log *log, const char *topic,
+                                         int partitions, bool *ret_made, struct mq_error *err);
+
+/**
  * Number of partitions, 1…MQ_PARTITIONS_MAX: arrays of that many hold a topic's partitions.
  * @return … MQ_E_RANGE (a topic of Kafka with more)
  */

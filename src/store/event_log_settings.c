@@ -27,11 +27,6 @@ enum mq_status
 mq_event_log_need_topic(const struct mq_config *config, struct mq_event_log *log,
                         struct mq_error *err)
 {
-    const char *topic = mq_config_text(config, "events.topic");
-    int partitions;
-    enum mq_status st = mq_event_log_partitions(log, topic, &partitions, err);
-    if (st == MQ_E_NOT_FOUND)
-        st = mq_event_log_create_topic(log, topic, (int)mq_config_int(config, "events.partitions"),
-                                       err);
-    return st;
+    return mq_event_log_ensure_topic(log, mq_config_text(config, "events.topic"),
+                                     (int)mq_config_int(config, "events.partitions"), NULL, err);
 }

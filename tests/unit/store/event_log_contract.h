@@ -133,6 +133,33 @@ take_numbers(struct mq_consumer *consumer, int count, int *seen, struct mq_posit
     return taken;
 }
 
+/* Whoever needs a topic makes it where it is missing, and leaves it be where it is there. */
+static void
+log_ensure_topic(void **state)
+{
+    struct log_state *s = *state;
+    struct mq_error err = {0};
+    char topic[80];
+    int partitions;
+    bool made = false;
+    snprintf(topic, sizeof(topic), "%s-needed", s->topic);
+    check_ok(mq_event_log_ensure_topic(s->log, topic, 2, &made, &err));
+    assert_true(made);
+    double give_up = mq_clock_monotonic_s() + PATIENCE_S; /* until it is known everywhere */
+    while (mq_event_log_partitions(s->log, topic, &partitions, &err) != MQ_OK)
+        assert_true(mq_clock_monotonic_s() < give_up);
+    check_ok(mq_event_log_ensure_topic(s->log, topic, 3, &made, &err));
+    assert_false(made);
+    check_ok(mq_event_log_partitions(s->log, topic, &partitions, &err));
+    assert_int_equal(partitions, 2);
+    made = true;
+    check_fails(MQ_E_RANGE, mq_event_log_ensure_topic(s->log, "no name", 1, &made, &err));
+    check_contains(err.message, "'no name' is no topic name");
+    assert_true(made);
+    snprintf(topic, sizeof(topic), "%s-other", s->topic);
+    check_fails(MQ_E_RANGE, mq_event_log_ensure_topic(s->log, topic, 257, &made, &err));
+}
+
 #define NO_POSITIONS                                                                               \
     {                                                                                              \
         {0, -1}, {1, -1},                                                                          \
@@ -538,6 +565,6 @@ log_trim(void **state)
         LOG_TEST(log_seek_and_time, backend), LOG_TEST(log_rebalance, backend),                    \
         LOG_TEST(log_concurrent_producers, backend), LOG_TEST(log_waiting_member, backend),        \
         LOG_TEST(log_waits_through_rebalance, backend), LOG_TEST(log_refusals, backend),           \
-        LOG_TEST(log_trim, backend)
+        LOG_TEST(log_trim, backend), LOG_TEST(log_ensure_topic, backend)
 
 #endif
