@@ -11,8 +11,6 @@
 #include "data/bronze_merge_check.h"
 #include "format/gzip_stream.h"
 
-#define SUFFIX ".jsonl.gz"
-
 /* An object of the day's folder. */
 struct small_object {
     char *name; /* owned */
@@ -41,8 +39,7 @@ static enum mq_status
 key_of(const struct compacting *c, const char *name, char ret_key[MQ_OBJECT_KEY_MAX],
        struct mq_error *err)
 {
-    int n = snprintf(ret_key, MQ_OBJECT_KEY_MAX, "%s%s", c->prefix, name);
-    return n < MQ_OBJECT_KEY_MAX ? MQ_OK : mq_fail(err, MQ_E_RANGE, "'%s' is too long", name);
+    return mq_bronze_day_key(c->region, MQ_BRONZE_EVENTS, c->date, name, ret_key, err);
 }
 
 /* ---- the day's folder, and its records -------------------------------------------------- */
@@ -54,7 +51,8 @@ note(void *context, const char *key, const struct mq_object_info *info, struct m
     struct small_object object = {.bytes = info->size_bytes, .last = -1};
     const char *name = key + strlen(c->prefix);
     c->figures.before++;
-    if (!mq_bronze_name_parse(name, SUFFIX, object.topic, &object.partition, &object.first) &&
+    if (!mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, object.topic, &object.partition,
+                              &object.first) &&
         !mq_bronze_merged_name_parse(name, object.topic, &object.partition, &object.first,
                                      &object.last))
         return MQ_OK; /* none of ours */
@@ -173,7 +171,7 @@ refuse_part(struct compacting *c, const char *name, const char *words)
     char topic[MQ_TOPIC_NAME_MAX + 1] = "", mending[MQ_BRONZE_MENDING_MAX];
     int32_t partition = 0;
     int64_t first = 0;
-    if (!mq_bronze_name_parse(name, SUFFIX, topic, &partition, &first))
+    if (!mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, topic, &partition, &first))
         return;
     const struct mq_bronze_record *record =
         mq_bronze_history_find(&c->history, topic, partition, first);

@@ -11,7 +11,6 @@
 #include "format/gzip_stream.h"
 
 #define READ_BYTES ((size_t)256 << 10)
-#define SUFFIX ".jsonl.gz"
 
 void
 mq_bronze_days_release(struct mq_bronze_days *days)
@@ -64,9 +63,9 @@ note(void *context, const char *key, const struct mq_object_info *info, struct m
     struct listing *listing = context;
     const char *rest = key + listing->prefix_size, *name = rest + 3 + MQ_DATE_SIZE;
     int64_t ignored;
-    if (strlen(rest) < 3 + MQ_DATE_SIZE + sizeof(SUFFIX) - 1 || memcmp(rest, "dt=", 3) != 0 ||
-        name[-1] != '/' || strchr(name, '/') != NULL ||
-        strcmp(rest + strlen(rest) - (sizeof(SUFFIX) - 1), SUFFIX) != 0 ||
+    if (strlen(rest) < 3 + MQ_DATE_SIZE + sizeof(MQ_BRONZE_SUFFIX) - 1 ||
+        memcmp(rest, "dt=", 3) != 0 || name[-1] != '/' || strchr(name, '/') != NULL ||
+        strcmp(rest + strlen(rest) - (sizeof(MQ_BRONZE_SUFFIX) - 1), MQ_BRONZE_SUFFIX) != 0 ||
         mq_instant_parse(rest + 3, MQ_DATE_SIZE - 1, &ignored, NULL) != MQ_OK)
         return MQ_OK; /* none of ours */
     enum mq_status st = MQ_OK;
@@ -195,7 +194,8 @@ visit(void *context, const char *key, const struct mq_object_info *info, struct 
     struct reading *reading = context;
     const char *name = key + reading->prefix_size;
     size_t n = strlen(name);
-    if (n < sizeof(SUFFIX) || strcmp(name + n - (sizeof(SUFFIX) - 1), SUFFIX) != 0 ||
+    if (n < sizeof(MQ_BRONZE_SUFFIX) ||
+        strcmp(name + n - (sizeof(MQ_BRONZE_SUFFIX) - 1), MQ_BRONZE_SUFFIX) != 0 ||
         strchr(name, '/') != NULL)
         return MQ_OK; /* none of ours */
     const struct mq_bronze_merge *part_of = mq_bronze_merge_of(&reading->merges, name);

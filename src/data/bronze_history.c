@@ -8,7 +8,6 @@
 
 /* Records are small: a store behind a network is asked for so many at once. */
 #define REMOTE_READERS 16
-#define SUFFIX ".jsonl.gz"
 
 void
 mq_bronze_history_release(struct mq_bronze_history *history)
@@ -89,7 +88,7 @@ mq_bronze_history_object(const struct mq_bronze_history *history, enum mq_bronze
     char topic[MQ_TOPIC_NAME_MAX + 1];
     int32_t partition;
     int64_t first;
-    if (!mq_bronze_name_parse(name, SUFFIX, topic, &partition, &first))
+    if (!mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, topic, &partition, &first))
         return NULL;
     const struct mq_bronze_record *record =
         mq_bronze_history_find(history, topic, partition, first);
@@ -139,7 +138,7 @@ mq_bronze_history_name_object(struct mq_bronze_history *history, const char *nam
     char topic[MQ_TOPIC_NAME_MAX + 1];
     int32_t partition;
     int64_t first;
-    return mq_bronze_name_parse(name, SUFFIX, topic, &partition, &first)
+    return mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, topic, &partition, &first)
                ? mq_bronze_history_name(history, topic, partition, first, err)
                : MQ_OK;
 }

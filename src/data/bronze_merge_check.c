@@ -5,8 +5,6 @@
 
 #include "base/memory.h"
 
-#define SUFFIX ".jsonl.gz"
-
 /* Texts of the parts; the first that no record names ends the list. */
 static enum mq_status
 texts_of(const char *date, const struct mq_bronze_merges *merges,
@@ -101,7 +99,8 @@ mq_bronze_merge_extent(const struct mq_bronze_merges *merges, const struct mq_br
         char topic[MQ_TOPIC_NAME_MAX + 1];
         int32_t partition;
         int64_t first;
-        if (!mq_bronze_name_parse(merges->parts.keys[p], SUFFIX, topic, &partition, &first))
+        if (!mq_bronze_name_parse(merges->parts.keys[p], MQ_BRONZE_SUFFIX, topic, &partition,
+                                  &first))
             return false;
         if (p == merge->part_begin) {
             memcpy(ret_topic, topic, sizeof(topic));

@@ -11,7 +11,6 @@
 #define MERGES_VERSION 1
 /* Of indexes that do not say. */
 #define LEVEL_UNSAID 6
-#define SUFFIX ".jsonl.gz"
 
 void
 mq_bronze_merges_release(struct mq_bronze_merges *merges)
@@ -91,8 +90,8 @@ void
 mq_bronze_merged_name(const char *topic, int32_t partition, int64_t first, int64_t last,
                       char ret_name[MQ_BRONZE_MERGED_NAME_MAX])
 {
-    snprintf(ret_name, MQ_BRONZE_MERGED_NAME_MAX, "%s-%d-%020" PRId64 "-to-%020" PRId64 SUFFIX,
-             topic, partition, first, last);
+    snprintf(ret_name, MQ_BRONZE_MERGED_NAME_MAX,
+             "%s-%d-%020" PRId64 "-to-%020" PRId64 MQ_BRONZE_SUFFIX, topic, partition, first, last);
 }
 
 bool
@@ -100,7 +99,7 @@ mq_bronze_merged_name_parse(const char *name, char ret_topic[MQ_TOPIC_NAME_MAX +
                             int32_t *ret_partition, int64_t *ret_first, int64_t *ret_last)
 {
     char head[MQ_BRONZE_MERGED_NAME_MAX], again[MQ_BRONZE_MERGED_NAME_MAX];
-    const size_t tail = strlen("-to-") + 20 + strlen(SUFFIX);
+    const size_t tail = strlen("-to-") + 20 + strlen(MQ_BRONZE_SUFFIX);
     size_t size = strlen(name);
     if (size <= tail || size >= sizeof(head))
         return false;
@@ -302,4 +301,22 @@ mq_bronze_merges_write(struct mq_object_store *store, const char *region, const 
         memcpy(merges->etag, info.etag, sizeof(merges->etag));
     mq_buffer_release(&text);
     return st;
+}
+
+enum mq_status
+mq_bronze_is_merged(struct mq_object_store *store, const char *region,
+                    const struct mq_bronze_object *object, const char *key, bool *ret_merged,
+                    struct mq_error *err)
+{
+    *ret_merged = false;
+    if (object->kind != MQ_BRONZE_EVENTS)
+        return MQ_OK; /* compaction merges no others */
+    struct mq_bronze_merges merges = {0};
+    enum mq_status st = mq_bronze_merges_read(store, region, object->date, &merges, err);
+    if (st != MQ_OK)
+        return st;
+    const struct mq_bronze_merge *merge = mq_bronze_merge_of(&merges, strrchr(key, '/') + 1);
+    *ret_merged = merge != NULL && merge->done;
+    mq_bronze_merges_release(&merges);
+    return MQ_OK;
 }

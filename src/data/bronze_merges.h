@@ -94,4 +94,10 @@ const struct mq_bronze_merge *mq_bronze_merge_of(const struct mq_bronze_merges *
 const struct mq_bronze_merge *mq_bronze_merge_named(const struct mq_bronze_merges *merges,
                                                     const char *name);
 
+/** Whether an object of a batch counts no more because it lives on in a merged one; reads the index
+ * of its day. @param key of the object */
+enum mq_status mq_bronze_is_merged(struct mq_object_store *store, const char *region,
+                                   const struct mq_bronze_object *object, const char *key,
+                                   bool *ret_merged, struct mq_error *err);
+
 #endif

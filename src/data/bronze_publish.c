@@ -215,17 +215,9 @@ is_merged(struct mq_bronze_publication *p, const struct mq_bronze_object *object
           bool *ret_merged, struct mq_error *err)
 {
     *ret_merged = false;
-    if (!p->was_there || object->kind != MQ_BRONZE_EVENTS)
-        return MQ_OK;
-    struct mq_bronze_merges merges = {0};
-    enum mq_status st =
-        mq_bronze_merges_read(p->layer->store, p->layer->region, object->date, &merges, err);
-    if (st != MQ_OK)
-        return st;
-    const struct mq_bronze_merge *merge = mq_bronze_merge_of(&merges, strrchr(key, '/') + 1);
-    *ret_merged = merge != NULL && merge->done;
-    mq_bronze_merges_release(&merges);
-    return MQ_OK;
+    return p->was_there ? mq_bronze_is_merged(p->layer->store, p->layer->region, object, key,
+                                              ret_merged, err)
+                        : MQ_OK;
 }
 
 static enum mq_status

@@ -38,12 +38,18 @@ mq_bronze_record_object(const struct mq_bronze_record *record, enum mq_bronze_ki
     return NULL;
 }
 
+bool
+mq_bronze_is_import(const char *topic)
+{
+    return strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0;
+}
+
 void
 mq_bronze_mending(const char *topic, int32_t partition, int64_t first, int64_t end,
                   char ret_text[MQ_BRONZE_MENDING_MAX])
 {
     bool usual = strcmp(topic, "user-events") == 0;
-    if (strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0)
+    if (mq_bronze_is_import(topic))
         snprintf(ret_text, MQ_BRONZE_MENDING_MAX, "import the same source again");
     else
         snprintf(ret_text, MQ_BRONZE_MENDING_MAX,
@@ -82,12 +88,26 @@ mq_bronze_day_prefix(const char *region, enum mq_bronze_kind kind, const char *d
 }
 
 enum mq_status
+mq_bronze_day_key(const char *region, enum mq_bronze_kind kind, const char *date, const char *name,
+                  char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
+{
+    enum mq_status st = mq_bronze_day_prefix(region, kind, date, ret_key, err);
+    if (st != MQ_OK)
+        return st;
+    const size_t n = strlen(ret_key), room = MQ_OBJECT_KEY_MAX - n;
+    return (size_t)snprintf(ret_key + n, room, "%s", name) < room
+               ? MQ_OK
+               : mq_fail(err, MQ_E_RANGE, "'%.64s…' makes a key of over %d bytes", name,
+                         MQ_OBJECT_KEY_MAX);
+}
+
+enum mq_status
 mq_bronze_object_key(const char *region, const struct mq_bronze_record *record,
                      const struct mq_bronze_object *object, char ret_key[MQ_OBJECT_KEY_MAX],
                      struct mq_error *err)
 {
     return check_length(snprintf(ret_key, MQ_OBJECT_KEY_MAX,
-                                 "%s/bronze/%s/dt=%s/%s-%d-%020" PRId64 ".jsonl.gz", region,
+                                 "%s/bronze/%s/dt=%s/%s-%d-%020" PRId64 MQ_BRONZE_SUFFIX, region,
                                  kind_names[object->kind], object->date, record->topic,
                                  record->partition, record->first),
                         region, err);

@@ -69,8 +69,13 @@ void mq_bronze_record_release(struct mq_bronze_record *record);
 const struct mq_bronze_object *mq_bronze_record_object(const struct mq_bronze_record *record,
                                                        enum mq_bronze_kind kind, const char *date);
 
+/** Names of objects end so. */
+#define MQ_BRONZE_SUFFIX ".jsonl.gz"
+
 /** Topics of imports (data/event_sink.h) begin so: no log holds their events. */
 #define MQ_BRONZE_IMPORT_PREFIX "import-"
+bool mq_bronze_is_import(const char *topic);
+
 #define MQ_BRONZE_MENDING_MAX 320
 
 /**
@@ -89,6 +94,11 @@ enum mq_status mq_bronze_object_key(const char *region, const struct mq_bronze_r
                                     char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err);
 enum mq_status mq_bronze_day_prefix(const char *region, enum mq_bronze_kind kind, const char *date,
                                     char ret_prefix[MQ_OBJECT_KEY_MAX], struct mq_error *err);
+
+/** Key of an object by its name below its day's folder. @return … MQ_E_RANGE (too long) */
+enum mq_status mq_bronze_day_key(const char *region, enum mq_bronze_kind kind, const char *date,
+                                 const char *name, char ret_key[MQ_OBJECT_KEY_MAX],
+                                 struct mq_error *err);
 
 /** Take "<topic>-<partition>-<20 digits><suffix>" apart. @return false: not so named */
 bool mq_bronze_name_parse(const char *name, const char *suffix,

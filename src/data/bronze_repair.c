@@ -11,7 +11,6 @@
 #include "data/bronze_compact.h"
 #include "data/bronze_merge_check.h"
 
-#define SUFFIX ".jsonl.gz"
 /* Of new merges: a repair begins none. */
 #define LEVEL 6
 
@@ -161,7 +160,8 @@ is_within(const struct mq_bronze_repair *r, const struct mq_bronze_merges *merge
         char topic[MQ_TOPIC_NAME_MAX + 1];
         int32_t partition;
         int64_t first;
-        if (mq_bronze_name_parse(merges->parts.keys[p], SUFFIX, topic, &partition, &first) &&
+        if (mq_bronze_name_parse(merges->parts.keys[p], MQ_BRONZE_SUFFIX, topic, &partition,
+                                 &first) &&
             strcmp(topic, r->options.topic) == 0 && partition < count &&
             ((first >= spans[partition].first && first < spans[partition].end) ||
              mq_bronze_history_find(history, topic, partition, first) != NULL))
@@ -176,11 +176,10 @@ check(const struct mq_bronze_repair *r, const char *date, const struct mq_bronze
       struct mq_bronze_merge_verdict *verdict, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
-    enum mq_status st = mq_bronze_day_prefix(r->options.region, MQ_BRONZE_EVENTS, date, key, err);
+    enum mq_status st =
+        mq_bronze_day_key(r->options.region, MQ_BRONZE_EVENTS, date, merge->name, key, err);
     if (st != MQ_OK)
         return st;
-    size_t n = strlen(key);
-    snprintf(key + n, sizeof(key) - n, "%s", merge->name);
     return mq_bronze_merge_check(r->options.store, key, date, merges, merge, parts, verdict, err);
 }
 

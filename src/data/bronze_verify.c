@@ -93,8 +93,7 @@ static void
 check_beginning(struct chain *c, const struct mq_bronze_end *log)
 {
     const struct mq_bronze_scope *scope = c->question->scope;
-    bool is_import =
-        strncmp(c->topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0;
+    bool is_import = mq_bronze_is_import(c->topic);
     if (scope != NULL) {
         if (c->first > scope->spans[c->partition].first)
             find_hole(c, "gap", scope->spans[c->partition].first, c->first);
@@ -301,7 +300,7 @@ tell_unasked(const struct mq_bronze_question *question, const struct mq_bronze_h
         before = topic;
         if (question->refusals_ends != NULL && strcmp(topic, question->refusals_ends->topic) == 0)
             ends = question->refusals_ends;
-        if (strncmp(topic, MQ_BRONZE_IMPORT_PREFIX, strlen(MQ_BRONZE_IMPORT_PREFIX)) == 0)
+        if (mq_bronze_is_import(topic))
             mq_bronze_find(&report->unchecked,
                            "end of topic '%s': no log holds an import; whether it came to its end, "
                            "importing the same source again tells",

@@ -9,8 +9,6 @@
 #include "base/strmap.h"
 #include "data/bronze_merge_check.h"
 
-#define SUFFIX ".jsonl.gz"
-
 /* An object that is there, or that a record names; joined by its place. */
 struct item {
     enum mq_bronze_kind kind;
@@ -51,19 +49,6 @@ struct verifying {
     size_t merged_count, merged_capacity;
     pthread_mutex_t lock; /* guards the report's figures while the pool runs */
 };
-
-static enum mq_status
-key_of(const struct verifying *v, enum mq_bronze_kind kind, const char *date, const char *name,
-       char ret_key[MQ_OBJECT_KEY_MAX], struct mq_error *err)
-{
-    enum mq_status st = mq_bronze_day_prefix(v->region, kind, date, ret_key, err);
-    if (st != MQ_OK)
-        return st;
-    size_t n = strlen(ret_key);
-    int m = snprintf(ret_key + n, MQ_OBJECT_KEY_MAX - n, "%s", name);
-    return (size_t)m < MQ_OBJECT_KEY_MAX - n ? MQ_OK
-                                             : mq_fail(err, MQ_E_RANGE, "'%s' is too long", name);
-}
 
 /* ---- items: promised, there, or both ---------------------------------------------------- */
 
@@ -116,7 +101,7 @@ in_scope(const struct mq_bronze_scope *scope, const char *name)
     char topic[MQ_TOPIC_NAME_MAX + 1];
     int32_t partition;
     int64_t first;
-    return mq_bronze_name_parse(name, SUFFIX, topic, &partition, &first) &&
+    return mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, topic, &partition, &first) &&
            strcmp(topic, scope->topic) == 0 && partition < scope->count &&
            first >= scope->spans[partition].first && first < scope->spans[partition].end;
 }
@@ -354,7 +339,7 @@ static bool
 batch_of(const struct verifying *v, const char *name, char topic[MQ_TOPIC_NAME_MAX + 1],
          int32_t *partition, struct mq_bronze_span *span)
 {
-    if (!mq_bronze_name_parse(name, SUFFIX, topic, partition, &span->first))
+    if (!mq_bronze_name_parse(name, MQ_BRONZE_SUFFIX, topic, partition, &span->first))
         return false;
     const struct mq_bronze_record *record =
         mq_bronze_history_find(v->history, topic, *partition, span->first);
@@ -404,7 +389,7 @@ check_stray(struct verifying *v, const struct item *item, const char *key, struc
     int64_t first, last;
     struct mq_bronze_record record = {0};
     struct mq_error own = {0};
-    if (mq_bronze_name_parse(item->name, SUFFIX, topic, &partition, &first)) {
+    if (mq_bronze_name_parse(item->name, MQ_BRONZE_SUFFIX, topic, &partition, &first)) {
         if (mq_bronze_history_find_unread(v->history, topic, partition, first) != NULL)
             return MQ_OK; /* that is told with the record */
         enum mq_status st = mq_bronze_record_read(v->store, v->region, topic, partition, first,
@@ -458,7 +443,7 @@ check_item(struct verifying *v, const struct item *item, struct mq_error *err)
     struct mq_error own = {0};
     if (item->settled)
         return MQ_OK;
-    enum mq_status st = key_of(v, item->kind, item->date, item->name, key, err);
+    enum mq_status st = mq_bronze_day_key(v->region, item->kind, item->date, item->name, key, err);
     if (st != MQ_OK)
         return st;
     if (item->is_part) {
@@ -503,7 +488,7 @@ part_is_told(const struct verifying *v, const char *part)
     char topic[MQ_TOPIC_NAME_MAX + 1];
     int32_t partition;
     int64_t first;
-    if (!mq_bronze_name_parse(part, SUFFIX, topic, &partition, &first))
+    if (!mq_bronze_name_parse(part, MQ_BRONZE_SUFFIX, topic, &partition, &first))
         return false;
     const struct mq_bronze_unread *unread =
         mq_bronze_history_find_unread(v->history, topic, partition, first);
@@ -520,7 +505,8 @@ check_merged(struct verifying *v, const struct merged_item *merged, struct mq_er
     char key[MQ_OBJECT_KEY_MAX], topic[MQ_TOPIC_NAME_MAX + 1], mending[MQ_BRONZE_MENDING_MAX] = "";
     int32_t partition;
     struct mq_bronze_span span;
-    enum mq_status st = key_of(v, MQ_BRONZE_EVENTS, merged->day->date, merge->name, key, err);
+    enum mq_status st =
+        mq_bronze_day_key(v->region, MQ_BRONZE_EVENTS, merged->day->date, merge->name, key, err);
     if (st != MQ_OK)
         return st;
     if (!merge->done) { /* the parts count, and were looked at */

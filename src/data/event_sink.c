@@ -185,16 +185,10 @@ is_whole(struct mq_event_sink *sink, const struct mq_bronze_record *record, bool
                 *err = local;
             return st;
         }
-        struct mq_bronze_merges merges = {0};
-        st = mq_bronze_merges_read(sink->options.store, sink->options.region,
-                                   record->objects[i].date, &merges, err);
-        if (st != MQ_OK)
+        st = mq_bronze_is_merged(sink->options.store, sink->options.region, &record->objects[i],
+                                 key, ret_whole, err);
+        if (st != MQ_OK || !*ret_whole)
             return st;
-        const struct mq_bronze_merge *merge = mq_bronze_merge_of(&merges, strrchr(key, '/') + 1);
-        *ret_whole = merge != NULL && merge->done && record->objects[i].kind == MQ_BRONZE_EVENTS;
-        mq_bronze_merges_release(&merges);
-        if (!*ret_whole)
-            return MQ_OK;
     }
     return MQ_OK;
 }
@@ -324,7 +318,8 @@ mq_event_sink_begin(struct mq_event_sink *sink, const char *name, const char *di
         snprintf(topic, MQ_TOPIC_NAME_MAX + 1, "%s", sink->options.topic);
         return MQ_OK;
     }
-    snprintf(topic, MQ_TOPIC_NAME_MAX + 1, "import-%.100s-%.*s", name, DIGEST_DIGITS, digest);
+    snprintf(topic, MQ_TOPIC_NAME_MAX + 1, MQ_BRONZE_IMPORT_PREFIX "%.100s-%.*s", name,
+             DIGEST_DIGITS, digest);
     for (char *p = topic; *p != '\0'; p++)
         if (!isalnum((unsigned char)*p) && strchr("-_.", *p) == NULL)
             *p = '-';
