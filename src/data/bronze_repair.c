@@ -312,28 +312,53 @@ look_at_days(struct mq_bronze_repair *r, struct mq_bronze_span *spans, int count
     return st;
 }
 
+/*
+ * Join the batches of a stretch of a partition that were judged, and so written, from from_ms on.
+ * @param ret_before there is one that was judged before
+ */
+static enum mq_status
+join_since(const struct mq_bronze_repair *r, int32_t partition, struct mq_bronze_span stretch,
+           struct mq_bronze_span *span, bool *ret_before, struct mq_error *err)
+{
+    struct mq_bronze_span spans[MQ_PARTITIONS_MAX] = {{0, 0}};
+    struct mq_bronze_history history = {0};
+    spans[partition] = stretch;
+    enum mq_status st = load(r, spans, partition + 1, &history, err);
+    for (size_t i = history.count; st == MQ_OK && !*ret_before && i > 0; i--) {
+        const struct mq_bronze_record *record = &history.records[i - 1];
+        *ret_before = record->rules.now_ms < r->options.from_ms;
+        if (!*ret_before)
+            *span = mq_bronze_span_join(
+                *span,
+                (struct mq_bronze_span){record->first, MQ_MIN(record->end, r->held[partition])});
+    }
+    mq_bronze_history_release(&history);
+    return st;
+}
+
 /* Batches since a time that the log holds no more: nothing can be written again there, but whoever
- * asks for that time wants to know whether all is there. */
+ * asks for that time wants to know whether all is there. A chain may be years long: it is read from
+ * its end, in stretches that double, and at most about twice as far back as the time reaches. */
 static enum mq_status
 reach_back(const struct mq_bronze_repair *r, int32_t partition, struct mq_bronze_span *span,
            struct mq_error *err)
 {
-    int64_t held = r->held[partition];
-    struct mq_bronze_span spans[MQ_PARTITIONS_MAX] = {{0, 0}};
-    struct mq_bronze_history history = {0};
+    const int64_t held = r->held[partition];
+    int64_t last, end = held;
+    bool before = false;
     if (r->options.from_ms == INT64_MAX || held == 0 ||
         (!mq_bronze_span_is_empty(*span) && span->first > held))
         return MQ_OK;
-    spans[partition] = (struct mq_bronze_span){0, held};
-    enum mq_status st = load(r, spans, partition + 1, &history, err);
-    for (size_t i = history.count; st == MQ_OK && i > 0; i--) {
-        const struct mq_bronze_record *record = &history.records[i - 1];
-        if (record->rules.now_ms < r->options.from_ms)
-            break; /* judged, and so written, before */
-        *span = mq_bronze_span_join(
-            *span, (struct mq_bronze_span){record->first, MQ_MIN(record->end, held)});
+    enum mq_status st = mq_bronze_record_first_before(
+        r->options.store, r->options.region, r->options.topic, partition, held - 1, &last, err);
+    if (st != MQ_OK || last < 0)
+        return st;
+    for (int64_t width = held - last; st == MQ_OK && !before && end > 0;) {
+        const int64_t begin = end > width ? end - width : 0;
+        st = join_since(r, partition, (struct mq_bronze_span){begin, end}, span, &before, err);
+        width = width < held / 2 ? 2 * width : held;
+        end = begin;
     }
-    mq_bronze_history_release(&history);
     return st;
 }
 

@@ -1,5 +1,10 @@
 #include "bronze_fixture.h"
 
+#include <inttypes.h>
+
+#include "data/bronze_repair.h"
+#include "store/object_store_backend.h"
+
 static void
 judges_and_publishes(void **state)
 {
@@ -323,6 +328,93 @@ stretches_are_read(void **state)
         check_fails(MQ_E_RANGE, mq_bronze_span_parse(bad[i], &partition, &span, &err));
 }
 
+/* ---- how far a repair reaches back ------------------------------------------------------- */
+
+static int records_read;
+
+static enum mq_status
+count_records(struct mq_object_store *store, const char *key, struct mq_reader **ret_reader,
+              struct mq_error *err)
+{
+    records_read += strstr(key, "/bronze/batches/") != NULL;
+    return mq_object_store_file_ops.reader(store, key, ret_reader, err);
+}
+
+/* A log of three partitions that took so many events of each, and forgot them all. */
+static struct mq_event_log *
+forgetful_log(const struct layer *l, int64_t events)
+{
+    struct mq_error err = {0};
+    struct mq_event_log *log;
+    size_t count = 3 * (size_t)events;
+    struct mq_new_event *new_events = calloc(count, sizeof(*new_events));
+    struct mq_produced *produced = calloc(count, sizeof(*produced));
+    mq_autofree char *uri = mq_strfmt("lmdb:%s/events", l->folder);
+    assert_true(new_events != NULL && produced != NULL && uri != NULL);
+    for (size_t i = 0; i < count; i++)
+        new_events[i] = (struct mq_new_event){.value = "{}", .value_size = 2};
+    check_ok(mq_event_log_open(uri, &log, &err));
+    check_ok(mq_event_log_create_topic(log, "user-events", 3, &err));
+    check_ok(mq_event_log_produce(log, "user-events", new_events, count, 60000, produced, &err));
+    check_ok(mq_event_log_trim(log, "user-events", INT64_MAX, NULL, &err));
+    free(new_events);
+    free(produced);
+    return log;
+}
+
+/* Of batches that the log forgot, those since the time asked for are verified; and of a long chain
+ * no more is read than that. */
+static void
+repairs_reach_back_by_time(void **state)
+{
+    enum { BATCHES = 100, SIZE = 6 };
+    struct layer *l = *state;
+    struct mq_error err = {0};
+    struct mq_event_log *log = forgetful_log(l, BATCHES * SIZE);
+    for (int b = 0; b < BATCHES; b++) { /* one a minute */
+        char now[32];
+        snprintf(now, sizeof(now), "%" PRId64, NOW_MS / 1000 + 60 * b);
+        setenv("MARQUEE_NOW", now, 1);
+        publish_at(l, b * SIZE);
+    }
+    struct mq_object_store_ops ops = *l->store->ops;
+    ops.reader = count_records;
+    l->store->ops = &ops;
+    const struct {
+        int from_batch, first_batch; /* BATCHES: none */
+        int reads_max;
+    } cases[] = {{BATCHES - 1, BATCHES - 1, 12},
+                 {BATCHES - 3, BATCHES - 3, 24},
+                 {BATCHES, BATCHES, 4},
+                 {BATCHES / 2, BATCHES / 2, 3 * BATCHES},
+                 {0, 0, 4 * BATCHES},
+                 {-5, 0, 4 * BATCHES}};
+    for (size_t i = 0; i < MQ_COUNT(cases); i++) {
+        struct mq_bronze_span spans[3] = {{0, 0}};
+        struct mq_bronze_repair *repair;
+        const struct mq_bronze_repair_options options = {
+            .store = l->store,
+            .region = "1",
+            .log = log,
+            .topic = "user-events",
+            .group = "bronze",
+            .from_ms = NOW_MS + INT64_C(60000) * cases[i].from_batch};
+        records_read = 0;
+        check_ok(mq_bronze_repair_new(&options, spans, 3, &repair, &err));
+        mq_bronze_repair_free(repair);
+        assert_true(mq_bronze_span_is_empty(spans[0]) && mq_bronze_span_is_empty(spans[1]));
+        assert_int_equal(mq_bronze_span_is_empty(spans[2]), cases[i].first_batch == BATCHES);
+        if (cases[i].first_batch < BATCHES) {
+            assert_int_equal(spans[2].first, cases[i].first_batch * SIZE);
+            assert_int_equal(spans[2].end, BATCHES * SIZE);
+        }
+        if (records_read > cases[i].reads_max)
+            fail_msg("from batch %d on: %d records read", cases[i].from_batch, records_read);
+    }
+    l->store->ops = &mq_object_store_file_ops;
+    mq_event_log_free(log);
+}
+
 int
 main(void)
 {
@@ -337,6 +429,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_damaged_record_is_one_finding, setup, teardown),
         cmocka_unit_test_setup_teardown(imports_have_no_log, setup, teardown),
         cmocka_unit_test(stretches_are_read),
+        cmocka_unit_test_setup_teardown(repairs_reach_back_by_time, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
