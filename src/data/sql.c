@@ -15,9 +15,6 @@
 #include "data/sql_files.h"
 #include "format/csv_reader.h"
 
-/* Longest message of the engine that is quoted. */
-#define QUOTED_MESSAGE_MAX 600
-
 static const char macros[] =
     "create macro mq_finite(d) as case when isfinite(d) then d end;"
     "create macro mq_to_double(t) as mq_finite(try_cast(t as double));"
@@ -42,28 +39,30 @@ mq_sql_options_from(const struct mq_config *config, const char *scratch)
 
 /* ---- errors ----------------------------------------------------------------------------- */
 
-/* What failed, as mq_fail says it: the engine's first line; what follows it quotes SQL. */
 static enum mq_status
-fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
+status_of(duckdb_error_type type)
 {
-    enum mq_status code;
     switch (type) {
     case DUCKDB_ERROR_OUT_OF_MEMORY:
-        code = MQ_E_NOMEM;
-        break;
+        return MQ_E_NOMEM;
     case DUCKDB_ERROR_IO:
     case DUCKDB_ERROR_PERMISSION:
-        code = MQ_E_IO;
-        break;
+        return MQ_E_IO;
     case DUCKDB_ERROR_CONVERSION:
     case DUCKDB_ERROR_INVALID_INPUT:
     case DUCKDB_ERROR_OUT_OF_RANGE:
     case DUCKDB_ERROR_INVALID:
-        code = MQ_E_FORMAT;
-        break;
+        return MQ_E_FORMAT;
     default:
-        code = MQ_E_INTERNAL;
+        return MQ_E_INTERNAL;
     }
+}
+
+/* The engine's first line: what follows it quotes SQL. */
+enum mq_status
+mq_sql_fail_of(struct mq_error *err, const char *what, duckdb_error_type type, const char *message)
+{
+    enum mq_status code = status_of(type);
     if (message == NULL)
         message = "no reason given";
     if (strstr(message, "No space left") != NULL)
@@ -75,10 +74,10 @@ fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const ch
         end = strstr(path += sizeof(damaged) - 1, "\": ");
     if (code == MQ_E_FORMAT && end != NULL)
         mq_fail(err, code, "cannot read Parquet '%.*s': %.*s", (int)(end - path), path,
-                (int)MQ_MIN(strcspn(end + 3, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), end + 3);
+                (int)MQ_MIN(strcspn(end + 3, "\r\n"), (size_t)MQ_SQL_QUOTED_MAX), end + 3);
     else
         mq_fail(err, code, "%s: %.*s", what,
-                (int)MQ_MIN(strcspn(message, "\r\n"), (size_t)QUOTED_MESSAGE_MAX), message);
+                (int)MQ_MIN(strcspn(message, "\r\n"), (size_t)MQ_SQL_QUOTED_MAX), message);
     if (code == MQ_E_NOMEM)
         mq_error_hint(err, "give the engine more memory with run.memory_mb");
     else if (code == MQ_E_IO)
@@ -86,26 +85,21 @@ fail_at(struct mq_error *err, const char *what, duckdb_error_type type, const ch
     return code;
 }
 
-/* @param sql may be NULL */
 enum mq_status
 mq_sql_fail(const struct mq_sql *sql, struct mq_error *err, const char *name,
             duckdb_error_type type, const char *message)
 {
-    /* Of damage to the frame of a page the engine says no file, and what only a reader of its
-     * source would know. */
-    static const char nameless[] = "Invalid Error: ";
-    if (sql != NULL && sql->parquet != NULL && message != NULL &&
-        strncmp(message, nameless, sizeof(nameless) - 1) == 0)
-        return mq_fail(err, MQ_E_FORMAT, "cannot read Parquet '%.700s': a page of it is damaged",
-                       sql->parquet);
     char what[160];
+    if (sql != NULL && message != NULL &&
+        mq_sql_fail_of_parquet(sql, err, status_of(type) == MQ_E_FORMAT, message))
+        return MQ_E_FORMAT;
     snprintf(what, sizeof(what), "SQL %.150s", name);
-    return fail_at(err, what, type, message);
+    return mq_sql_fail_of(err, what, type, message);
 }
 
-static enum mq_status
-run_text(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_changed,
-         struct mq_error *err)
+enum mq_status
+mq_sql_run(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_changed,
+           struct mq_error *err)
 {
     duckdb_result result;
     enum mq_status st = MQ_OK;
@@ -133,7 +127,7 @@ make_id_macro(struct mq_sql *sql, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_buffer_append_text(&text, ") then null else trim(t, e' \\t\\r\\n') end", err);
     if (st == MQ_OK)
-        st = run_text(sql, "macros", text.data, NULL, err);
+        st = mq_sql_run(sql, "macros", text.data, NULL, err);
     mq_buffer_release(&text);
     return st;
 }
@@ -173,7 +167,7 @@ open_database(struct mq_sql *sql, const struct mq_sql_options *options, struct m
         st = set_config(config, "autoload_known_extensions", "false", err);
     char *message = NULL;
     if (st == MQ_OK && duckdb_open_ext(NULL, &sql->database, config, &message) != DuckDBSuccess) {
-        st = mq_fail(err, MQ_E_INTERNAL, "cannot start the SQL engine: %.*s", QUOTED_MESSAGE_MAX,
+        st = mq_fail(err, MQ_E_INTERNAL, "cannot start the SQL engine: %.*s", MQ_SQL_QUOTED_MAX,
                      message != NULL ? message : "no reason given");
         duckdb_free(message);
     }
@@ -181,12 +175,15 @@ open_database(struct mq_sql *sql, const struct mq_sql_options *options, struct m
     if (st == MQ_OK && duckdb_connect(sql->database, &sql->connection) != DuckDBSuccess)
         st = mq_fail(err, MQ_E_INTERNAL, "cannot connect to the SQL engine");
     if (st == MQ_OK)
-        st = run_text(sql, "setup",
-                      "set timezone = 'UTC'; set preserve_insertion_order = true;"
-                      "set enable_progress_bar = false;",
-                      NULL, err);
+        st = mq_sql_run(sql, "setup",
+                        "set timezone = 'UTC'; set preserve_insertion_order = true;"
+                        "set enable_progress_bar = false;"
+                        /* The cache tells a file by its size and second: an object that was
+                         * replaced within it would be read as it was. */
+                        "set enable_external_file_cache = false;",
+                        NULL, err);
     if (st == MQ_OK)
-        st = run_text(sql, "macros", macros, NULL, err);
+        st = mq_sql_run(sql, "macros", macros, NULL, err);
     return st == MQ_OK ? make_id_macro(sql, err) : st;
 }
 
@@ -225,7 +222,7 @@ mq_sql_free(struct mq_sql *sql)
     if (sql->scratch != NULL)
         (void)!mq_fs_remove(sql->scratch, NULL);
     free(sql->scratch);
-    free(sql->parquet);
+    mq_sql_forget_parquet(sql);
     free(sql);
 }
 
@@ -330,7 +327,7 @@ run_around(struct mq_sql *sql, const char *before, const char *file,
     if (st == MQ_OK)
         st = mq_buffer_append_text(&text, after, err);
     if (st == MQ_OK)
-        st = run_text(sql, file, text.data, ret_changed, err);
+        st = mq_sql_run(sql, file, text.data, ret_changed, err);
     mq_buffer_release(&text);
     return st;
 }
@@ -340,7 +337,7 @@ run_around(struct mq_sql *sql, const char *before, const char *file,
 enum mq_status
 mq_sql_statement(struct mq_sql *sql, const char *text, struct mq_error *err)
 {
-    return run_text(sql, "statement", text, NULL, err);
+    return mq_sql_run(sql, "statement", text, NULL, err);
 }
 
 enum mq_status
@@ -440,7 +437,7 @@ mq_sql_partition(struct mq_sql *sql, const char *relation, const char *column, c
         st = mq_buffer_printf(&text, err,
                               " (format parquet, compression snappy, partition_by (%s))", column);
     if (st == MQ_OK)
-        st = run_text(sql, relation, text.data, NULL, err);
+        st = mq_sql_run(sql, relation, text.data, NULL, err);
     mq_buffer_release(&text);
     return st;
 }
@@ -459,9 +456,9 @@ mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_p
         st = mq_buffer_printf(&after, err, " (format parquet, compression zstd, partition_by (%s))",
                               column);
     if (st == MQ_OK)
-        st = run_text(sql, file,
-                      "set threads = 1; set partitioned_write_flush_threshold = 1000000000000",
-                      NULL, err);
+        st = mq_sql_run(sql, file,
+                        "set threads = 1; set partitioned_write_flush_threshold = 1000000000000",
+                        NULL, err);
     if (st != MQ_OK) {
         mq_buffer_release(&after);
         return st;
@@ -471,177 +468,9 @@ mq_sql_copy_by_value(struct mq_sql *sql, const char *file, const struct mq_sql_p
     char reset[64] = "reset threads";
     if (sql->threads > 0)
         snprintf(reset, sizeof(reset), "set threads = %d", sql->threads);
-    enum mq_status ended = run_text(sql, file, reset, NULL, st == MQ_OK ? err : NULL);
+    enum mq_status ended = mq_sql_run(sql, file, reset, NULL, st == MQ_OK ? err : NULL);
     if (st == MQ_OK)
         st = ended;
-    return st == MQ_OK ? run_text(sql, file, "reset partitioned_write_flush_threshold", NULL, err)
+    return st == MQ_OK ? mq_sql_run(sql, file, "reset partitioned_write_flush_threshold", NULL, err)
                        : st;
-}
-
-enum mq_status
-mq_sql_view_of_folder(struct mq_sql *sql, const char *view, const char *folder,
-                      struct mq_error *err)
-{
-    struct mq_buffer text = {0};
-    mq_autofree char *pattern = mq_strfmt("%s/**/*.parquet", folder);
-    if (pattern == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    enum mq_status st = mq_buffer_printf(
-        &text, err, "create or replace temp view %s as select * from read_parquet(", view);
-    if (st == MQ_OK)
-        st = mq_sql_append_literal(&text, pattern, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_text(&text, ", hive_partitioning = false)", err);
-    if (st == MQ_OK)
-        st = run_text(sql, view, text.data, NULL, err);
-    mq_buffer_release(&text);
-    return st;
-}
-
-enum mq_status
-mq_sql_object_path(struct mq_sql *sql, struct mq_object_store *store, const char *key,
-                   char **ret_path, struct mq_error *err)
-{
-    char local[MQ_PATH_MAX];
-    if (mq_object_store_local_path(store, key, local, sizeof(local))) {
-        struct mq_object_info info;
-        enum mq_status st = mq_object_stat(store, key, &info, err);
-        if (st != MQ_OK)
-            return st;
-        char *path = mq_strdup(local);
-        if (path == NULL)
-            return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-        *ret_path = path;
-        return MQ_OK;
-    }
-    const char *slash = strrchr(key, '/');
-    char *path = mq_strfmt("%s/spool/%" PRId64 "/%s", sql->scratch, sql->spooled++,
-                           slash != NULL ? slash + 1 : key);
-    if (path == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    struct mq_reader *reader = NULL;
-    struct mq_writer *writer = NULL;
-    enum mq_status st = mq_object_reader(store, key, &reader, err);
-    if (st == MQ_OK)
-        st = mq_writer_to_file(path, &writer, err);
-    if (st == MQ_OK)
-        st = mq_stream_copy(reader, writer, err);
-    if (st == MQ_OK)
-        st = mq_writer_commit(writer, err);
-    mq_writer_close(writer);
-    mq_reader_close(reader);
-    if (st == MQ_OK)
-        *ret_path = path;
-    else
-        free(path);
-    return st;
-}
-
-enum mq_status
-mq_sql_check_parquet(struct mq_sql *sql, const char *path, const char *name, struct mq_error *err)
-{
-    struct mq_buffer text = {0};
-    char what[700];
-    snprintf(what, sizeof(what), "cannot read Parquet '%.600s'", name);
-    enum mq_status st = mq_buffer_append_text(&text, "describe select * from read_parquet(", err);
-    if (st == MQ_OK)
-        st = mq_sql_append_literal(&text, path, err);
-    if (st == MQ_OK)
-        st = mq_buffer_append_char(&text, ')', err);
-    if (st != MQ_OK) {
-        mq_buffer_release(&text);
-        return st;
-    }
-    duckdb_result result;
-    if (duckdb_query(sql->connection, text.data, &result) != DuckDBSuccess) {
-        duckdb_error_type type = duckdb_result_error_type(&result);
-        const char *message = duckdb_result_error(&result);
-        bool at_fault = type != DUCKDB_ERROR_OUT_OF_MEMORY && type != DUCKDB_ERROR_IO &&
-                        type != DUCKDB_ERROR_PERMISSION;
-        if (at_fault && message != NULL &&
-            (strstr(message, "No magic bytes") != NULL || strstr(message, "too small") != NULL))
-            st = mq_fail(err, MQ_E_FORMAT, "%s: it is truncated, or no Parquet", what);
-        else
-            st = fail_at(err, what, at_fault ? DUCKDB_ERROR_INVALID_INPUT : type, message);
-    }
-    duckdb_destroy_result(&result);
-    mq_buffer_release(&text);
-    return st;
-}
-
-/* Without memory the note is left out: it serves messages alone. */
-static void
-note_parquet(struct mq_sql *sql, const char *name)
-{
-    if (sql->parquet != NULL &&
-        (strlen(sql->parquet) > QUOTED_MESSAGE_MAX || strstr(sql->parquet, name) != NULL))
-        return;
-    char *longer =
-        sql->parquet != NULL ? mq_strfmt("%s' or '%s", sql->parquet, name) : mq_strdup(name);
-    if (longer != NULL) {
-        free(sql->parquet);
-        sql->parquet = longer;
-    }
-}
-
-/* Asking the engine takes half a millisecond a file; of very many, only both ends are looked at,
- * and what is between shows when it is read. */
-#define ASKED_MAX 16
-
-static enum mq_status
-check_ends(const char *path, const char *name, struct mq_error *err)
-{
-    char ends[8] = "";
-    FILE *file = fopen(path, "rb");
-    bool whole = file != NULL && fread(ends, 1, 4, file) == 4 && fseek(file, -4, SEEK_END) == 0 &&
-                 ftell(file) >= 8 && fread(ends + 4, 1, 4, file) == 4 &&
-                 memcmp(ends, "PAR1PAR1", 8) == 0;
-    if (file != NULL)
-        fclose(file);
-    return whole ? MQ_OK
-                 : mq_fail(err, MQ_E_FORMAT,
-                           "cannot read Parquet '%.600s': it is truncated, or no Parquet", name);
-}
-
-enum mq_status
-mq_sql_view_of_parquet(struct mq_sql *sql, const char *view, struct mq_object_store *store,
-                       const char *const *keys, int64_t key_count, struct mq_error *err)
-{
-    struct mq_buffer text = {0};
-    enum mq_status st = mq_buffer_printf(
-        &text, err, "create or replace temp view %s as select * from read_parquet([", view);
-    for (int64_t i = 0; i < key_count && st == MQ_OK; i++) {
-        mq_autofree char *path = NULL;
-        st = mq_sql_object_path(sql, store, keys[i], &path, err);
-        if (st == MQ_OK) {
-            char name[MQ_OBJECT_KEY_MAX + 256];
-            snprintf(name, sizeof(name), "%s/%s", mq_object_store_uri(store), keys[i]);
-            st = key_count > ASKED_MAX ? check_ends(path, name, err)
-                                       : mq_sql_check_parquet(sql, path, name, err);
-            if (st == MQ_OK)
-                note_parquet(sql, name);
-        }
-        if (st == MQ_OK && i > 0)
-            st = mq_buffer_append_char(&text, ',', err);
-        if (st == MQ_OK)
-            st = mq_sql_append_literal(&text, path, err);
-    }
-    if (st == MQ_OK)
-        st = mq_buffer_append_text(&text, "])", err);
-    if (st == MQ_OK)
-        st = run_text(sql, view, text.data, NULL, err);
-    mq_buffer_release(&text);
-    return st;
-}
-
-enum mq_status
-mq_sql_view_of_artifact(struct mq_sql *sql, const char *view, struct mq_object_store *store,
-                        const char *region, enum mq_artifact artifact, struct mq_error *err)
-{
-    char key[MQ_OBJECT_KEY_MAX];
-    enum mq_status st = mq_artifact_find(store, region, artifact, MQ_PROGRAM_MOVIE, key, NULL, err);
-    const char *const keys[] = {key};
-    if (st == MQ_OK)
-        st = mq_sql_view_of_parquet(sql, view, store, keys, 1, err);
-    return mq_artifact_damaged(artifact, st, err);
 }

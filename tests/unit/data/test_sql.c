@@ -136,6 +136,57 @@ bad_parquet_is_named_in_one_line(void **state)
     assert_null(strchr(err.message, '\n'));
 }
 
+/* Of more files than the engine is asked about one by one, the damaged one is named as well,
+ * wherever it stands: cut short when the view is made, damaged within when it is read. */
+static void
+bad_parquet_among_many_is_named(void **state)
+{
+    enum { FILES = 17 };
+    struct fixture *f = *state;
+    struct mq_error err;
+    struct mq_buffer good = {0};
+    char names[FILES][40];
+    const char *keys[FILES];
+    check_ok(
+        mq_sql_copy_to_object(f->sql, "self_test.sql",
+                              mq_sql_params(mq_sql_int("rows", 5000), mq_sql_real("divisor", 3.0),
+                                            mq_sql_text("label", "x")),
+                              f->store, "good.parquet", MQ_SQL_PARQUET, NULL, &err));
+    check_ok(mq_object_get(f->store, "good.parquet", &good, &err));
+    for (int k = 0; k < FILES; k++) {
+        snprintf(names[k], sizeof(names[k]), "day/dt=2026-03-%02d/part-%d.parquet", k + 1, k);
+        keys[k] = names[k];
+        check_ok(mq_object_put(f->store, keys[k], good.data, good.size, MQ_PUT_ALWAYS, NULL, NULL,
+                               &err));
+    }
+    enum damage { CUT, EMPTY, NOISE, FOOTER, PAGE, PAGES, DAMAGES };
+    for (int k = 0; k < FILES; k += FILES / 2)
+        for (enum damage d = CUT; d < DAMAGES; d++) {
+            int64_t count;
+            size_t size = d == CUT ? good.size - 1 : d == EMPTY ? 0 : good.size;
+            size_t begin = d == FOOTER ? good.size - 40 : d == PAGES ? 44 : 4;
+            size_t end = d == NOISE || d == FOOTER ? good.size - 4 : begin + 40;
+            mq_autofree char *bad = malloc(good.size);
+            assert_non_null(bad);
+            memcpy(bad, good.data, good.size);
+            for (size_t i = begin; d >= NOISE && i < end; i++)
+                bad[i] ^= 0x5a;
+            check_ok(mq_object_put(f->store, keys[k], bad, size, MQ_PUT_ALWAYS, NULL, NULL, &err));
+            enum mq_status st = mq_sql_view_of_parquet(f->sql, "v", f->store, keys, FILES, &err);
+            if (st == MQ_OK && d >= NOISE)
+                st = mq_sql_scalar(f->sql, "select count(distinct v) from v", &count, &err);
+            assert_int_equal(st, MQ_E_FORMAT);
+            assert_memory_equal(err.message, "cannot read Parquet '", 21);
+            check_contains(err.message, keys[k]);
+            for (int other = 0; other < FILES; other++)
+                assert_true(other == k || strstr(err.message, keys[other]) == NULL);
+            assert_null(strchr(err.message, '\n'));
+            check_ok(mq_object_put(f->store, keys[k], good.data, good.size, MQ_PUT_ALWAYS, NULL,
+                                   NULL, &err));
+        }
+    mq_buffer_release(&good);
+}
+
 static void
 wrong_use_is_told(void **state)
 {
@@ -254,6 +305,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(embedded_file_with_parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_parquet_is_named_in_one_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(bad_parquet_among_many_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_use_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(failure_while_walking, setup, teardown),
         cmocka_unit_test_setup_teardown(macros, setup, teardown),
