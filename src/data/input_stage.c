@@ -1,123 +1,25 @@
 #include "data/input_stage.h"
 
-#include <inttypes.h>
-#include <math.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <errno.h>
-#include <fcntl.h>
-
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/filesystem.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "data/artifact.h"
-#include "format/gzip_stream.h"
+#include "data/input_stage_files.h"
 #include "format/json.h"
-#include "format/number_text.h"
-#include "format/xlsx.h"
 #include "store/json_object.h"
 
 #define RECORD_PATH "system/import.json"
 #define STAGE_PREFIX "import-"
 #define STAGE_SUFFIX ".partial"
-/* Rows of one expand sheet, below the format's own limit. */
-#define SHEET_ROWS_MAX 1000000
-
-/* A file being staged. */
-struct file {
-    struct mq_writer *out; /* NULL: none open */
-    char path[512];        /* below the region's folder */
-};
-
-/* A staged file: one flat folder holds them, since making trees twice costs more than the data. */
-struct staged {
-    const char *path; /* below the region's folder; in names */
-    size_t number;
-};
-
-struct mq_input_stage {
-    struct mq_object_store *store;
-    char *region, *source, *folder;
-    struct mq_input_options options;
-    unsigned owned; /* MQ_INPUT_… of what is an import's afterwards */
-    struct mq_input_summary summary;
-    struct file logs[2], basic, users, expand;
-    struct mq_xlsx_writer *sheet;
-    int64_t sheet_rows, sheets;
-    int64_t day; /* of the open logs */
-    struct mq_buffer line;
-    struct mq_arena names;
-    /* Finished and open files; number n is staged as "<folder>/<n>". */
-    struct staged *files;
-    size_t file_count, file_capacity;
-};
-
-/* ---- plain files without sync: publishing does that ------------------------------------- */
-
-struct plain_writer {
-    struct mq_writer base;
-    int fd;
-    char path[];
-};
-
-static enum mq_status
-plain_write(struct mq_writer *base, const void *bytes, size_t size, struct mq_error *err)
-{
-    struct plain_writer *writer = (struct plain_writer *)base;
-    const char *p = bytes;
-    while (size > 0) {
-        ssize_t n = write(writer->fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return mq_fail_errno(err, errno, "cannot write '%s'", writer->path);
-        p += n;
-        size -= (size_t)n;
-    }
-    return MQ_OK;
-}
-
-static enum mq_status
-plain_commit(struct mq_writer *base, struct mq_error *err)
-{
-    (void)base;
-    (void)err;
-    return MQ_OK;
-}
-
-static void
-plain_close(struct mq_writer *base)
-{
-    close(((struct plain_writer *)base)->fd);
-    free(base);
-}
-
-static enum mq_status
-plain_new(const char *path, struct mq_writer **ret_writer, struct mq_error *err)
-{
-    size_t size = strlen(path) + 1;
-    struct plain_writer *writer = calloc(1, sizeof(*writer) + size);
-    if (writer == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a writer");
-    memcpy(writer->path, path, size);
-    writer->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0) {
-        int e = errno;
-        free(writer);
-        return mq_fail_errno(err, e, "cannot create '%s'", path);
-    }
-    writer->base = (struct mq_writer){
-        .write = plain_write, .commit = plain_commit, .close = plain_close, .name = writer->path};
-    *ret_writer = &writer->base;
-    return MQ_OK;
-}
 
 /* ---- begin and end ---------------------------------------------------------------------- */
 
@@ -314,8 +216,8 @@ mq_input_free(struct mq_input_stage *stage)
     if (stage == NULL)
         return;
     mq_xlsx_writer_free(stage->sheet);
-    struct file *const files[] = {&stage->logs[0], &stage->logs[1], &stage->basic, &stage->users,
-                                  &stage->expand};
+    struct mq_input_file *const files[] = {&stage->logs[0], &stage->logs[1], &stage->basic,
+                                           &stage->users, &stage->expand};
     for (size_t i = 0; i < MQ_COUNT(files); i++)
         mq_writer_close(files[i]->out);
     if (stage->folder != NULL)
@@ -327,383 +229,6 @@ mq_input_free(struct mq_input_stage *stage)
     free(stage->region);
     free(stage->source);
     free(stage);
-}
-
-/* ---- staged files ----------------------------------------------------------------------- */
-
-static enum mq_status
-open_file(struct mq_input_stage *stage, struct file *file, struct mq_error *err)
-{
-    mq_autofree char *path = mq_strfmt("%s/%zu", stage->folder, stage->file_count);
-    const char *name = mq_arena_copy(&stage->names, file->path, strlen(file->path));
-    if (path == NULL || name == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
-    enum mq_status st = mq_grow(&stage->files, &stage->file_capacity, stage->file_count + 1,
-                                sizeof(*stage->files), err);
-    struct mq_writer *out;
-    if (st == MQ_OK)
-        st = plain_new(path, &out, err);
-    size_t n = strlen(file->path);
-    if (st == MQ_OK && n > 3 && strcmp(file->path + n - 3, ".gz") == 0)
-        st = mq_gzip_writer(out, stage->options.gzip_level, &out, err);
-    if (st != MQ_OK)
-        return st;
-    file->out = out;
-    stage->files[stage->file_count] = (struct staged){name, stage->file_count};
-    stage->file_count++;
-    return MQ_OK;
-}
-
-static enum mq_status
-close_file(struct mq_input_stage *stage, struct file *file, struct mq_error *err)
-{
-    if (file->out == NULL)
-        return MQ_OK;
-    enum mq_status st = mq_writer_commit(file->out, err);
-    if (st == MQ_OK) {
-        stage->summary.files++;
-        stage->summary.bytes += file->out->offset;
-    }
-    mq_writer_close(file->out);
-    file->out = NULL;
-    return st;
-}
-
-/* ---- lines ------------------------------------------------------------------------------ */
-
-static void
-put_bytes(struct mq_buffer *line, const char *bytes, size_t size)
-{
-    memcpy(line->data + line->size, bytes, size);
-    line->size += size;
-}
-
-/* Add a field, quoted where it must be. The caller reserved 2 * size + 3 bytes. */
-static void
-put_text(struct mq_buffer *line, struct mq_text text)
-{
-    bool plain = text.size == 0 || (text.bytes[0] != ' ' && text.bytes[text.size - 1] != ' ');
-    for (size_t i = 0; i < text.size && plain; i++)
-        plain = text.bytes[i] != ',' && text.bytes[i] != '"' && text.bytes[i] != '\n' &&
-                text.bytes[i] != '\r';
-    if (plain) {
-        if (text.size > 0)
-            put_bytes(line, text.bytes, text.size);
-        return;
-    }
-    line->data[line->size++] = '"';
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.bytes[i] == '"')
-            line->data[line->size++] = '"';
-        line->data[line->size++] = text.bytes[i];
-    }
-    line->data[line->size++] = '"';
-}
-
-static void
-put_int(struct mq_buffer *line, int64_t value)
-{
-    char digits[24];
-    char *p = digits + sizeof(digits);
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    do
-        *--p = (char)('0' + rest % 10);
-    while ((rest /= 10) > 0);
-    if (value < 0)
-        *--p = '-';
-    put_bytes(line, p, (size_t)(digits + sizeof(digits) - p));
-}
-
-/* A number, whole ones without a point; nothing for what is unknown. */
-static void
-put_real(struct mq_buffer *line, double value, bool known)
-{
-    if (!known || !isfinite(value))
-        return;
-    if (value == floor(value) && fabs(value) < 1e15) {
-        put_int(line, (int64_t)value);
-        return;
-    }
-    char text[MQ_REAL_TEXT_SIZE];
-    put_bytes(line, text, mq_real_text(value, text));
-}
-
-static void
-put_comma(struct mq_buffer *line)
-{
-    line->data[line->size++] = ',';
-}
-
-static enum mq_status
-start_line(struct mq_buffer *line, const struct mq_text *texts, size_t count, struct mq_error *err)
-{
-    size_t need = 512;
-    for (size_t i = 0; i < count; i++)
-        need += 2 * texts[i].size + 4;
-    mq_buffer_reset(line);
-    return mq_buffer_reserve(line, need, err);
-}
-
-static enum mq_status
-end_line(struct mq_buffer *line, struct file *file, struct mq_error *err)
-{
-    line->data[line->size++] = '\n';
-    return mq_writer_put(file->out, line->data, line->size, err);
-}
-
-/* ---- actions ---------------------------------------------------------------------------- */
-
-static const char *const kind_names[2] = {"exposure", "play"};
-
-static enum mq_status
-open_log(struct mq_input_stage *stage, enum mq_action_kind kind, struct mq_error *err)
-{
-    struct file *file = &stage->logs[kind];
-    char date[MQ_DATE_SIZE];
-    mq_date_format(stage->day * MQ_DAY_SECONDS, date);
-    snprintf(file->path, sizeof(file->path), "system/user-data/action/%s/%s/%slog.%s-00.0.csv%s",
-             date, kind_names[kind], kind_names[kind], date,
-             stage->options.gzip_level > 0 ? ".gz" : "");
-    enum mq_status st = open_file(stage, file, err);
-    if (st != MQ_OK)
-        return st;
-    unsigned columns =
-        kind == MQ_ACTION_PLAY ? stage->options.play_columns : stage->options.exposure_columns;
-    return mq_writer_printf(
-        file->out, err, "user_id,item_id,timestamp%s%s%s%s%s\n",
-        columns & MQ_LOG_WATCH ? ",watch_seconds,duration_seconds" : "",
-        columns & MQ_LOG_RATING ? ",rating" : "", columns & MQ_LOG_POSITION ? ",position" : "",
-        columns & MQ_LOG_SOURCE ? ",source" : "", columns & MQ_LOG_TRACE ? ",trace" : "");
-}
-
-static enum mq_status
-start_day(struct mq_input_stage *stage, int64_t day, struct mq_error *err)
-{
-    if (day < stage->day)
-        return mq_fail(err, MQ_E_INTERNAL, "actions of an import go back by a day");
-    enum mq_status st = close_file(stage, &stage->logs[0], err);
-    if (st == MQ_OK)
-        st = close_file(stage, &stage->logs[1], err);
-    stage->day = day;
-    stage->summary.days++;
-    return st == MQ_OK ? mq_cancel_check(err) : st;
-}
-
-enum mq_status
-mq_input_add_action(struct mq_input_stage *stage, enum mq_action_kind kind,
-                    const struct mq_input_action *action, struct mq_error *err)
-{
-    int64_t t = action->time_s;
-    int64_t day = t >= 0 ? t / MQ_DAY_SECONDS : -((-t + MQ_DAY_SECONDS - 1) / MQ_DAY_SECONDS);
-    enum mq_status st = MQ_OK;
-    if (day != stage->day)
-        st = start_day(stage, day, err);
-    struct file *file = &stage->logs[kind];
-    if (st == MQ_OK && file->out == NULL)
-        st = open_log(stage, kind, err);
-    const struct mq_text texts[] = {action->user, action->item, action->source, action->trace};
-    struct mq_buffer *line = &stage->line;
-    if (st == MQ_OK)
-        st = start_line(line, texts, MQ_COUNT(texts), err);
-    if (st != MQ_OK)
-        return st;
-    unsigned columns =
-        kind == MQ_ACTION_PLAY ? stage->options.play_columns : stage->options.exposure_columns;
-    put_text(line, action->user);
-    put_comma(line);
-    put_text(line, action->item);
-    put_comma(line);
-    put_int(line, t);
-    if (columns & MQ_LOG_WATCH) {
-        put_comma(line);
-        put_real(line, action->watch_s, action->watch_s >= 0);
-        put_comma(line);
-        put_real(line, action->length_s, action->length_s >= 0);
-    }
-    if (columns & MQ_LOG_RATING) {
-        put_comma(line);
-        put_real(line, action->rating, action->rating >= 0);
-    }
-    if (columns & MQ_LOG_POSITION) {
-        put_comma(line);
-        if (action->position >= 0)
-            put_int(line, action->position);
-    }
-    if (columns & MQ_LOG_SOURCE) {
-        put_comma(line);
-        put_text(line, action->source);
-    }
-    if (columns & MQ_LOG_TRACE) {
-        put_comma(line);
-        put_text(line, action->trace);
-    }
-    *(kind == MQ_ACTION_PLAY ? &stage->summary.plays : &stage->summary.exposures) += 1;
-    stage->summary.first_s = MQ_MIN(stage->summary.first_s, t);
-    stage->summary.last_s = MQ_MAX(stage->summary.last_s, t);
-    return end_line(line, file, err);
-}
-
-/* ---- programmes and users --------------------------------------------------------------- */
-
-static struct mq_xlsx_cell
-text_cell(struct mq_text text)
-{
-    /* Longer texts than a cell may hold are cut, between characters. */
-    size_t size = MQ_MIN(text.size, (size_t)32000);
-    while (size < text.size && size > 0 && ((unsigned char)text.bytes[size] & 0xc0) == 0x80)
-        size--;
-    return size > 0 ? mq_xlsx_text(text.bytes, size)
-                    : (struct mq_xlsx_cell){.kind = MQ_XLSX_EMPTY, .text = ""};
-}
-
-static enum mq_status
-end_sheet(struct mq_input_stage *stage, struct mq_error *err)
-{
-    if (stage->sheet == NULL)
-        return MQ_OK;
-    enum mq_status st = mq_xlsx_writer_finish(stage->sheet, err);
-    mq_xlsx_writer_free(stage->sheet);
-    stage->sheet = NULL;
-    return st == MQ_OK ? close_file(stage, &stage->expand, err) : st;
-}
-
-static enum mq_status
-start_sheet(struct mq_input_stage *stage, struct mq_error *err)
-{
-    static const char *const names[] = {"program_id",      "description", "available_from",
-                                        "available_until", "territories", "duration_s",
-                                        "poster"};
-    snprintf(stage->expand.path, sizeof(stage->expand.path),
-             "system/item-data/expand/%" PRId64 ".xlsx", ++stage->sheets);
-    stage->sheet_rows = 0;
-    enum mq_status st = open_file(stage, &stage->expand, err);
-    if (st == MQ_OK)
-        st = mq_xlsx_writer_new(stage->expand.out, "expand", &stage->sheet, err);
-    struct mq_xlsx_cell cells[MQ_COUNT(names)];
-    for (size_t i = 0; i < MQ_COUNT(names); i++)
-        cells[i] = mq_xlsx_text(names[i], strlen(names[i]));
-    return st == MQ_OK ? mq_xlsx_write_row(stage->sheet, cells, MQ_COUNT(cells), err) : st;
-}
-
-static struct mq_xlsx_cell
-date_cell(int64_t epoch_s)
-{
-    /* Excel's dates lie in 1900-03-01…9999-12-31. */
-    return epoch_s > INT64_C(-2203891200) && epoch_s < INT64_C(253402300800)
-               ? mq_xlsx_date(epoch_s * 1000)
-               : (struct mq_xlsx_cell){.kind = MQ_XLSX_EMPTY, .text = ""};
-}
-
-static enum mq_status
-add_expand(struct mq_input_stage *stage, const struct mq_input_item *item, struct mq_error *err)
-{
-    if (item->description.size == 0 && item->territories.size == 0 && item->poster.size == 0 &&
-        item->available_from == MQ_TIME_MIN && item->available_until == MQ_TIME_MAX &&
-        item->duration_s == 0)
-        return MQ_OK;
-    enum mq_status st = MQ_OK;
-    if (stage->sheet_rows == SHEET_ROWS_MAX)
-        st = end_sheet(stage, err);
-    if (st == MQ_OK && stage->sheet == NULL)
-        st = start_sheet(stage, err);
-    if (st != MQ_OK)
-        return st;
-    const struct mq_xlsx_cell empty = {.kind = MQ_XLSX_EMPTY, .text = ""};
-    const struct mq_xlsx_cell cells[] = {
-        text_cell(item->id),
-        text_cell(item->description),
-        date_cell(item->available_from),
-        date_cell(item->available_until),
-        text_cell(item->territories),
-        item->duration_s > 0 ? mq_xlsx_number(item->duration_s) : empty,
-        text_cell(item->poster),
-    };
-    stage->sheet_rows++;
-    return mq_xlsx_write_row(stage->sheet, cells, MQ_COUNT(cells), err);
-}
-
-enum mq_status
-mq_input_add_item(struct mq_input_stage *stage, const struct mq_input_item *item,
-                  struct mq_error *err)
-{
-    enum mq_status st = MQ_OK;
-    if (stage->basic.out == NULL) {
-        strcpy(stage->basic.path, "system/item-data/basic/1.csv");
-        st = open_file(stage, &stage->basic, err);
-        if (st == MQ_OK)
-            st = mq_writer_printf(stage->basic.out, err,
-                                  "program_id,program_type,program_name,release_year,director,"
-                                  "actor,category_property,language,ticket_num,popularity,score,"
-                                  "level,is_new\n");
-    }
-    const struct mq_text texts[] = {item->id,       item->title,    item->director, item->actor,
-                                    item->category, item->language, item->level};
-    struct mq_buffer *line = &stage->line;
-    if (st == MQ_OK)
-        st = start_line(line, texts, MQ_COUNT(texts), err);
-    if (st != MQ_OK)
-        return st;
-    put_text(line, item->id);
-    put_comma(line);
-    const char *type = mq_program_type_name(item->type);
-    put_bytes(line, type, strlen(type));
-    put_comma(line);
-    put_text(line, item->title);
-    put_comma(line);
-    if (item->year > 0)
-        put_int(line, item->year);
-    for (int i = 2; i <= 5; i++) {
-        put_comma(line);
-        put_text(line, texts[i]);
-    }
-    put_comma(line);
-    put_real(line, item->ticket_num, true);
-    put_comma(line);
-    put_real(line, item->popularity, true);
-    put_comma(line);
-    put_real(line, item->score, true);
-    put_comma(line);
-    put_text(line, item->level);
-    put_comma(line);
-    put_int(line, item->is_new);
-    stage->summary.items++;
-    st = end_line(line, &stage->basic, err);
-    return st == MQ_OK ? add_expand(stage, item, err) : st;
-}
-
-enum mq_status
-mq_input_add_user(struct mq_input_stage *stage, const struct mq_input_user *user,
-                  struct mq_error *err)
-{
-    enum mq_status st = MQ_OK;
-    if (stage->users.out == NULL) {
-        strcpy(stage->users.path, "system/user-data/portrait/ProfileMap.csv");
-        st = open_file(stage, &stage->users, err);
-        if (st == MQ_OK)
-            st = mq_writer_printf(stage->users.out, err,
-                                  "user_id,sex,age,registered,name,occupation,zip\n");
-    }
-    const struct mq_text texts[] = {user->id, user->sex, user->name, user->occupation, user->zip};
-    struct mq_buffer *line = &stage->line;
-    if (st == MQ_OK)
-        st = start_line(line, texts, MQ_COUNT(texts), err);
-    if (st != MQ_OK)
-        return st;
-    put_text(line, user->id);
-    put_comma(line);
-    put_text(line, user->sex);
-    put_comma(line);
-    if (user->age > 0)
-        put_int(line, user->age);
-    put_comma(line);
-    if (user->registered_s >= 0)
-        put_int(line, user->registered_s);
-    for (int i = 2; i <= 4; i++) {
-        put_comma(line);
-        put_text(line, texts[i]);
-    }
-    stage->summary.users++;
-    return end_line(line, &stage->users, err);
 }
 
 void
@@ -765,7 +290,8 @@ publish_together(struct mq_input_stage *stage, struct mq_error *err)
 static int
 compare_staged(const void *a, const void *b)
 {
-    return strcmp(((const struct staged *)a)->path, ((const struct staged *)b)->path);
+    return strcmp(((const struct mq_staged_file *)a)->path,
+                  ((const struct mq_staged_file *)b)->path);
 }
 
 static enum mq_status
@@ -774,7 +300,7 @@ note_old(void *context, const char *key, const struct mq_object_info *info, stru
     (void)info;
     struct publishing *publishing = context;
     struct mq_input_stage *stage = publishing->stage;
-    const struct staged wanted = {.path = key + strlen(stage->region) + 1};
+    const struct mq_staged_file wanted = {.path = key + strlen(stage->region) + 1};
     if (stage->file_count > 0 && bsearch(&wanted, stage->files, stage->file_count,
                                          sizeof(*stage->files), compare_staged) != NULL)
         return MQ_OK;
@@ -809,10 +335,11 @@ enum mq_status
 mq_input_publish(struct mq_input_stage *stage, struct mq_pool *pool,
                  struct mq_input_summary *ret_summary, struct mq_error *err)
 {
-    enum mq_status st = end_sheet(stage, err);
-    struct file *const files[] = {&stage->logs[0], &stage->logs[1], &stage->basic, &stage->users};
+    enum mq_status st = mq_input_end_sheet(stage, err);
+    struct mq_input_file *const files[] = {&stage->logs[0], &stage->logs[1], &stage->basic,
+                                           &stage->users};
     for (size_t i = 0; i < MQ_COUNT(files) && st == MQ_OK; i++)
-        st = close_file(stage, files[i], err);
+        st = mq_input_close_file(stage, files[i], err);
     if (st == MQ_OK)
         st = mq_cancel_check(err);
     if (st == MQ_OK)
