@@ -14,57 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/arena.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "store/event_log_lmdb.h"
+#include "store/event_consumer_lmdb.h"
 
 #define NAME_SIZE (2 * MQ_TOPIC_NAME_MAX + 64)
-#define MEMBER_SIZE 64
 #define MEMBERS_MAX 256
 #define HEARTBEAT_MS 500
-#define WAIT_MS 2
-/* Bytes of events one poll hands out at most. */
-#define POLL_BYTES_MAX ((size_t)8 << 20)
-/* Bytes of events after whose reading the map's pages are let go. */
-#define LET_GO_BYTES ((size_t)512 << 10)
-
-struct own_partition {
-    bool owned;
-    MDB_dbi events;
-    uint64_t next; /* offset to read */
-    uint64_t told; /* end of what was told to be forgotten */
-};
-
-struct lmdb_consumer {
-    struct mq_consumer base;
-    struct mq_lmdb_log *log;
-    char member[MEMBER_SIZE];
-    int partitions;
-    struct own_partition *own; /* [partitions] */
-    int turn;                  /* partition that is read first next time */
-    int64_t heartbeat_ms;      /* monotonic, of the last one */
-    struct mq_arena arena;     /* events of the last poll */
-    struct mq_event *events;
-    size_t event_count, event_capacity;
-};
-
-static struct lmdb_consumer *
-consumer_of(struct mq_consumer *base)
-{
-    return (struct lmdb_consumer *)base;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-    return (int64_t)(mq_clock_monotonic_s() * 1000.0);
-}
 
 /* Heartbeats are compared between processes: the real clock, never MARQUEE_NOW. */
 static int64_t
@@ -83,13 +41,13 @@ group_key(const char *group, const char *topic, int32_t partition, char name[NAM
 }
 
 static MDB_val
-partition_key(const struct lmdb_consumer *consumer, int32_t partition, char name[NAME_SIZE])
+partition_key(const struct mq_lmdb_consumer *consumer, int32_t partition, char name[NAME_SIZE])
 {
     return group_key(consumer->base.options.group, consumer->base.options.topic, partition, name);
 }
 
 static MDB_val
-member_key(const struct lmdb_consumer *consumer, const char *member, char name[NAME_SIZE])
+member_key(const struct mq_lmdb_consumer *consumer, const char *member, char name[NAME_SIZE])
 {
     int size = snprintf(name, NAME_SIZE, "%s/%s/%s", consumer->base.options.group,
                         consumer->base.options.topic, member);
@@ -105,8 +63,8 @@ struct heartbeat {
 };
 
 struct membership {
-    struct lmdb_consumer *consumer;
-    char members[MEMBERS_MAX][MEMBER_SIZE]; /* living, in byte order */
+    struct mq_lmdb_consumer *consumer;
+    char members[MEMBERS_MAX][MQ_LMDB_MEMBER_SIZE]; /* living, in byte order */
     int member_count;
     bool give_up[MQ_PARTITIONS_MAX]; /* owned here, wished for by another */
     bool lost[MQ_PARTITIONS_MAX];    /* owned here once, by another now */
@@ -126,7 +84,7 @@ is_alive(const struct heartbeat *beat, int64_t now_ms)
 static int
 read_members(struct membership *work, MDB_txn *txn)
 {
-    struct lmdb_consumer *consumer = work->consumer;
+    struct mq_lmdb_consumer *consumer = work->consumer;
     char name[NAME_SIZE];
     MDB_val prefix = member_key(consumer, "", name), key = prefix, value;
     MDB_cursor *cursor;
@@ -140,7 +98,7 @@ read_members(struct membership *work, MDB_txn *txn)
            memcmp(key.mv_data, prefix.mv_data, prefix.mv_size) == 0) {
         struct heartbeat beat;
         size_t size = key.mv_size - prefix.mv_size;
-        if (value.mv_size != sizeof(beat) || size >= MEMBER_SIZE) {
+        if (value.mv_size != sizeof(beat) || size >= MQ_LMDB_MEMBER_SIZE) {
             code = MDB_CORRUPTED;
             break;
         }
@@ -170,7 +128,8 @@ is_member(const struct membership *work, const char *member, size_t size)
 
 /* Where a group begins in a partition: its commit, or the end asked for. */
 static int
-begin_offset(struct lmdb_consumer *consumer, MDB_txn *txn, int32_t partition, uint64_t *ret_offset)
+begin_offset(struct mq_lmdb_consumer *consumer, MDB_txn *txn, int32_t partition,
+             uint64_t *ret_offset)
 {
     MDB_dbi events = consumer->own[partition].events;
     uint64_t end, first;
@@ -198,7 +157,7 @@ static int
 beat(void *context, MDB_txn *txn)
 {
     struct membership *work = context;
-    struct lmdb_consumer *consumer = work->consumer;
+    struct mq_lmdb_consumer *consumer = work->consumer;
     memset(work->give_up, 0, sizeof(work->give_up));
     memset(work->lost, 0, sizeof(work->lost));
     memset(work->taken, 0, sizeof(work->taken));
@@ -236,7 +195,7 @@ beat(void *context, MDB_txn *txn)
 }
 
 struct release_work {
-    struct lmdb_consumer *consumer;
+    struct mq_lmdb_consumer *consumer;
     const bool *give_up;
     bool leave;
 };
@@ -245,7 +204,7 @@ static int
 release(void *context, MDB_txn *txn)
 {
     struct release_work *work = context;
-    struct lmdb_consumer *consumer = work->consumer;
+    struct mq_lmdb_consumer *consumer = work->consumer;
     char name[NAME_SIZE];
     int code = 0;
     for (int32_t p = 0; code == 0 && p < consumer->partitions; p++) {
@@ -269,7 +228,7 @@ release(void *context, MDB_txn *txn)
 }
 
 static void
-tell_revoked(struct lmdb_consumer *consumer, const bool *which)
+tell_revoked(struct mq_lmdb_consumer *consumer, const bool *which)
 {
     int32_t partitions[MQ_PARTITIONS_MAX];
     size_t count = 0;
@@ -282,10 +241,10 @@ tell_revoked(struct lmdb_consumer *consumer, const bool *which)
         consumer->own[partitions[i]].owned = false;
 }
 
-static enum mq_status
-keep_membership(struct lmdb_consumer *consumer, struct mq_error *err)
+enum mq_status
+mq_lmdb_keep_membership(struct mq_lmdb_consumer *consumer, struct mq_error *err)
 {
-    int64_t now = monotonic_ms();
+    int64_t now = mq_lmdb_monotonic_ms();
     if (consumer->base.options.group == NULL || now - consumer->heartbeat_ms < HEARTBEAT_MS)
         return MQ_OK;
     mq_autofree struct membership *work = calloc(1, sizeof(*work));
@@ -323,7 +282,7 @@ keep_membership(struct lmdb_consumer *consumer, struct mq_error *err)
 static int
 begin_everywhere(void *context, MDB_txn *txn)
 {
-    struct lmdb_consumer *consumer = context;
+    struct mq_lmdb_consumer *consumer = context;
     int code = 0;
     for (int32_t p = 0; code == 0 && p < consumer->partitions; p++)
         code = begin_offset(consumer, txn, p, &consumer->own[p].next);
@@ -335,7 +294,7 @@ mq_lmdb_consumer_new(struct mq_event_log *base, const struct mq_consumer_options
                      struct mq_consumer **ret_consumer, struct mq_error *err)
 {
     static _Atomic unsigned serial;
-    struct lmdb_consumer *consumer = calloc(1, sizeof(*consumer));
+    struct mq_lmdb_consumer *consumer = calloc(1, sizeof(*consumer));
     if (consumer == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a consumer");
     consumer->base = (struct mq_consumer){base, *options};
@@ -366,7 +325,7 @@ mq_lmdb_consumer_new(struct mq_event_log *base, const struct mq_consumer_options
 void
 mq_lmdb_consumer_close(struct mq_consumer *base)
 {
-    struct lmdb_consumer *consumer = consumer_of(base);
+    struct mq_lmdb_consumer *consumer = mq_lmdb_consumer_of(base);
     if (base->options.group != NULL) {
         bool all[MQ_PARTITIONS_MAX];
         memset(all, 1, sizeof(all));
@@ -382,188 +341,10 @@ mq_lmdb_consumer_close(struct mq_consumer *base)
     free(consumer);
 }
 
-/* ---- reading ---------------------------------------------------------------------------- */
-
-struct read_work {
-    struct lmdb_consumer *consumer;
-    size_t max_events;
-    size_t bytes;
-    uint64_t next[MQ_PARTITIONS_MAX];
-    uint64_t gone[MQ_PARTITIONS_MAX]; /* offsets passed over, which the log has forgotten */
-    int last;                         /* partition read last */
-    uintptr_t low, high;              /* where the events lie in the map */
-};
-
-/* Let go of the pages of the map that were read: they stay in the system's cache, and a reader of a
- * long log stays small. LMDB never writes through the map, so nothing can be lost. */
-static void
-let_go(const struct read_work *work)
-{
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = (work->low + page - 1) / page * page;
-    if (work->bytes >= LET_GO_BYTES && work->high > begin)
-        madvise((void *)begin, work->high - begin, MADV_DONTNEED);
-}
-
-static int
-read_event(struct read_work *work, int32_t partition, const MDB_val *key, const MDB_val *value)
-{
-    struct lmdb_consumer *consumer = work->consumer;
-    uint64_t offset;
-    uint32_t key_size;
-    if (value->mv_size < MQ_LMDB_EVENT_HEADER || key->mv_size != sizeof(offset))
-        return MDB_CORRUPTED;
-    memcpy(&offset, key->mv_data, sizeof(offset));
-    const char *bytes = value->mv_data;
-    memcpy(&key_size, bytes + 8, 4);
-    size_t body = value->mv_size - MQ_LMDB_EVENT_HEADER;
-    if (key_size > body)
-        return MDB_CORRUPTED;
-    char *copy = mq_arena_copy(&consumer->arena, bytes + MQ_LMDB_EVENT_HEADER, body);
-    if (copy == NULL ||
-        mq_grow(&consumer->events, &consumer->event_capacity, consumer->event_count + 1,
-                sizeof(*consumer->events), NULL) != MQ_OK)
-        return ENOMEM;
-    struct mq_event *event = &consumer->events[consumer->event_count++];
-    *event = (struct mq_event){.partition = partition,
-                               .offset = (int64_t)offset,
-                               .key = copy,
-                               .key_size = key_size,
-                               .value = copy + key_size,
-                               .value_size = body - key_size};
-    memcpy(&event->time_ms, bytes, 8);
-    work->low = MQ_MIN(work->low, (uintptr_t)bytes);
-    work->high = MQ_MAX(work->high, (uintptr_t)bytes);
-    work->next[partition] = offset + 1;
-    work->bytes += body;
-    return 0;
-}
-
-/* Offsets have no gaps but at the front, where retention took them away: as Kafka's consumers do
- * with auto.offset.reset=earliest, go on at what is held. @param found first offset held from
- * `next` on; NULL: none */
-static int
-skip_forgotten(struct read_work *work, MDB_txn *txn, int32_t partition, const MDB_val *found)
-{
-    const struct lmdb_consumer *consumer = work->consumer;
-    uint64_t to = 0;
-    int code = 0;
-    if (found != NULL && found->mv_size != sizeof(to))
-        return MDB_CORRUPTED;
-    if (found != NULL)
-        memcpy(&to, found->mv_data, sizeof(to));
-    else
-        code = mq_lmdb_log_end(consumer->log, txn, consumer->base.options.topic, partition, &to);
-    if (code == 0 && to > work->next[partition]) {
-        work->gone[partition] += to - work->next[partition];
-        work->next[partition] = to;
-    }
-    return code;
-}
-
-static void
-tell_forgotten(const struct read_work *work, int32_t partition)
-{
-    struct own_partition *own = &work->consumer->own[partition];
-    uint64_t from = own->next, count = work->gone[partition];
-    if (count == 0 || from + count <= own->told) /* read again from there */
-        return;
-    own->told = from + count;
-    mq_log_warn("events: topic '%s', partition %d: offsets %llu to %llu were forgotten before "
-                "they were read (events.retention_hours, events.retention_mb)",
-                work->consumer->base.options.topic, partition, (unsigned long long)from,
-                (unsigned long long)(from + count - 1));
-}
-
-static int
-read_partition(struct read_work *work, MDB_txn *txn, int32_t partition)
-{
-    struct lmdb_consumer *consumer = work->consumer;
-    MDB_cursor *cursor;
-    int code = mdb_cursor_open(txn, consumer->own[partition].events, &cursor);
-    if (code != 0)
-        return code;
-    MDB_val key = {sizeof(uint64_t), &work->next[partition]}, value;
-    code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    if (code == 0 || code == MDB_NOTFOUND) {
-        int skipped = skip_forgotten(work, txn, partition, code == 0 ? &key : NULL);
-        code = skipped != 0 ? skipped : code;
-    }
-    while (code == 0 && consumer->event_count < work->max_events && work->bytes < POLL_BYTES_MAX) {
-        code = read_event(work, partition, &key, &value);
-        work->last = partition;
-        if (code == 0)
-            code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-    }
-    mdb_cursor_close(cursor);
-    return code == MDB_NOTFOUND ? 0 : code;
-}
-
-static int
-read_events(void *context, MDB_txn *txn)
-{
-    struct read_work *work = context;
-    struct lmdb_consumer *consumer = work->consumer;
-    mq_arena_reset(&consumer->arena);
-    consumer->event_count = 0;
-    work->bytes = 0;
-    work->low = UINTPTR_MAX;
-    work->high = 0;
-    work->last = consumer->turn;
-    for (int p = 0; p < consumer->partitions; p++) {
-        work->next[p] = consumer->own[p].next;
-        work->gone[p] = 0;
-    }
-    int code = 0;
-    for (int i = 0; code == 0 && i < consumer->partitions; i++) {
-        int32_t p = (consumer->turn + i) % consumer->partitions;
-        if (consumer->own[p].owned)
-            code = read_partition(work, txn, p);
-    }
-    let_go(work);
-    return code;
-}
-
-static void
-pause_ms(int64_t ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
-}
-
-enum mq_status
-mq_lmdb_consumer_poll(struct mq_consumer *base, size_t max_events, int64_t timeout_ms,
-                      const struct mq_event **ret_events, size_t *ret_count, struct mq_error *err)
-{
-    struct lmdb_consumer *consumer = consumer_of(base);
-    int64_t deadline = monotonic_ms() + timeout_ms;
-    for (;;) {
-        enum mq_status st = keep_membership(consumer, err);
-        struct read_work work = {.consumer = consumer, .max_events = max_events};
-        if (st == MQ_OK)
-            st = mq_lmdb_read(consumer->log->environment, read_events, &work, err);
-        if (st != MQ_OK)
-            return st;
-        int64_t left = deadline - monotonic_ms();
-        if (consumer->event_count > 0 || left <= 0) {
-            for (int p = 0; p < consumer->partitions; p++) {
-                tell_forgotten(&work, p);
-                consumer->own[p].next = work.next[p];
-            }
-            /* The next poll begins behind the partition that filled this one. */
-            consumer->turn = (work.last + 1) % consumer->partitions;
-            *ret_events = consumer->events;
-            *ret_count = consumer->event_count;
-            return MQ_OK;
-        }
-        pause_ms(MQ_MIN(left, WAIT_MS));
-    }
-}
-
 /* ---- positions -------------------------------------------------------------------------- */
 
 struct commit_work {
-    struct lmdb_consumer *consumer;
+    struct mq_lmdb_consumer *consumer;
     const struct mq_position *positions;
     size_t count;
     int32_t refused; /* partition of another, -1 none */
@@ -573,7 +354,7 @@ static int
 commit_all(void *context, MDB_txn *txn)
 {
     struct commit_work *work = context;
-    struct lmdb_consumer *consumer = work->consumer;
+    struct mq_lmdb_consumer *consumer = work->consumer;
     char name[NAME_SIZE];
     work->refused = -1;
     for (size_t i = 0; i < work->count; i++) {
@@ -595,7 +376,7 @@ commit_all(void *context, MDB_txn *txn)
 }
 
 static enum mq_status
-check_position(const struct lmdb_consumer *consumer, struct mq_position position,
+check_position(const struct mq_lmdb_consumer *consumer, struct mq_position position,
                struct mq_error *err)
 {
     if (position.partition < 0 || position.partition >= consumer->partitions || position.offset < 0)
@@ -608,7 +389,7 @@ enum mq_status
 mq_lmdb_consumer_commit(struct mq_consumer *base, const struct mq_position *positions, size_t count,
                         struct mq_error *err)
 {
-    struct commit_work work = {consumer_of(base), positions, count, -1};
+    struct commit_work work = {mq_lmdb_consumer_of(base), positions, count, -1};
     enum mq_status st = MQ_OK;
     for (size_t i = 0; st == MQ_OK && i < count; i++)
         st = check_position(work.consumer, positions[i], err);
@@ -624,7 +405,7 @@ mq_lmdb_consumer_commit(struct mq_consumer *base, const struct mq_position *posi
 }
 
 struct committed_work {
-    struct lmdb_consumer *consumer;
+    struct mq_lmdb_consumer *consumer;
     int32_t partition;
     int64_t offset;
 };
@@ -654,7 +435,7 @@ enum mq_status
 mq_lmdb_consumer_committed(struct mq_consumer *base, int32_t partition, int64_t *ret_offset,
                            struct mq_error *err)
 {
-    struct committed_work work = {consumer_of(base), partition, -1};
+    struct committed_work work = {mq_lmdb_consumer_of(base), partition, -1};
     enum mq_status st = check_position(work.consumer, (struct mq_position){partition, 0}, err);
     if (st == MQ_OK)
         st = mq_lmdb_read(work.consumer->log->environment, find_committed, &work, err);
@@ -694,7 +475,7 @@ mq_lmdb_group_committed(struct mq_event_log *base, const char *topic, const char
 enum mq_status
 mq_lmdb_consumer_seek(struct mq_consumer *base, struct mq_position position, struct mq_error *err)
 {
-    struct lmdb_consumer *consumer = consumer_of(base);
+    struct mq_lmdb_consumer *consumer = mq_lmdb_consumer_of(base);
     enum mq_status st = check_position(consumer, position, err);
     if (st == MQ_OK && !consumer->own[position.partition].owned)
         st = mq_fail(err, MQ_E_CONFLICT, "partition %d of topic '%s' is not owned here",
@@ -707,7 +488,7 @@ mq_lmdb_consumer_seek(struct mq_consumer *base, struct mq_position position, str
 int64_t
 mq_lmdb_consumer_position(struct mq_consumer *base, int32_t partition)
 {
-    const struct lmdb_consumer *consumer = consumer_of(base);
+    const struct mq_lmdb_consumer *consumer = mq_lmdb_consumer_of(base);
     int64_t first, end;
     if (partition < 0 || partition >= consumer->partitions || !consumer->own[partition].owned)
         return -1;

@@ -66,7 +66,7 @@ struct mq_consumer {
     struct mq_consumer_options options; /**< topic and group owned by the dispatcher */
 };
 
-/** Topics of one LMDB environment (event_log_lmdb.c, event_group_lmdb.c). */
+/** Topics of one LMDB environment (event_log_lmdb.c, event_group_lmdb.c, event_reading_lmdb.c). */
 extern const struct mq_event_log_ops mq_event_log_lmdb_ops;
 
 /** Topics of a Kafka cluster (event_log_kafka.c). */

@@ -1,7 +1,7 @@
 /**
  * Parts of the embedded event log that its files share: event_log_lmdb.c (topics, writing, bounds),
- * event_retention_lmdb.c (what is forgotten) and event_group_lmdb.c (consumers and groups). Only
- * these include it.
+ * event_retention_lmdb.c (what is forgotten), event_group_lmdb.c (consumers and groups) and
+ * event_reading_lmdb.c (polls). Only these include it.
  *
  * Databases of the environment:
  *   "events:<topic>:<partition>"  offset (u64) -> i64 time_ms · u32 key size · key · value
@@ -66,9 +66,6 @@ enum mq_status mq_lmdb_log_holdings(struct mq_event_log *log, const char *topic,
 enum mq_status mq_lmdb_consumer_new(struct mq_event_log *log,
                                     const struct mq_consumer_options *options,
                                     struct mq_consumer **ret_consumer, struct mq_error *err);
-enum mq_status mq_lmdb_consumer_poll(struct mq_consumer *consumer, size_t max_events,
-                                     int64_t timeout_ms, const struct mq_event **ret_events,
-                                     size_t *ret_count, struct mq_error *err);
 enum mq_status mq_lmdb_consumer_commit(struct mq_consumer *consumer,
                                        const struct mq_position *positions, size_t count,
                                        struct mq_error *err);
@@ -81,5 +78,10 @@ enum mq_status mq_lmdb_consumer_seek(struct mq_consumer *consumer, struct mq_pos
                                      struct mq_error *err);
 int64_t mq_lmdb_consumer_position(struct mq_consumer *consumer, int32_t partition);
 void mq_lmdb_consumer_close(struct mq_consumer *consumer);
+
+/* event_reading_lmdb.c */
+enum mq_status mq_lmdb_consumer_poll(struct mq_consumer *consumer, size_t max_events,
+                                     int64_t timeout_ms, const struct mq_event **ret_events,
+                                     size_t *ret_count, struct mq_error *err);
 
 #endif
