@@ -272,6 +272,7 @@ put_attribute(struct mq_json_text *t, const struct mq_attribute *attribute)
         mq_json_close(t, ']');
         break;
     case MQ_ATTRIBUTE_REALS:
+    case MQ_ATTRIBUTE_NUMBER_SET:
         mq_json_open(t, '[');
         for (size_t i = 0; i < attribute->reals.count; i++)
             mq_json_decimal(t, attribute->reals.items[i], 9);

@@ -22,17 +22,27 @@ mq_dynamodb_integer_write(int64_t value, struct mq_buffer *buffer, struct mq_err
     return mq_buffer_printf(buffer, err, "{\"N\":\"%lld\"}", (long long)value);
 }
 
+/* In quotes. */
 static enum mq_status
-write_number(double value, struct mq_buffer *buffer, struct mq_error *err)
+write_digits(double value, struct mq_buffer *buffer, struct mq_error *err)
 {
     int64_t whole;
     double kept = mq_feature_number(value);
     if (mq_feature_number_is_whole(kept, &whole))
-        return mq_dynamodb_integer_write(whole, buffer, err);
-    enum mq_status st = mq_buffer_append_text(buffer, "{\"N\":\"", err);
+        return mq_buffer_printf(buffer, err, "\"%lld\"", (long long)whole);
+    enum mq_status st = mq_buffer_append_char(buffer, '"', err);
     if (st == MQ_OK)
         st = mq_json_real(kept, buffer, err);
-    return st == MQ_OK ? mq_buffer_append_text(buffer, "\"}", err) : st;
+    return st == MQ_OK ? mq_buffer_append_char(buffer, '"', err) : st;
+}
+
+static enum mq_status
+write_number(double value, struct mq_buffer *buffer, struct mq_error *err)
+{
+    enum mq_status st = mq_buffer_append_text(buffer, "{\"N\":", err);
+    if (st == MQ_OK)
+        st = write_digits(value, buffer, err);
+    return st == MQ_OK ? mq_buffer_append_char(buffer, '}', err) : st;
 }
 
 static enum mq_status
@@ -61,15 +71,18 @@ write_text_set(const struct mq_attribute *a, struct mq_buffer *buffer, struct mq
     return st == MQ_OK ? mq_buffer_append_text(buffer, "]}", err) : st;
 }
 
+/* A list has its numbers with their type, a set without. */
 static enum mq_status
 write_reals(const struct mq_attribute *a, struct mq_buffer *buffer, struct mq_error *err)
 {
-    enum mq_status st = mq_buffer_append_text(buffer, "{\"L\":[", err);
+    bool is_set = a->type == MQ_ATTRIBUTE_NUMBER_SET;
+    enum mq_status st = mq_buffer_append_text(buffer, is_set ? "{\"NS\":[" : "{\"L\":[", err);
     for (size_t i = 0; st == MQ_OK && i < a->reals.count; i++) {
         if (i > 0)
             st = mq_buffer_append_char(buffer, ',', err);
         if (st == MQ_OK)
-            st = write_number(a->reals.items[i], buffer, err);
+            st = is_set ? write_digits(a->reals.items[i], buffer, err)
+                        : write_number(a->reals.items[i], buffer, err);
     }
     return st == MQ_OK ? mq_buffer_append_text(buffer, "]}", err) : st;
 }
@@ -96,6 +109,7 @@ mq_dynamodb_value_write(const struct mq_attribute *a, struct mq_buffer *buffer,
     case MQ_ATTRIBUTE_TEXT_SET:
         return write_text_set(a, buffer, err);
     case MQ_ATTRIBUTE_REALS:
+    case MQ_ATTRIBUTE_NUMBER_SET:
         return write_reals(a, buffer, err);
     default:
         return mq_buffer_append_text(buffer, "{\"NULL\":true}", err);
@@ -148,9 +162,9 @@ mq_dynamodb_item_write(const struct mq_record *record, struct mq_buffer *buffer,
 /* ---- reading ---------------------------------------------------------------------------- */
 
 static bool
-read_number(const json_t *value, double *ret_real)
+read_digits(const json_t *digits, double *ret_real)
 {
-    const char *text = json_string_value(json_object_get(value, "N"));
+    const char *text = json_string_value(digits);
     /* strtod takes more than DynamoDB writes: words, hexadecimal, blanks. */
     if (text == NULL || *text == '\0' || text[strspn(text, "+-0123456789.eE")] != '\0')
         return false;
@@ -160,6 +174,12 @@ read_number(const json_t *value, double *ret_real)
         return false;
     *ret_real = real;
     return true;
+}
+
+static bool
+read_number(const json_t *value, double *ret_real)
+{
+    return read_digits(json_object_get(value, "N"), ret_real);
 }
 
 /* A whole number of int64, to the last digit. */
@@ -248,6 +268,33 @@ read_reals(const json_t *value, struct mq_arena *arena, struct mq_attribute *a)
     return true;
 }
 
+static int
+compare_reals(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Numbers that are one as a double cannot be told apart: malformed. */
+static bool
+read_number_set(const json_t *value, struct mq_arena *arena, struct mq_attribute *a)
+{
+    size_t count = json_array_size(value);
+    double *items = mq_arena_array(arena, count, sizeof(*items));
+    if (count == 0 || items == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!read_digits(json_array_get(value, i), &items[i]))
+            return false;
+    qsort(items, count, sizeof(*items), compare_reals);
+    for (size_t i = 1; i < count; i++)
+        if (items[i - 1] >= items[i])
+            return false;
+    a->reals.items = items;
+    a->reals.count = count;
+    return true;
+}
+
 /* @return false: malformed, of a type that is not read here (MQ_ATTRIBUTE_TYPE_COUNT), or no memory
  */
 static bool
@@ -259,7 +306,7 @@ read_value(const json_t *value, struct mq_arena *arena, struct mq_attribute *a)
     } types[] = {{"NULL", MQ_ATTRIBUTE_NULL}, {"BOOL", MQ_ATTRIBUTE_BOOL},
                  {"N", MQ_ATTRIBUTE_REAL},    {"S", MQ_ATTRIBUTE_TEXT},
                  {"B", MQ_ATTRIBUTE_BYTES},   {"SS", MQ_ATTRIBUTE_TEXT_SET},
-                 {"L", MQ_ATTRIBUTE_REALS}};
+                 {"L", MQ_ATTRIBUTE_REALS},   {"NS", MQ_ATTRIBUTE_NUMBER_SET}};
     a->type = MQ_ATTRIBUTE_TYPE_COUNT;
     const json_t *inner = NULL;
     for (size_t i = 0; json_object_size(value) == 1 && i < MQ_COUNT(types) && inner == NULL; i++) {
@@ -295,6 +342,8 @@ read_value(const json_t *value, struct mq_arena *arena, struct mq_attribute *a)
         return read_text_set(inner, arena, a);
     case MQ_ATTRIBUTE_REALS:
         return read_reals(inner, arena, a);
+    case MQ_ATTRIBUTE_NUMBER_SET:
+        return read_number_set(inner, arena, a);
     default:
         return false;
     }
@@ -350,7 +399,7 @@ mq_dynamodb_item_read(const json_t *item, struct mq_arena *arena, struct mq_reco
             return a->type == MQ_ATTRIBUTE_TYPE_COUNT
                        ? mq_fail(err, MQ_E_UNSUPPORTED,
                                  "item '%.64s': attribute '%.64s' has a type that no record has "
-                                 "(known: NULL, BOOL, N, S, B, SS, L of N)",
+                                 "(known: NULL, BOOL, N, S, B, SS, NS, L of N)",
                                  key, name)
                        : mq_fail(err, MQ_E_FORMAT, "item '%.64s': attribute '%.64s' is malformed",
                                  key, name);

@@ -96,6 +96,16 @@ in_range(double number)
     return number >= -MQ_FEATURE_NUMBER_MAX && number <= MQ_FEATURE_NUMBER_MAX;
 }
 
+/* As they are kept: of two that are too small, one is left over. */
+static bool
+is_number_set(const struct mq_attribute *a)
+{
+    bool ascending = a->reals.count > 0;
+    for (size_t i = 1; ascending && i < a->reals.count; i++)
+        ascending = mq_feature_number(a->reals.items[i - 1]) < mq_feature_number(a->reals.items[i]);
+    return ascending;
+}
+
 /* Bytes as DynamoDB counts them, at most: a number of 17 digits takes 12, in a list 13. */
 static enum mq_status
 check_attribute(const char *key, const struct mq_attribute *a, size_t *ret_bytes,
@@ -132,11 +142,15 @@ check_attribute(const char *key, const struct mq_attribute *a, size_t *ret_bytes
         }
         break;
     case MQ_ATTRIBUTE_REALS:
+    case MQ_ATTRIBUTE_NUMBER_SET:
         bytes += 13 * a->reals.count;
         for (size_t i = 0; i < a->reals.count; i++) {
             finite = finite && isfinite(a->reals.items[i]);
             small = small && in_range(a->reals.items[i]);
         }
+        if (a->type == MQ_ATTRIBUTE_NUMBER_SET && finite && !is_number_set(a))
+            return mq_fail(err, MQ_E_RANGE, "record '%.64s': set '%s' is %s", key, a->name,
+                           a->reals.count == 0 ? "empty" : "not ascending and distinct");
         break;
     default:
         break;

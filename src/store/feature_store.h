@@ -51,8 +51,9 @@ enum mq_attribute_type {
     MQ_ATTRIBUTE_REAL,
     MQ_ATTRIBUTE_TEXT,
     MQ_ATTRIBUTE_BYTES,
-    MQ_ATTRIBUTE_TEXT_SET, /**< distinct texts, kept sorted; never empty */
-    MQ_ATTRIBUTE_REALS,    /**< list of numbers: a vector */
+    MQ_ATTRIBUTE_TEXT_SET,   /**< distinct texts, kept sorted; never empty */
+    MQ_ATTRIBUTE_REALS,      /**< list of numbers: a vector */
+    MQ_ATTRIBUTE_NUMBER_SET, /**< distinct numbers, ascending; never empty */
     MQ_ATTRIBUTE_TYPE_COUNT
 };
 
@@ -76,7 +77,7 @@ struct mq_attribute {
         struct {
             const double *items; /**< each as `real`; -0 comes back as 0 */
             size_t count;
-        } reals;
+        } reals; /**< REALS, NUMBER_SET */
     };
 };
 

@@ -42,6 +42,7 @@ put_payload(struct mq_buffer *buffer, const struct mq_attribute *a, struct mq_er
             st = put_text(buffer, &a->texts.items[i], err);
         return st;
     case MQ_ATTRIBUTE_REALS:
+    case MQ_ATTRIBUTE_NUMBER_SET:
         count = (uint32_t)a->reals.count;
         st = mq_buffer_append(buffer, &count, sizeof(count), err);
         if (st == MQ_OK)
@@ -151,7 +152,8 @@ take_payload(struct cursor *c, struct mq_arena *arena, struct mq_attribute *a)
         a->texts.count = count;
         return true;
     }
-    case MQ_ATTRIBUTE_REALS: {
+    case MQ_ATTRIBUTE_REALS:
+    case MQ_ATTRIBUTE_NUMBER_SET: {
         if (!take(c, &count, sizeof(count)) || count > (size_t)(c->end - c->p) / sizeof(double))
             return false;
         double *items = mq_arena_array(arena, count, sizeof(*items));

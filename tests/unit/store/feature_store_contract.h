@@ -70,7 +70,7 @@ feature_types(void **state)
     struct feature_state *s = *state;
     struct mq_error err = {0};
     const struct mq_text set[] = {{"action", 6}, {"drama", 5}, {"é\"", 3}};
-    const double reals[] = {0.1, -1e-129, 3, 1.0 / 3};
+    const double reals[] = {0.1, -1e-129, 3, 1.0 / 3}, numbers[] = {-7, 0.1, 0x1p53};
     const struct mq_attribute attributes[] = {
         {.name = "truth", .type = MQ_ATTRIBUTE_BOOL, .truth = true},
         {.name = "count", .type = MQ_ATTRIBUTE_INTEGER, .integer = INT64_MAX - 1},
@@ -82,14 +82,15 @@ feature_types(void **state)
         {.name = "genres", .type = MQ_ATTRIBUTE_TEXT_SET, .texts = {set, 3}},
         {.name = "vector", .type = MQ_ATTRIBUTE_REALS, .reals = {reals, 4}},
         {.name = "nothing", .type = MQ_ATTRIBUTE_NULL},
+        {.name = "ages", .type = MQ_ATTRIBUTE_NUMBER_SET, .reals = {numbers, 3}},
     };
     const struct mq_record record = {
-        .key = "user/1 ü", .attributes = attributes, .attribute_count = 10};
+        .key = "user/1 ü", .attributes = attributes, .attribute_count = 11};
     check_ok(mq_feature_put(s->store, "users", &record, &err));
     struct mq_record back;
     check_ok(mq_feature_get(s->store, "users", "user/1 ü", MQ_READ_STRONG, &s->arena, &back, &err));
     assert_int_equal(back.version, 1);
-    assert_int_equal(back.attribute_count, 10);
+    assert_int_equal(back.attribute_count, 11);
     assert_true(mq_record_find(&back, "truth")->truth);
     assert_int_equal(mq_record_find(&back, "count")->type, MQ_ATTRIBUTE_INTEGER);
     assert_true(mq_record_find(&back, "count")->integer == INT64_MAX - 1);
@@ -110,6 +111,10 @@ feature_types(void **state)
     assert_int_equal(vector->reals.count, 4);
     assert_memory_equal(vector->reals.items, reals, sizeof(reals));
     assert_int_equal(mq_record_find(&back, "nothing")->type, MQ_ATTRIBUTE_NULL);
+    const struct mq_attribute *ages = mq_record_find(&back, "ages");
+    assert_int_equal(ages->type, MQ_ATTRIBUTE_NUMBER_SET);
+    assert_int_equal(ages->reals.count, 3);
+    assert_memory_equal(ages->reals.items, numbers, sizeof(numbers));
     assert_null(mq_record_find(&back, "other"));
 }
 
@@ -206,6 +211,12 @@ feature_refusals(void **state)
     const struct mq_text unsorted[] = {{"b", 1}, {"a", 1}};
     a = (struct mq_attribute){.name = "set", .type = MQ_ATTRIBUTE_TEXT_SET, .texts = {unsorted, 2}};
     record.key = "k";
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    const double twice[] = {0, 1e-200}; /* both are kept as 0 */
+    a = (struct mq_attribute){.name = "n", .type = MQ_ATTRIBUTE_NUMBER_SET, .reals = {twice, 2}};
+    check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
+    check_contains(err.message, "distinct");
+    a.reals.count = 0;
     check_fails(MQ_E_RANGE, mq_feature_put(s->store, "users", &record, &err));
 }
 

@@ -104,7 +104,8 @@ other_writers(void **state)
     struct mq_record r;
     check_ok(read_text("{\"key\":{\"S\":\"k\"},\"version\":{\"N\":\"1\"},\"a\":{\"N\":\"1E+3\"},"
                        "\"b\":{\"N\":\"1.50\"},\"c\":{\"N\":\"9223372036854775808\"},"
-                       "\"d\":{\"SS\":[\"z\",\"b\",\"y\"]},\"e\":{\"N\":\"-0\"}}",
+                       "\"d\":{\"SS\":[\"z\",\"b\",\"y\"]},\"e\":{\"N\":\"-0\"},"
+                       "\"f\":{\"NS\":[\"30\",\"-1.5\",\"2E+1\"]}}",
                        &arena, &r, &err));
     assert_int_equal(mq_record_find(&r, "a")->type, MQ_ATTRIBUTE_INTEGER);
     assert_int_equal(mq_record_find(&r, "a")->integer, 1000);
@@ -114,6 +115,9 @@ other_writers(void **state)
     assert_string_equal(mq_record_find(&r, "d")->texts.items[0].data, "b");
     assert_string_equal(mq_record_find(&r, "d")->texts.items[2].data, "z");
     assert_int_equal(mq_record_find(&r, "e")->integer, 0);
+    const struct mq_attribute *f = mq_record_find(&r, "f");
+    assert_int_equal(f->type, MQ_ATTRIBUTE_NUMBER_SET);
+    assert_true(f->reals.items[0] == -1.5 && f->reals.items[1] == 20 && f->reals.items[2] == 30);
     mq_arena_release(&arena);
 }
 
@@ -129,7 +133,7 @@ refused(void **state)
         enum mq_status status;
     } bad[] = {
         {"{\"M\":{}}", MQ_E_UNSUPPORTED},
-        {"{\"NS\":[\"1\"]}", MQ_E_UNSUPPORTED},
+        {"{\"BS\":[\"AAAA\"]}", MQ_E_UNSUPPORTED},
         {"{\"N\":\"1\",\"S\":\"x\"}", MQ_E_UNSUPPORTED},
         {"7", MQ_E_UNSUPPORTED},
         {"{\"N\":\"nan\"}", MQ_E_FORMAT},
@@ -145,6 +149,9 @@ refused(void **state)
         {"{\"SS\":[]}", MQ_E_FORMAT},
         {"{\"SS\":[\"a\",\"a\"]}", MQ_E_FORMAT},
         {"{\"SS\":[1]}", MQ_E_FORMAT},
+        {"{\"NS\":[]}", MQ_E_FORMAT},
+        {"{\"NS\":[\"1\",\"1.0\"]}", MQ_E_FORMAT},
+        {"{\"NS\":[1]}", MQ_E_FORMAT},
         {"{\"L\":[{\"S\":\"x\"}]}", MQ_E_FORMAT},
         {"{\"L\":7}", MQ_E_FORMAT},
     };
