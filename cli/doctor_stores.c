@@ -393,6 +393,13 @@ examine_missing(struct mq_examination *e, const struct mq_store_place *place, st
     return MQ_OK;
 }
 
+/* A place of a store that did not answer a moment ago: it is not waited for again. */
+static bool
+is_in_silent(const struct mq_store_place *place, const struct mq_store_place *silent)
+{
+    return silent != NULL && place->kind == silent->kind && strcmp(place->uri, silent->uri) == 0;
+}
+
 enum mq_status
 mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
 {
@@ -400,10 +407,17 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
     enum mq_status first = mq_configured_stores_init(&stores, e->cli, err);
     if (first != MQ_OK)
         return first;
+    const struct mq_store_place *silent = NULL;
     for (size_t i = 0; i < stores.count; i++) {
         const struct mq_store_place *place = &stores.places[i];
         struct mq_error error = {0};
         enum mq_status st = MQ_OK;
+        if (is_in_silent(place, silent)) {
+            mq_doctor_find(e, place->kind_name, MQ_HEALTH_WARN, "first what is said above",
+                           "%s: '%s' was not looked at: the store does not answer", place->shown,
+                           place->name);
+            continue;
+        }
         if (place->kind == MQ_STORE_OBJECTS) {
             st = examine_objects(e, place, &error);
         } else if (mq_store_place_is_embedded(place) &&
@@ -413,6 +427,8 @@ mq_doctor_stores(struct mq_examination *e, struct mq_error *err)
             st = place->kind == MQ_STORE_FEATURES ? examine_table(e, &stores, place, &error)
                                                   : examine_topic(e, &stores, place, &error);
         }
+        if (st == MQ_E_UNREACHABLE || st == MQ_E_TIMEOUT)
+            silent = place;
         if (st != MQ_OK && first == MQ_OK) {
             /* What is not there is a store that is not there. */
             first = error.code = st == MQ_E_NOT_FOUND ? MQ_E_UNREACHABLE : st;
