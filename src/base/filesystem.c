@@ -121,6 +121,22 @@ sync_folder_of(const char *path, struct mq_error *err)
 }
 
 enum mq_status
+mq_fs_write(int fd, const void *bytes, size_t size, const char *path, struct mq_error *err)
+{
+    const char *p = bytes;
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return mq_fail_errno(err, errno, "cannot write '%s'", path);
+        p += n;
+        size -= (size_t)n;
+    }
+    return MQ_OK;
+}
+
+enum mq_status
 mq_fs_publish(int fd, const char *partial, const char *path, struct mq_error *err)
 {
     if (fsync(fd) != 0)

@@ -6,6 +6,7 @@
 #define MQ_BASE_FILESYSTEM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "marquee/status.h"
@@ -31,6 +32,10 @@ enum mq_status mq_fs_size(const char *path, int64_t *ret_size_bytes, struct mq_e
  */
 enum mq_status mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial,
                                     struct mq_error *err);
+
+/** Write all of it. @param path for messages */
+enum mq_status mq_fs_write(int fd, const void *bytes, size_t size, const char *path,
+                           struct mq_error *err);
 
 /** fsync fd, rename partial over path, fsync the folder. fd stays open. */
 enum mq_status mq_fs_publish(int fd, const char *partial, const char *path, struct mq_error *err);

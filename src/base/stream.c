@@ -380,18 +380,8 @@ struct file_writer {
 static enum mq_status
 file_write(struct mq_writer *base, const void *bytes, size_t size, struct mq_error *err)
 {
-    struct file_writer *writer = (struct file_writer *)base;
-    const char *p = bytes;
-    while (size > 0) {
-        ssize_t n = write(writer->fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return mq_fail_errno(err, errno, "cannot write '%s'", writer->path);
-        p += n;
-        size -= (size_t)n;
-    }
-    return MQ_OK;
+    const struct file_writer *writer = (const struct file_writer *)base;
+    return mq_fs_write(writer->fd, bytes, size, writer->path, err);
 }
 
 static enum mq_status

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/memory.h"
 #include "format/utf8.h"
 
@@ -65,15 +66,6 @@ special_bytes(uint64_t word)
     return ((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) & high;
 }
 
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Four digits at p. @return the unit, or -1 */
 static int
 hex_unit(const struct mq_event_scan *s, const char *p)
@@ -82,7 +74,7 @@ hex_unit(const struct mq_event_scan *s, const char *p)
     if (s->end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_digit(p[i]);
+        int digit = mq_hex_digit(p[i]);
         if (digit < 0)
             return -1;
         unit = unit << 4 | digit;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/filesystem.h"
 #include "base/memory.h"
 #include "format/gzip_stream.h"
 
@@ -20,18 +21,8 @@ struct plain_writer {
 static enum mq_status
 plain_write(struct mq_writer *base, const void *bytes, size_t size, struct mq_error *err)
 {
-    struct plain_writer *writer = (struct plain_writer *)base;
-    const char *p = bytes;
-    while (size > 0) {
-        ssize_t n = write(writer->fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return mq_fail_errno(err, errno, "cannot write '%s'", writer->path);
-        p += n;
-        size -= (size_t)n;
-    }
-    return MQ_OK;
+    const struct plain_writer *writer = (const struct plain_writer *)base;
+    return mq_fs_write(writer->fd, bytes, size, writer->path, err);
 }
 
 static enum mq_status

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/memory.h"
 #include "format/number_text.h"
 #include "format/utf8.h"
@@ -263,11 +264,7 @@ mq_xlsx_unescape(struct mq_buffer *text, size_t begin)
         unsigned code = 0;
         bool escape = end - p >= 7 && p[0] == '_' && p[1] == 'x' && p[6] == '_';
         for (int i = 2; i < 6 && escape; i++) {
-            char c = p[i];
-            int digit = c >= '0' && c <= '9'   ? c - '0'
-                        : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                        : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                               : -1;
+            int digit = mq_hex_digit(p[i]);
             escape = digit >= 0;
             code = code * 16 + (unsigned)(digit >= 0 ? digit : 0);
         }

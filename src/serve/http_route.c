@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/memory.h"
 #include "format/utf8.h"
 
@@ -35,15 +36,6 @@ refuse(struct mq_http_refusal *refusal, int status, const char *code, const char
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* Decode in place. @return the new size; SIZE_MAX: a broken escape, or no text */
 static size_t
 decode(char *text, size_t size, bool plus_is_blank)
@@ -52,8 +44,8 @@ decode(char *text, size_t size, bool plus_is_blank)
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
         if (c == '%') {
-            int high = i + 2 < size ? hex_digit(text[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+            int high = i + 2 < size ? mq_hex_digit(text[i + 1]) : -1;
+            int low = high >= 0 ? mq_hex_digit(text[i + 2]) : -1;
             if (low < 0)
                 return SIZE_MAX;
             c = (char)(high * 16 + low);

@@ -242,21 +242,6 @@ row_value(const struct mq_token_row *row)
 }
 
 static enum mq_status
-write_all(int fd, const char *bytes, size_t size, const char *path, struct mq_error *err)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, bytes, size);
-        if (n < 0 && errno != EINTR)
-            return mq_fail_errno(err, errno, "cannot write the tokens '%s'", path);
-        if (n > 0) {
-            bytes += n;
-            size -= (size_t)n;
-        }
-    }
-    return MQ_OK;
-}
-
-static enum mq_status
 save(const char *path, const struct mq_tokens *tokens, struct mq_error *err)
 {
     mq_autojson json_t *root = json_pack("{s:i, s:[]}", "version", FILE_VERSION, "tokens");
@@ -273,7 +258,7 @@ save(const char *path, const struct mq_tokens *tokens, struct mq_error *err)
     if (st == MQ_OK && fchmod(fd, 0600) != 0) /* before the first byte */
         st = mq_fail_errno(err, errno, "cannot protect the tokens '%s'", path);
     if (st == MQ_OK)
-        st = write_all(fd, text.data, text.size, path, err);
+        st = mq_fs_write(fd, text.data, text.size, path, err);
     if (st == MQ_OK)
         st = mq_fs_publish(fd, partial, path, err);
     if (st != MQ_OK && partial != NULL)

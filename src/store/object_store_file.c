@@ -356,22 +356,6 @@ publish(const struct file_store *store, int fd, const char *partial, const char 
 }
 
 static enum mq_status
-write_all(int fd, const char *path, const void *bytes, size_t size, struct mq_error *err)
-{
-    const char *p = bytes;
-    while (size > 0) {
-        ssize_t n = write(fd, p, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return mq_fail_errno(err, errno, "cannot write 'file:%s'", path);
-        p += n;
-        size -= (size_t)n;
-    }
-    return MQ_OK;
-}
-
-static enum mq_status
 file_store_put(struct mq_object_store *base, const char *key, const void *bytes, size_t size,
                enum mq_put_condition condition, const char *etag, struct mq_object_info *ret_info,
                struct mq_error *err)
@@ -383,7 +367,7 @@ file_store_put(struct mq_object_store *base, const char *key, const void *bytes,
     enum mq_status st = create_partial(path, &fd, &partial, err);
     if (st != MQ_OK)
         return st;
-    st = write_all(fd, path, bytes, size, err);
+    st = mq_fs_write(fd, bytes, size, path, err);
     if (st == MQ_OK)
         st = publish((struct file_store *)base, fd, partial, path, condition, etag, err);
     struct stat info;
@@ -411,7 +395,7 @@ static enum mq_status
 object_write(struct mq_writer *base, const void *bytes, size_t size, struct mq_error *err)
 {
     struct file_object_writer *writer = (struct file_object_writer *)base;
-    return write_all(writer->fd, writer->path, bytes, size, err);
+    return mq_fs_write(writer->fd, bytes, size, writer->path, err);
 }
 
 static enum mq_status

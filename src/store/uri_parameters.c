@@ -4,24 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/memory.h"
-
-static int
-hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 static void
 percent_decode(char *text)
 {
     char *out = text;
     for (; *text != '\0'; text++) {
-        if (*text == '%' && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0) {
-            *out++ = (char)(hex_value(text[1]) * 16 + hex_value(text[2]));
+        if (*text == '%' && mq_hex_digit(text[1]) >= 0 && mq_hex_digit(text[2]) >= 0) {
+            *out++ = (char)(mq_hex_digit(text[1]) * 16 + mq_hex_digit(text[2]));
             text += 2;
         } else {
             *out++ = *text;
