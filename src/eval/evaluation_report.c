@@ -12,12 +12,7 @@
 /* Seeds of draws that are independent of each other. */
 #define SEED_RATINGS UINT64_C(0x9e3779b97f4a7c15)
 #define SEED_BANDS UINT64_C(0xbf58476d1ce4e5b9)
-
-const enum mq_list_figure mq_band_figures[MQ_BAND_FIGURE_COUNT] = {
-    [MQ_BAND_HIT_RATE] = MQ_FIGURE_HIT_RATE,
-    [MQ_BAND_RECALL] = MQ_FIGURE_RECALL,
-    [MQ_BAND_NDCG] = MQ_FIGURE_NDCG,
-};
+#define SEED_BAND_ERRORS UINT64_C(0x94d049bb133111eb)
 
 const char *
 mq_system_role_name(enum mq_system_role role)
@@ -103,9 +98,12 @@ blank_system(struct mq_eval_system *system)
             blank_figure(&system->figure[c][f]);
         blank_figure(&system->coverage[c]);
     }
-    for (int b = 0; b < MQ_ACTIVITY_BANDS_MAX; b++)
-        for (int f = 0; f < MQ_BAND_FIGURE_COUNT; f++)
-            system->band[b][f] = no_interval;
+    for (int b = 0; b < MQ_ACTIVITY_BANDS_MAX; b++) {
+        struct mq_eval_band *band = &system->band[b];
+        for (int f = 0; f < MQ_LIST_FIGURE_COUNT; f++)
+            band->figure[f] = no_interval;
+        band->rmse = band->mae = band->bias = no_interval;
+    }
     blank_figure(&system->rmse);
     blank_figure(&system->mae);
     blank_figure(&system->bias);
@@ -188,15 +186,15 @@ cut_bands(struct mq_eval_report *report, const struct mq_eval_input *input, int3
                              &report->band_count, *ret_band, err);
 }
 
-/* The figures of a band's cases alone. @param ret_values [columns, cases of the band] */
-static void
-gather_band(const struct mq_ranking_result *ranking, int cut, const int32_t *band, int32_t wanted,
-            enum mq_list_figure figure, double *ret_values)
+/* Rows of a band alone, in order. @return where the next column goes */
+static double *
+gather_band(const double *values, const int32_t *band, int64_t count, int32_t wanted,
+            double *ret_values)
 {
-    const double *values = ranking->figure[figure] + (int64_t)cut * ranking->count;
-    for (int64_t i = 0; i < ranking->count; i++)
+    for (int64_t i = 0; i < count; i++)
         if (band[i] == wanted)
             *ret_values++ = values[i];
+    return ret_values;
 }
 
 /* Users are drawn within the band, whose size is given. */
@@ -205,21 +203,27 @@ measure_band(struct mq_eval_report *report, const struct mq_eval_input *input, c
              int32_t number, struct mq_pool *pool, struct mq_error *err)
 {
     struct columns columns = {0};
-    size_t room = (size_t)report->system_count * MQ_BAND_FIGURE_COUNT;
+    size_t room = (size_t)report->system_count * MQ_LIST_FIGURE_COUNT;
     int64_t count = report->bands[number].count;
     mq_autofree double *values = NULL;
     enum mq_status st = columns_init(&columns, room, err);
-    if (st == MQ_OK)
-        st = mq_alloc_array_raw(room * (size_t)count, sizeof(*values), &values, err);
+    if (st == MQ_OK) /* sums and weights */
+        st = mq_alloc_array_raw(2 * room * (size_t)count, sizeof(*values), &values, err);
+    double *next = values;
     for (int s = 0; s < report->system_count && st == MQ_OK; s++) {
         const struct mq_ranking_result *ranking = input->entries[s].ranking;
-        for (int f = 0; ranking != NULL && f < MQ_BAND_FIGURE_COUNT; f++) {
-            double *own = values + (int64_t)columns.count * count;
-            if (ranking->figure[mq_band_figures[f]] == NULL)
+        for (int f = 0; ranking != NULL && f < MQ_LIST_FIGURE_COUNT; f++) {
+            struct mq_bootstrap_column all =
+                mq_ranking_column(ranking, (enum mq_list_figure)f, report->main_cut);
+            struct mq_bootstrap_column own = {.sum = next};
+            if (all.sum == NULL)
                 continue;
-            gather_band(ranking, report->main_cut, band, number, mq_band_figures[f], own);
-            columns_add(&columns, (struct mq_bootstrap_column){.sum = own},
-                        &report->systems[s].band[number][f]);
+            next = gather_band(all.sum, band, report->cases, number, next);
+            if (all.weight != NULL) {
+                own.weight = next;
+                next = gather_band(all.weight, band, report->cases, number, next);
+            }
+            columns_add(&columns, own, &report->systems[s].band[number].figure[f]);
         }
     }
     if (st == MQ_OK)
@@ -300,6 +304,75 @@ pair_error_columns(struct columns *columns, const int *first, int system_count, 
         }
 }
 
+/* The band of each user of the ratings, by what lies in the history: the last that begins at or
+ * below its length. */
+static void
+bands_of_raters(const struct mq_eval_report *report, const struct mq_eval_input *input,
+                int32_t *ret_band)
+{
+    const struct mq_rating_task *ratings = input->ratings;
+    const int64_t *offset = input->task->history->user_offset;
+    int64_t users = 0;
+    for (int64_t i = 0; i < ratings->count; i++) {
+        int32_t user = ratings->user[i], band = 0;
+        if (i > 0 && ratings->user[i - 1] == user)
+            continue;
+        while (band + 1 < report->band_count &&
+               report->bands[band + 1].from <= offset[user + 1] - offset[user])
+            band++;
+        ret_band[users++] = band;
+    }
+}
+
+/* Errors among the raters of a band. @param counts ratings of each of them all */
+static enum mq_status
+measure_band_errors(struct mq_eval_report *report, const struct mq_eval_input *input,
+                    const struct user_sums *sums, const double *counts, const int32_t *band,
+                    int32_t number, struct mq_pool *pool, struct mq_error *err)
+{
+    struct columns columns = {0};
+    int64_t all = report->rating_users, count = 0;
+    size_t room = (size_t)report->system_count * 3;
+    mq_autofree double *values = NULL;
+    for (int64_t u = 0; u < all; u++)
+        count += band[u] == number;
+    if (count == 0)
+        return MQ_OK;
+    enum mq_status st = columns_init(&columns, room, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array_raw((room + 1) * (size_t)count, sizeof(*values), &values, err);
+    double *next = st == MQ_OK ? gather_band(counts, band, all, number, values) : NULL;
+    for (int s = 0; s < report->system_count && st == MQ_OK; s++) {
+        struct mq_eval_band *own = &report->systems[s].band[number];
+        const double *kinds[] = {sums[s].squares, sums[s].absolutes, sums[s].differences};
+        struct mq_interval *places[] = {&own->rmse, &own->mae, &own->bias};
+        for (int k = 0; sums[s].squares != NULL && k < 3; k++) {
+            struct mq_bootstrap_column column = {.sum = next, .weight = values, .root = k == 0};
+            next = gather_band(kinds[k], band, all, number, next);
+            columns_add(&columns, column, places[k]);
+        }
+    }
+    if (st == MQ_OK)
+        st = columns_run(&columns, count, input,
+                         (input->seed ^ SEED_BAND_ERRORS) + (uint64_t)number, pool, err);
+    columns_release(&columns);
+    return st;
+}
+
+static enum mq_status
+measure_errors_by_band(struct mq_eval_report *report, const struct mq_eval_input *input,
+                       const struct user_sums *sums, const double *counts, struct mq_pool *pool,
+                       struct mq_error *err)
+{
+    mq_autofree int32_t *band = NULL;
+    enum mq_status st = mq_alloc_array((size_t)report->rating_users, sizeof(*band), &band, err);
+    if (st == MQ_OK)
+        bands_of_raters(report, input, band);
+    for (int32_t b = 0; b < report->band_count && st == MQ_OK; b++)
+        st = measure_band_errors(report, input, sums, counts, band, b, pool, err);
+    return st;
+}
+
 static enum mq_status
 measure_ratings(struct mq_eval_report *report, const struct mq_eval_input *input,
                 struct mq_pool *pool, struct mq_error *err)
@@ -340,6 +413,8 @@ measure_ratings(struct mq_eval_report *report, const struct mq_eval_input *input
         pair_error_columns(&columns, first, report->system_count, report->reference);
         st = columns_run(&columns, users, input, input->seed ^ SEED_RATINGS, pool, err);
     }
+    if (st == MQ_OK && report->band_count > 0)
+        st = measure_errors_by_band(report, input, sums, counts, pool, err);
     for (int s = 0; s < report->system_count; s++) {
         mq_free(sums[s].squares);
         mq_free(sums[s].absolutes);
@@ -370,6 +445,12 @@ check_input(const struct mq_eval_input *input, struct mq_error *err)
     if (task != NULL && (input->main_cut < 0 || input->main_cut >= task->cut_count))
         return mq_fail(err, MQ_E_RANGE, "a report whose main cut is number %d (0 to %d)",
                        input->main_cut, task->cut_count - 1);
+    for (int64_t i = 0; task != NULL && task->history != NULL && input->bands > 0 &&
+                        input->ratings != NULL && i < input->ratings->count;
+         i++)
+        if (input->ratings->user[i] < 0 || input->ratings->user[i] >= task->history->user_count)
+            return mq_fail(err, MQ_E_RANGE, "a rating of user %d, of whom there is no history",
+                           input->ratings->user[i]);
     if (!mq_utf8_valid(input->data, strlen(input->data)) ||
         !mq_utf8_valid(input->protocol, strlen(input->protocol)))
         return mq_fail(err, MQ_E_RANGE, "a report whose data or protocol is not UTF-8");

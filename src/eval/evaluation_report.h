@@ -49,23 +49,25 @@ struct mq_eval_input {
     const char *reference; /**< system that differences are from; NULL: the live one, else the
                                 first baseline */
     int main_cut;          /**< place in cuts: of bands and the summary */
-    int bands;             /**< of activity; 0: none. Needs the task's history */
-    int bins;              /**< of rating calibration; 0: none */
-    int resamples;         /**< 0: no intervals */
-    double level;          /**< of intervals: 0.95 */
+    int bands;     /**< of activity; 0: none. Needs the task's history, whose users are those of the
+                        ratings too */
+    int bins;      /**< of rating calibration; 0: none */
+    int resamples; /**< 0: no intervals */
+    double level;  /**< of intervals: 0.95 */
     uint64_t seed;
 };
-
-/** Figures that are given by band, at the main cut. */
-enum mq_band_figure { MQ_BAND_HIT_RATE = 0, MQ_BAND_RECALL, MQ_BAND_NDCG, MQ_BAND_FIGURE_COUNT };
-
-/** Which figure of a list it is. */
-extern const enum mq_list_figure mq_band_figures[MQ_BAND_FIGURE_COUNT];
 
 /** A value with its interval, and its difference from the reference's (value - reference). */
 struct mq_eval_figure {
     struct mq_interval value;      /**< value NaN: not measured or undefined */
     struct mq_interval difference; /**< NaN: no reference, or this is it */
+};
+
+/** A system's figures among the users of a band; value NaN: not measured or undefined. Coverage is
+ * not among them: it is of all lists together. */
+struct mq_eval_band {
+    struct mq_interval figure[MQ_LIST_FIGURE_COUNT]; /**< at the main cut */
+    struct mq_interval rmse, mae, bias;              /**< of the band's users' test ratings */
 };
 
 struct mq_eval_system {
@@ -75,7 +77,7 @@ struct mq_eval_system {
     struct mq_eval_figure figure[MQ_EVAL_CUTS_MAX][MQ_LIST_FIGURE_COUNT];
     struct mq_eval_figure coverage[MQ_EVAL_CUTS_MAX]; /**< without intervals: drawing users again
                                                            would lose items, not move the figure */
-    struct mq_interval band[MQ_ACTIVITY_BANDS_MAX][MQ_BAND_FIGURE_COUNT];
+    struct mq_eval_band band[MQ_ACTIVITY_BANDS_MAX];
     struct mq_eval_figure rmse, mae, bias;
     struct mq_rating_bin bin[MQ_RATING_BINS_MAX];
     int bin_count;

@@ -403,6 +403,57 @@ charted_systems(const struct mq_eval_report *report, int ret_systems[MQ_SVG_SERI
     return count;
 }
 
+/* A row of the subject's figures by band; none where no band has any. */
+static void
+put_band_row(const struct view *view, const char *name, const struct mq_interval *const *of_band,
+             int decimals)
+{
+    bool any = false;
+    for (int b = 0; b < view->report->band_count; b++)
+        any = any || !isnan(of_band[b]->value);
+    if (!any)
+        return;
+    mq_html_cell(view->page, MQ_HTML_PLAIN, name);
+    for (int b = 0; b < view->report->band_count; b++)
+        put_interval(view, false, of_band[b], decimals);
+}
+
+/* All that is known of the subject by band. @param titles [band_count] of the bands */
+static void
+write_bands_of_subject(const struct view *view, const char *const *titles)
+{
+    const struct mq_eval_report *r = view->report;
+    const struct mq_eval_system *subject = &r->systems[subject_of(r)];
+    const struct mq_interval *of_band[MQ_ACTIVITY_BANDS_MAX];
+    struct mq_html_column columns[MQ_ACTIVITY_BANDS_MAX + 1] = {{"figure", false}};
+    char caption[TEXT_SIZE], name[48];
+    for (int b = 0; b < r->band_count; b++)
+        columns[b + 1] = (struct mq_html_column){titles[b], true};
+    snprintf(caption, sizeof(caption), "%.80s by what a user has rated before", subject->name);
+    mq_html_table(view->page, caption, columns, r->band_count + 1);
+    int accuracies;
+    const enum mq_list_figure *kinds = accuracy_figures(r, &accuracies);
+    for (int i = 0; i < accuracies + (int)MQ_COUNT(character); i++) {
+        enum mq_list_figure f = i < accuracies ? kinds[i] : character[i - accuracies];
+        for (int b = 0; b < r->band_count; b++)
+            of_band[b] = &subject->band[b].figure[f];
+        title_of(f, r->cuts[r->main_cut], name);
+        put_band_row(view, name, of_band, mq_list_figures[f].decimals);
+    }
+    static const struct {
+        const char *name;
+        size_t place;
+    } errors[] = {{"RMSE", offsetof(struct mq_eval_band, rmse)},
+                  {"MAE", offsetof(struct mq_eval_band, mae)},
+                  {"bias", offsetof(struct mq_eval_band, bias)}};
+    for (size_t k = 0; k < MQ_COUNT(errors); k++) {
+        for (int b = 0; b < r->band_count; b++)
+            of_band[b] =
+                (const struct mq_interval *)((const char *)&subject->band[b] + errors[k].place);
+        put_band_row(view, errors[k].name, of_band, 4);
+    }
+}
+
 static void
 write_bands(const struct view *view)
 {
@@ -425,12 +476,13 @@ write_bands(const struct view *view)
             continue;
         put_name(view, s);
         for (int b = 0; b < r->band_count; b++)
-            put_interval(view, false, &r->systems[s].band[b][MQ_BAND_NDCG], 4);
+            put_interval(view, false, &r->systems[s].band[b].figure[MQ_FIGURE_NDCG], 4);
     }
     for (int i = 0; i < charted; i++) {
         series[i] = r->systems[systems[i]].name;
         for (int b = 0; b < r->band_count; b++) {
-            const struct mq_interval *interval = &r->systems[systems[i]].band[b][MQ_BAND_NDCG];
+            const struct mq_interval *interval =
+                &r->systems[systems[i]].band[b].figure[MQ_FIGURE_NDCG];
             value[b * charted + i] = interval->value;
             low[b * charted + i] = interval->low;
             high[b * charted + i] = interval->high;
@@ -446,6 +498,7 @@ write_bands(const struct view *view)
                                      .name = figure,
                                      .decimals = 3};
     mq_html_bars(view->page, caption, NULL, &bars);
+    write_bands_of_subject(view, titles);
 }
 
 /* ---- ratings ------------------------------------------------------------------------------ */

@@ -27,15 +27,20 @@ interval_json(const struct mq_interval *interval)
     return object;
 }
 
-/* A figure that was measured into `figures`, its difference into `differences`. */
+/* What was measured. */
+static void
+put_interval(json_t *object, const char *key, const struct mq_interval *interval)
+{
+    if (!isnan(interval->value))
+        json_object_set_new(object, key, interval_json(interval));
+}
+
 static void
 put_figure(json_t *figures, json_t *differences, const char *key,
            const struct mq_eval_figure *figure)
 {
-    if (!isnan(figure->value.value))
-        json_object_set_new(figures, key, interval_json(&figure->value));
-    if (!isnan(figure->difference.value))
-        json_object_set_new(differences, key, interval_json(&figure->difference));
+    put_interval(figures, key, &figure->value);
+    put_interval(differences, key, &figure->difference);
 }
 
 static void
@@ -60,12 +65,15 @@ bands_json(const struct mq_eval_report *report, const struct mq_eval_system *sys
     for (int b = 0; b < report->band_count; b++) {
         char key[64];
         json_t *figures = json_object();
-        for (int f = 0; f < MQ_BAND_FIGURE_COUNT; f++) {
-            snprintf(key, sizeof(key), "%s_%d", mq_list_figures[mq_band_figures[f]].key,
+        const struct mq_eval_band *band = &system->band[b];
+        for (int f = 0; f < MQ_LIST_FIGURE_COUNT; f++) {
+            snprintf(key, sizeof(key), "%s_%d", mq_list_figures[f].key,
                      report->cuts[report->main_cut]);
-            if (!isnan(system->band[b][f].value))
-                json_object_set_new(figures, key, interval_json(&system->band[b][f]));
+            put_interval(figures, key, &band->figure[f]);
         }
+        put_interval(figures, "rmse", &band->rmse);
+        put_interval(figures, "mae", &band->mae);
+        put_interval(figures, "bias", &band->bias);
         json_array_append_new(bands, figures);
     }
     return bands;

@@ -83,6 +83,51 @@ intervals_hold_their_values(void **state)
     mq_eval_report_free(report);
 }
 
+/* Every figure of the bands, against all cases' and against plain sums. */
+static void
+bands_make_up_the_whole(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_eval_entry entries[EVALUATION_SYSTEMS];
+    struct mq_eval_report *report;
+    struct mq_eval_input input = fixture_input(&fixture, 200, entries);
+    check_ok(mq_eval_report_make(&input, NULL, &report, &err));
+    const struct mq_eval_system *candidate = &report->systems[2];
+    for (int f = 0; f < MQ_LIST_FIGURE_COUNT; f++) {
+        double sum = 0, cases = 0;
+        for (int b = 0; b < report->band_count; b++) {
+            const struct mq_interval *value = &candidate->band[b].figure[f];
+            assert_true(value->low <= value->value && value->value <= value->high);
+            sum += (double)report->bands[b].count * value->value;
+            cases += (double)report->bands[b].count;
+        }
+        if (f <= MQ_FIGURE_MRR || f == MQ_FIGURE_LENGTH) /* means over all cases alike */
+            NEAR(sum / cases, candidate->figure[report->main_cut][f].value.value);
+    }
+    const int64_t *offset = input.task->history->user_offset;
+    for (int b = 0; b < report->band_count; b++) {
+        double squares = 0, absolutes = 0, count = 0;
+        for (int64_t i = 0; i < input.ratings->count; i++) {
+            int32_t user = input.ratings->user[i];
+            int64_t length = offset[user + 1] - offset[user];
+            double error = (double)entries[2].predicted[i] - (double)input.ratings->given[i];
+            bool before = b > 0 && length < report->bands[b].from;
+            bool behind = b + 1 < report->band_count && length >= report->bands[b + 1].from;
+            if (before || behind)
+                continue;
+            squares += error * error;
+            absolutes += fabs(error);
+            count++;
+        }
+        NEAR(candidate->band[b].rmse.value, sqrt(squares / count));
+        NEAR(candidate->band[b].mae.value, absolutes / count);
+        assert_true(candidate->band[b].rmse.low < candidate->band[b].rmse.value);
+        assert_true(isnan(report->systems[0].band[b].rmse.value));
+    }
+    mq_eval_report_free(report);
+}
+
 static void
 threads_change_nothing(void **state)
 {
@@ -327,6 +372,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(intervals_hold_their_values),
+        cmocka_unit_test(bands_make_up_the_whole),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(json_says_what_was_measured),
         cmocka_unit_test(parts_may_be_missing),
