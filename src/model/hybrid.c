@@ -36,7 +36,8 @@ static enum mq_status
 make_rater(struct mq_hybrid *h, enum mq_neighbour_side side, const struct mq_neighbours *lists,
            struct mq_rater *ret_rater, struct mq_error *err)
 {
-    struct mq_rater_options options = mq_rater_options_default(side, h->ratings);
+    struct mq_rater_options options = h->literal ? mq_rater_options_literal(side, h->ratings)
+                                                 : mq_rater_options_default(side, h->ratings);
     return lists->ids == NULL
                ? MQ_OK
                : mq_rater_init(h->ratings, lists, &h->baseline, &options, ret_rater, err);
@@ -46,7 +47,7 @@ enum mq_status
 mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err)
 {
     struct mq_neighbour_options ranking = mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS);
-    struct mq_neighbour_options rating = mq_neighbour_options_rating(MQ_NEIGHBOUR_USERS);
+    struct mq_neighbour_options rating = mq_hybrid_rating_options(h, MQ_NEIGHBOUR_USERS);
     enum mq_status st = MQ_OK;
     if (h->users.ids != NULL) {
         ranking.k = h->users.k;
@@ -62,6 +63,16 @@ mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err
         st = make_rater(h, MQ_NEIGHBOUR_ITEMS, &h->rating_items, &h->item_rater, err);
     return st == MQ_OK ? make_rater(h, MQ_NEIGHBOUR_USERS, &h->rating_users, &h->user_rater, err)
                        : st;
+}
+
+struct mq_neighbour_options
+mq_hybrid_rating_options(const struct mq_hybrid *hybrid, enum mq_neighbour_side side)
+{
+    if (!hybrid->literal)
+        return mq_neighbour_options_rating(side);
+    struct mq_neighbour_options options = mq_neighbour_options_literal(side);
+    options.threshold = hybrid->threshold;
+    return options;
 }
 
 struct mq_rank_options
@@ -111,9 +122,9 @@ mq_hybrid_has(const struct mq_hybrid *h, enum mq_method method)
 {
     switch (method) {
     case MQ_METHOD_ITEM_BASED:
-        return h->items.ids != NULL;
+        return h->items.ids != NULL && (!h->literal || h->rating_items.ids != NULL);
     case MQ_METHOD_USER_BASED:
-        return h->users.ids != NULL;
+        return h->users.ids != NULL && (!h->literal || h->rating_users.ids != NULL);
     case MQ_METHOD_CONTENT:
         return h->content.ids != NULL;
     case MQ_METHOD_MF:

@@ -77,6 +77,8 @@ struct mq_hybrid {
     float *popularity; /**< float32 [items] ratings, those of today counting 1, halved by age */
     float *average;    /**< float32 [items] mean rating, shrunk to the mean of all */
     float rating_low, rating_high; /**< scale of the ratings, as configured */
+    bool literal;                  /**< neighbours in seed 001's form: mq_hybrid_rating_options */
+    float threshold;               /**< of that form; -1…1 */
     float recency; /**< times the exponents by which newer films of a history weigh more; not
                       sequence's */
 
@@ -111,6 +113,11 @@ struct mq_hybrid {
  */
 enum mq_status mq_hybrid_finish(struct mq_hybrid *hybrid, struct mq_pool *pool,
                                 struct mq_error *err);
+
+/** How neighbours by ratings are found: mq_neighbour_options_rating, or where the model is literal
+ * mq_neighbour_options_literal with its threshold. */
+struct mq_neighbour_options mq_hybrid_rating_options(const struct mq_hybrid *hybrid,
+                                                     enum mq_neighbour_side side);
 
 /** How a method makes scores of lists (mq_rank_options_default), with the model's recency. */
 struct mq_rank_options mq_hybrid_rank_options(const struct mq_hybrid *hybrid,

@@ -115,14 +115,16 @@ describe(const struct mq_hybrid *h, json_t *files, json_t *facts)
     for (int p = 0; p < MQ_PREDICTOR_COUNT; p++)
         json_object_set_new(weights, mq_predictor_name((enum mq_rating_predictor)p),
                             json_real((double)h->rating_weight[p]));
-    json_t *model =
-        json_pack("{s:s, s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:[f,f], s:f, s:O}",
-                  "format", FORM_NAME, "form", MQ_HYBRID_FORM, "version", h->version, "made", made,
-                  "made_s", (json_int_t)h->made_s, "users", h->ratings->user_count, "items",
-                  h->ratings->item_count, "ratings", (json_int_t)h->ratings->count, "parts",
-                  mq_hybrid_parts_list(h), "blend", blend, "rating_weights", weights, "rating_bias",
-                  (double)h->rating_bias, "rating_scale", (double)h->rating_low,
-                  (double)h->rating_high, "recency", (double)h->recency, "files", files);
+    json_t *model = json_pack(
+        "{s:s, s:i, s:s, s:s, s:I, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:[f,f], s:f, s:s, "
+        "s:f, s:O}",
+        "format", FORM_NAME, "form", MQ_HYBRID_FORM, "version", h->version, "made", made, "made_s",
+        (json_int_t)h->made_s, "users", h->ratings->user_count, "items", h->ratings->item_count,
+        "ratings", (json_int_t)h->ratings->count, "parts", mq_hybrid_parts_list(h), "blend", blend,
+        "rating_weights", weights, "rating_bias", (double)h->rating_bias, "rating_scale",
+        (double)h->rating_low, (double)h->rating_high, "recency", (double)h->recency,
+        "neighbour_form", h->literal ? "literal" : "tuned", "threshold", (double)h->threshold,
+        "files", files);
     if (model != NULL && facts != NULL)
         json_object_update_missing(model, facts);
     return model;
@@ -244,6 +246,13 @@ read_model(struct mq_hybrid *h, const json_t *model, struct mq_error *err)
     if (!(h->recency >= 0 && h->recency <= MQ_HYBRID_RECENCY_MAX))
         return mq_fail(err, MQ_E_FORMAT, "recency is %g (0 to %g)", (double)h->recency,
                        (double)MQ_HYBRID_RECENCY_MAX);
+    const char *form = json_string_value(json_object_get(model, "neighbour_form"));
+    h->literal = form != NULL && strcmp(form, "literal") == 0; /* nor these */
+    h->threshold = (float)json_number_value(json_object_get(model, "threshold"));
+    if (form != NULL && !h->literal && strcmp(form, "tuned") != 0)
+        return mq_fail(err, MQ_E_FORMAT, "neighbour_form is '%.40s' (tuned, literal)", form);
+    if (!(h->threshold >= -1 && h->threshold <= 1))
+        return mq_fail(err, MQ_E_FORMAT, "threshold is %g (-1 to 1)", (double)h->threshold);
     return h->rating_low < h->rating_high
                ? MQ_OK
                : mq_fail(err, MQ_E_FORMAT, "rating_scale is no pair of numbers, lower first");

@@ -44,6 +44,8 @@ mq_hybrid_options_read(const struct mq_config *config, struct mq_hybrid_options 
         .rating_low = (float)mq_config_real(config, "events.rating_min"),
         .rating_high = (float)mq_config_real(config, "events.rating_max"),
         .recency = (float)mq_config_real(config, "hybrid.recency"),
+        .literal = strcmp(mq_config_text(config, "hybrid.neighbour_form"), "literal") == 0,
+        .threshold = (float)mq_config_real(config, "hybrid.threshold"),
         .content = mq_content_options_default(),
         .ials = mq_ials_options_default(),
         .ease = mq_ease_options_default(),
@@ -57,6 +59,10 @@ mq_hybrid_options_read(const struct mq_config *config, struct mq_hybrid_options 
     if (!(o.rating_low < o.rating_high))
         return mq_fail(err, MQ_E_CONFIG, "events.rating_min %g is not below events.rating_max %g",
                        (double)o.rating_low, (double)o.rating_high);
+    if (o.literal && !o.predict)
+        return mq_fail(err, MQ_E_CONFIG,
+                       "hybrid.neighbour_form is literal, which predicts ratings, but "
+                       "hybrid.predict is false");
     enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.methods"), "hybrid.methods",
                                          &o.methods, err);
     if (st == MQ_OK)
@@ -263,11 +269,11 @@ train_predictors(struct training *t, struct mq_error *err)
     enum mq_status st = mq_rating_baseline_fit(h->ratings, &options, t->pool, &h->baseline, err);
     if (st != MQ_OK || !t->options->predict)
         return st;
-    st = make_lists(t, h->ratings, &h->baseline, mq_neighbour_options_rating(MQ_NEIGHBOUR_ITEMS),
+    st = make_lists(t, h->ratings, &h->baseline, mq_hybrid_rating_options(h, MQ_NEIGHBOUR_ITEMS),
                     t->options->neighbours, &h->rating_items, err);
     if (st == MQ_OK)
         st =
-            make_lists(t, h->ratings, &h->baseline, mq_neighbour_options_rating(MQ_NEIGHBOUR_USERS),
+            make_lists(t, h->ratings, &h->baseline, mq_hybrid_rating_options(h, MQ_NEIGHBOUR_USERS),
                        t->options->neighbours, &h->rating_users, err);
     if (st == MQ_OK)
         st = mq_biased_mf_train(h->ratings, &t->options->factors, t->seed, t->pool, &h->factors,
@@ -340,6 +346,8 @@ mq_hybrid_train(struct mq_rating_matrix *ratings, const struct mq_catalogue *cat
     h->rating_low = options->rating_low;
     h->rating_high = options->rating_high;
     h->recency = options->recency;
+    h->literal = options->literal;
+    h->threshold = options->threshold;
     struct training t = {
         .options = options, .catalogue = catalogue, .hybrid = h, .pool = pool, .seed = seed};
     enum mq_status st = train_all(&t, &report, err);

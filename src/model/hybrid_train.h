@@ -25,6 +25,8 @@ struct mq_hybrid_options {
     double average_prior;       /**< ratings of the mean that a film's average begins with */
     float rating_low, rating_high;
     float recency; /**< as in struct mq_hybrid, 0…MQ_HYBRID_RECENCY_MAX */
+    bool literal;  /**< as there; needs `predict` */
+    float threshold;
     struct mq_content_options content;
     struct mq_ials_options ials;
     struct mq_ease_options ease;

@@ -8,6 +8,7 @@
 #include "math/kernels.h"
 #include "model/neighbour_ranking.h"
 #include "model/recency.h"
+#include "rec/predicted_ratings.h"
 
 /* Share of its weight that a film keeps which the user liked least; a play without a rating is
  * half-way. */
@@ -23,7 +24,8 @@ struct mq_method_scorer {
     struct mq_neighbour_scratch *users; /* NULL: no index of users */
     float *weights;                     /* [weight_capacity] */
     int32_t weight_capacity;
-    float *vector; /* [factors] of iALS */
+    float *vector;                /* [factors] of iALS */
+    struct mq_predictor *literal; /* of a model of that form; else NULL */
 };
 
 enum mq_status
@@ -39,6 +41,8 @@ mq_method_scorer_new(const struct mq_hybrid *hybrid, struct mq_method_scorer **r
         st = mq_neighbour_scratch_new(hybrid->user_index, &s->users, err);
     if (st == MQ_OK && hybrid->ials != NULL)
         st = mq_alloc_array((size_t)hybrid->ials->factors, sizeof(*s->vector), &s->vector, err);
+    if (st == MQ_OK && hybrid->literal)
+        st = mq_predictor_new(hybrid, &s->literal, err);
     if (st == MQ_OK)
         *ret_scorer = s;
     else
@@ -52,6 +56,7 @@ mq_method_scorer_free(struct mq_method_scorer *scorer)
     if (scorer == NULL)
         return;
     mq_neighbour_scratch_free(scorer->users);
+    mq_predictor_free(scorer->literal);
     mq_free(scorer->weights);
     mq_free(scorer->vector);
     free(scorer);
@@ -99,8 +104,14 @@ mq_method_alike(struct mq_method_scorer *s, const struct mq_rated_user *user,
 {
     const struct mq_hybrid *h = s->hybrid;
     *ret_list = (struct mq_neighbour_list){0};
-    if (h->users.ids == NULL)
+    if (!mq_hybrid_has(h, MQ_METHOD_USER_BASED))
         return MQ_OK;
+    if (s->literal != NULL) {
+        enum mq_status taken = mq_predictor_take(s->literal, user, err);
+        if (taken == MQ_OK)
+            *ret_list = mq_predictor_alike(s->literal);
+        return taken;
+    }
     if (user->code >= 0 && !user->changed) {
         *ret_list = mq_neighbours_of(&h->users, user->code);
         return MQ_OK;
@@ -126,6 +137,21 @@ by_users(struct mq_method_scorer *s, const struct mq_rated_user *user, float *re
     enum mq_status st = mq_method_alike(s, user, &list, err);
     if (st == MQ_OK)
         mq_rank_by_users(h->ratings, &list, &options, ret_scores);
+    return st;
+}
+
+static enum mq_status
+by_ratings(struct mq_method_scorer *s, const struct mq_rated_user *user,
+           enum mq_rating_predictor by, float *ret_scores, struct mq_error *err)
+{
+    const struct mq_hybrid *h = s->hybrid;
+    enum mq_status st = mq_predictor_take(s->literal, user, err);
+    for (int32_t i = 0; st == MQ_OK && i < h->ratings->item_count; i++) {
+        int32_t votes;
+        float rating = mq_predict_by_neighbours(s->literal, i, by, &votes);
+        if (votes > 0)
+            ret_scores[i] = 1 + rating - h->rating_low;
+    }
     return st;
 }
 
@@ -202,6 +228,11 @@ mq_method_scores(struct mq_method_scorer *scorer, const struct mq_rated_user *us
     enum mq_status st = weights_for(scorer, user->count, err);
     if (st != MQ_OK)
         return st;
+    if (h->literal && (method == MQ_METHOD_ITEM_BASED || method == MQ_METHOD_USER_BASED))
+        return by_ratings(scorer, user,
+                          method == MQ_METHOD_USER_BASED ? MQ_PREDICTOR_USER_BASED
+                                                         : MQ_PREDICTOR_ITEM_BASED,
+                          ret_scores, err);
     struct mq_rank_options by_items = mq_hybrid_rank_options(h, MQ_NEIGHBOUR_ITEMS, false);
     switch (method) {
     case MQ_METHOD_ITEM_BASED:

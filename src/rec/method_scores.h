@@ -4,6 +4,8 @@
  *
  *   item-based   Σ w · likeness of films, w newest first by a power law model/neighbour_ranking.h
  *   user-based   Σ likeness² of the users alike who chose the film
+ *                both in a literal model: the rating that neighbours give, from 1 for the lowest;
+ *                0 where none of them says anything
  *   content      as item-based, by content squared and with less recency, times how the film was
  *                liked
  *   mf           vector of the user · vector of the film
@@ -35,7 +37,8 @@ enum mq_status mq_method_scorer_new(const struct mq_hybrid *hybrid,
 void mq_method_scorer_free(struct mq_method_scorer *scorer);
 
 /**
- * Users who chose the same films: the model's list, or a search where the user changed or is new.
+ * Users who chose the same films (in a literal model: who rated them alike): the model's list, or a
+ * search where the user changed or is new.
  * @param ret_list best first; borrowed from the model or the scorer until its next use; empty where
  *                 the model compares no users by choices
  * @return MQ_OK | MQ_E_NOMEM | MQ_E_RANGE

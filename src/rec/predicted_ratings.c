@@ -159,6 +159,16 @@ mq_predict_rating(struct mq_predictor *p, int32_t item, float *ret_parts)
     return fminf(fmaxf(rating, h->rating_low), h->rating_high);
 }
 
+float
+mq_predict_by_neighbours(struct mq_predictor *p, int32_t item, enum mq_rating_predictor by,
+                         int32_t *ret_votes)
+{
+    const struct mq_hybrid *h = p->hybrid;
+    return by == MQ_PREDICTOR_USER_BASED
+               ? mq_rater_predict(&h->user_rater, p->users, item, ret_votes)
+               : mq_rater_predict(&h->item_rater, p->items, item, ret_votes);
+}
+
 struct mq_neighbour_list
 mq_predictor_alike(const struct mq_predictor *p)
 {

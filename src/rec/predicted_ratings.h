@@ -41,6 +41,14 @@ enum mq_status mq_predictor_take(struct mq_predictor *predictor, const struct mq
  */
 float mq_predict_rating(struct mq_predictor *predictor, int32_t item, float *ret_parts);
 
+/**
+ * What one predictor of neighbours says alone.
+ * @param predictor MQ_PREDICTOR_ITEM_BASED | MQ_PREDICTOR_USER_BASED, which the model has
+ * @param ret_votes from how many neighbours; 0: the baseline's
+ */
+float mq_predict_by_neighbours(struct mq_predictor *predictor, int32_t item,
+                               enum mq_rating_predictor by, int32_t *ret_votes);
+
 /** Users alike of the user taken, best first, with how many films both rated; empty where the model
  * has no user-based predictor. Borrowed until another is taken. */
 struct mq_neighbour_list mq_predictor_alike(const struct mq_predictor *predictor);

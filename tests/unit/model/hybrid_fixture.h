@@ -59,17 +59,20 @@ make_ratings(uint64_t seed)
     return matrix;
 }
 
+/* @param form of neighbours, as in the settings */
 static inline struct mq_hybrid *
-make_hybrid(struct mq_pool *pool, uint64_t seed)
+make_hybrid_in_form(struct mq_pool *pool, uint64_t seed, const char *form)
 {
     struct mq_error err = {0};
     struct mq_config *config;
     check_ok(mq_config_new(&config, &err));
-    static const char *const settings[][2] = {
+    const char *const settings[][2] = {
         {"hybrid.methods", "item-based|user-based|content|mf|ease|sequence|popular"},
         {"hybrid.neighbours", "5"},
         {"hybrid.content_neighbours", "4"},
         {"hybrid.factors", "8"},
+        {"hybrid.neighbour_form", form},
+        {"hybrid.threshold", "0.9"},
     };
     for (size_t i = 0; i < MQ_COUNT(settings); i++)
         check_ok(mq_config_set(config, settings[i][0], settings[i][1], MQ_FROM_FLAG, "test", &err));
@@ -85,6 +88,12 @@ make_hybrid(struct mq_pool *pool, uint64_t seed)
     mq_catalogue_free(catalogue);
     mq_config_free(config);
     return hybrid;
+}
+
+static inline struct mq_hybrid *
+make_hybrid(struct mq_pool *pool, uint64_t seed)
+{
+    return make_hybrid_in_form(pool, seed, "tuned");
 }
 
 #endif

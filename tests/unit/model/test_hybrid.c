@@ -40,6 +40,8 @@ loads_what_was_saved(void **state)
     assert_memory_equal(read->average, made->average, ITEMS * sizeof(float));
     assert_memory_equal(read->blend, made->blend, sizeof(made->blend));
     assert_float_equal(read->recency, made->recency, 0);
+    assert_false(read->literal);
+    assert_float_equal(read->threshold, 0.9F, 1e-6F);
     check_lists(&read->items, &made->items);
     check_lists(&read->users, &made->users);
     check_lists(&read->content, &made->content);

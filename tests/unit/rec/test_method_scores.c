@@ -165,6 +165,97 @@ a_new_rating_counts(void **state)
     }
 }
 
+/* ---- the literal form: seed 001's words in plain loops ------------------------------------ */
+
+static float
+rating_of(const struct mq_rating_matrix *m, int32_t user, int32_t item)
+{
+    for (int64_t i = m->user_offset[user]; i < m->user_offset[user + 1]; i++)
+        if (m->user_item[i] == item)
+            return m->user_rating[i];
+    return NAN;
+}
+
+/* Cosine over what both rated; rows are users, or films. @return NaN where they share nothing */
+static double
+plain_cosine(const struct mq_rating_matrix *m, bool users, int32_t a, int32_t b)
+{
+    double both = 0, left = 0, right = 0;
+    for (int32_t i = 0; i < (users ? m->item_count : m->user_count); i++) {
+        double x = (double)(users ? rating_of(m, a, i) : rating_of(m, i, a));
+        double y = (double)(users ? rating_of(m, b, i) : rating_of(m, i, b));
+        if (isnan(x) || isnan(y))
+            continue;
+        both += x * y;
+        left += x * x;
+        right += y * y;
+    }
+    return left > 0 ? both / sqrt(left * right) : (double)NAN;
+}
+
+/* The rating of a film by the (at most k) most alike above the threshold; NaN: nobody says. */
+static double
+plain_rating(const struct mq_hybrid *h, bool users, int32_t user, int32_t item, int32_t k)
+{
+    const struct mq_rating_matrix *m = h->ratings;
+    int32_t self = users ? user : item, rows = users ? m->user_count : m->item_count;
+    double sum = 0, weights = 0;
+    for (int32_t a = 0; a < rows; a++) {
+        double cosine = plain_cosine(m, users, self, a);
+        int32_t nearer = 0;
+        if (a == self || isnan(cosine) || cosine <= (double)h->threshold)
+            continue;
+        for (int32_t b = 0; b < rows; b++) {
+            double other = b != self ? plain_cosine(m, users, self, b) : (double)NAN;
+            double ahead = other - cosine;
+            nearer += ahead > 1e-6 || (b < a && fabs(ahead) <= 1e-6);
+        }
+        double rating = (double)(users ? rating_of(m, a, item) : rating_of(m, user, a));
+        if (nearer >= k || isnan(rating))
+            continue;
+        sum += cosine * rating;
+        weights += cosine;
+    }
+    return weights > 0 ? sum / weights : (double)NAN;
+}
+
+static void
+literal_form(void **state)
+{
+    struct bench b = {0};
+    struct mq_error err = {0};
+    (void)state;
+    int met = 0, unsaid = 0;
+    check_ok(mq_pool_new(2, &b.pool, &err));
+    b.hybrid = make_hybrid_in_form(b.pool, 3, "literal");
+    check_ok(mq_method_scorer_new(b.hybrid, &b.scorer, &err));
+    for (int32_t u = 0; u < USERS; u++) {
+        struct mq_rated_user user = user_number(&b, u);
+        for (int side = 0; side < 2; side++) {
+            float got[ITEMS], fresh[ITEMS];
+            enum mq_method method = side == 0 ? MQ_METHOD_USER_BASED : MQ_METHOD_ITEM_BASED;
+            scores(&b, &user, method, got);
+            for (int32_t i = 0; i < ITEMS; i++) {
+                double rating = plain_rating(b.hybrid, side == 0, u, i, 5);
+                double expected = isnan(rating) ? 0 : 1 + rating - (double)b.hybrid->rating_low;
+                assert_float_equal(got[i], expected, 1e-4);
+                met += !isnan(rating);
+                unsaid += isnan(rating);
+            }
+            user.changed = true; /* computed, not looked up: the same */
+            scores(&b, &user, method, fresh);
+            user.changed = false;
+            for (int32_t i = 0; i < ITEMS; i++)
+                assert_float_equal(got[i], fresh[i], 1e-4);
+        }
+    }
+    assert_true(met > USERS * ITEMS / 2 && unsaid > USERS);
+    mq_method_scorer_free(b.scorer);
+    mq_hybrid_free(b.hybrid);
+    mq_pool_free(b.pool);
+    mq_arena_release(&b.arena);
+}
+
 static void
 nothing_is_known_of_a_stranger(void **state)
 {
@@ -189,6 +280,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_changed_user_is_scored_as_the_model_would, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_new_rating_counts, setup, teardown),
+        cmocka_unit_test(literal_form),
         cmocka_unit_test_setup_teardown(nothing_is_known_of_a_stranger, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
