@@ -6,6 +6,10 @@
 #include "base/memory.h"
 #include "model/recency.h"
 
+#define PAIRS_MAX (INT64_C(1) << 34)
+#define COMPARED_LEAST (1 << 13)
+#define COMPARED_MOST (1 << 16)
+
 static const char *const names[MQ_METHOD_COUNT + 1] = {
     "item-based", "user-based", "content", "mf", "ease", "sequence", "deep", "popular", "hybrid"};
 
@@ -46,12 +50,11 @@ make_rater(struct mq_hybrid *h, enum mq_neighbour_side side, const struct mq_nei
 enum mq_status
 mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err)
 {
-    struct mq_neighbour_options ranking = mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS);
+    struct mq_neighbour_options ranking = mq_hybrid_choice_options(h, MQ_NEIGHBOUR_USERS);
     struct mq_neighbour_options rating = mq_hybrid_rating_options(h, MQ_NEIGHBOUR_USERS);
     enum mq_status st = MQ_OK;
     if (h->users.ids != NULL) {
         ranking.k = h->users.k;
-        ranking.recency *= h->recency;
         st = mq_neighbour_index_new(h->ratings, NULL, &ranking, pool, &h->user_index, err);
     }
     if (st == MQ_OK && h->rating_users.ids != NULL) {
@@ -65,13 +68,37 @@ mq_hybrid_finish(struct mq_hybrid *h, struct mq_pool *pool, struct mq_error *err
                        : st;
 }
 
+int32_t
+mq_hybrid_users_compared(int32_t user_count)
+{
+    int64_t fitting = PAIRS_MAX / MQ_MAX(user_count, 1);
+    return (int32_t)MQ_MIN(MQ_MAX(fitting, (int64_t)COMPARED_LEAST), (int64_t)COMPARED_MOST);
+}
+
+static void
+bound_candidates(const struct mq_hybrid *hybrid, struct mq_neighbour_options *options)
+{
+    if (options->side == MQ_NEIGHBOUR_USERS)
+        options->candidates_max = mq_hybrid_users_compared(hybrid->ratings->user_count);
+}
+
+struct mq_neighbour_options
+mq_hybrid_choice_options(const struct mq_hybrid *hybrid, enum mq_neighbour_side side)
+{
+    struct mq_neighbour_options options = mq_neighbour_options_ranking(side);
+    options.recency *= hybrid->recency;
+    bound_candidates(hybrid, &options);
+    return options;
+}
+
 struct mq_neighbour_options
 mq_hybrid_rating_options(const struct mq_hybrid *hybrid, enum mq_neighbour_side side)
 {
-    if (!hybrid->literal)
-        return mq_neighbour_options_rating(side);
-    struct mq_neighbour_options options = mq_neighbour_options_literal(side);
-    options.threshold = hybrid->threshold;
+    struct mq_neighbour_options options =
+        hybrid->literal ? mq_neighbour_options_literal(side) : mq_neighbour_options_rating(side);
+    if (hybrid->literal)
+        options.threshold = hybrid->threshold;
+    bound_candidates(hybrid, &options);
     return options;
 }
 

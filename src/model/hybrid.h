@@ -114,6 +114,16 @@ struct mq_hybrid {
 enum mq_status mq_hybrid_finish(struct mq_hybrid *hybrid, struct mq_pool *pool,
                                 struct mq_error *err);
 
+/**
+ * Users that each user is compared with, of so many: 65,536, fewer where that would be more than
+ * 2^34 pairs (from 262,144 users on), never below 8,192. So the time of all lists is bounded.
+ */
+int32_t mq_hybrid_users_compared(int32_t user_count);
+
+/** How neighbours by choices are found: mq_neighbour_options_ranking. */
+struct mq_neighbour_options mq_hybrid_choice_options(const struct mq_hybrid *hybrid,
+                                                     enum mq_neighbour_side side);
+
 /** How neighbours by ratings are found: mq_neighbour_options_rating, or where the model is literal
  * mq_neighbour_options_literal with its threshold. */
 struct mq_neighbour_options mq_hybrid_rating_options(const struct mq_hybrid *hybrid,

@@ -129,17 +129,17 @@ make_lists(struct training *t, const struct mq_rating_matrix *matrix,
 static enum mq_status
 train_items(struct training *t, struct mq_error *err)
 {
-    return make_lists(t, t->hybrid->ratings, NULL, mq_neighbour_options_ranking(MQ_NEIGHBOUR_ITEMS),
+    return make_lists(t, t->hybrid->ratings, NULL,
+                      mq_hybrid_choice_options(t->hybrid, MQ_NEIGHBOUR_ITEMS),
                       t->options->neighbours, &t->hybrid->items, err);
 }
 
 static enum mq_status
 train_users(struct training *t, struct mq_error *err)
 {
-    struct mq_neighbour_options options = mq_neighbour_options_ranking(MQ_NEIGHBOUR_USERS);
-    options.recency *= t->hybrid->recency;
-    return make_lists(t, t->hybrid->ratings, NULL, options, t->options->neighbours,
-                      &t->hybrid->users, err);
+    return make_lists(t, t->hybrid->ratings, NULL,
+                      mq_hybrid_choice_options(t->hybrid, MQ_NEIGHBOUR_USERS),
+                      t->options->neighbours, &t->hybrid->users, err);
 }
 
 /* Films outside of the catalogue have no content: rows beyond it are empty. */

@@ -187,10 +187,23 @@ one_of_two_deploys_wins(void **state)
     mq_hybrid_free(second);
 }
 
+/* The time of all users' lists is bounded. */
+static void
+users_compared(void **state)
+{
+    (void)state;
+    assert_int_equal(mq_hybrid_users_compared(0), 65536);
+    assert_int_equal(mq_hybrid_users_compared(262144), 65536);
+    assert_int_equal(mq_hybrid_users_compared(524288), 32768);
+    assert_int_equal(mq_hybrid_users_compared(1000000), 17179);
+    assert_int_equal(mq_hybrid_users_compared(16000000), 8192);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(users_compared),
         cmocka_unit_test_setup_teardown(loads_what_was_saved, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_newer_form, setup, teardown),
