@@ -571,33 +571,69 @@ mq_eval_report_free(struct mq_eval_report *report)
     mq_free(report);
 }
 
+/* ---- figures by name ---------------------------------------------------------------------- */
+
+/* What a key names. */
+struct place {
+    int cut;    /* place in cuts; -1: an error of predicted ratings */
+    int figure; /* of lists, MQ_LIST_FIGURE_COUNT: coverage; of ratings 0: RMSE, 1: MAE */
+    int better;
+};
+
+static bool
+read_key(const char *key, const int32_t *cuts, int cut_count, struct place *ret_place)
+{
+    const char *end = strrchr(key, '_');
+    bool rmse = strcmp(key, "rmse") == 0;
+    if (rmse || strcmp(key, "mae") == 0) {
+        *ret_place = (struct place){.cut = -1, .figure = rmse ? 0 : 1, .better = -1};
+        return true;
+    }
+    for (int c = 0; c < cut_count && end != NULL; c++) {
+        char cut[16];
+        snprintf(cut, sizeof(cut), "%d", cuts[c]);
+        if (strcmp(end + 1, cut) != 0)
+            continue;
+        size_t size = (size_t)(end - key);
+        if (size == strlen("coverage") && memcmp(key, "coverage", size) == 0) {
+            *ret_place = (struct place){.cut = c, .figure = MQ_LIST_FIGURE_COUNT, .better = 1};
+            return true;
+        }
+        for (int f = 0; f < MQ_LIST_FIGURE_COUNT; f++)
+            if (strlen(mq_list_figures[f].key) == size &&
+                memcmp(mq_list_figures[f].key, key, size) == 0) {
+                *ret_place =
+                    (struct place){.cut = c, .figure = f, .better = mq_list_figures[f].better};
+                return true;
+            }
+    }
+    return false;
+}
+
+bool
+mq_eval_key_known(const char *key, const int32_t *cuts, int cut_count, bool *ret_of_ratings,
+                  int *ret_better)
+{
+    struct place place;
+    if (!read_key(key, cuts, cut_count, &place))
+        return false;
+    *ret_of_ratings = place.cut < 0;
+    *ret_better = place.better;
+    return true;
+}
+
 const struct mq_eval_figure *
 mq_eval_report_find(const struct mq_eval_report *report, int system, const char *key,
                     int *ret_better)
 {
     const struct mq_eval_system *s = &report->systems[system];
-    const char *end = strrchr(key, '_');
-    int better = -1;
-    const struct mq_eval_figure *found = strcmp(key, "rmse") == 0  ? &s->rmse
-                                         : strcmp(key, "mae") == 0 ? &s->mae
-                                                                   : NULL;
-    for (int c = 0; c < report->cut_count && found == NULL && end != NULL; c++) {
-        char cut[16];
-        snprintf(cut, sizeof(cut), "%d", report->cuts[c]);
-        if (strcmp(end + 1, cut) != 0)
-            continue;
-        size_t size = (size_t)(end - key);
-        better = 1;
-        if (size == strlen("coverage") && memcmp(key, "coverage", size) == 0)
-            found = &s->coverage[c];
-        for (int f = 0; f < MQ_LIST_FIGURE_COUNT && found == NULL; f++)
-            if (strlen(mq_list_figures[f].key) == size &&
-                memcmp(mq_list_figures[f].key, key, size) == 0) {
-                found = &s->figure[c][f];
-                better = mq_list_figures[f].better;
-            }
-    }
+    struct place place;
+    if (!read_key(key, report->cuts, report->cut_count, &place))
+        return NULL;
     if (ret_better != NULL)
-        *ret_better = better;
-    return found;
+        *ret_better = place.better;
+    if (place.cut < 0)
+        return place.figure == 0 ? &s->rmse : &s->mae;
+    return place.figure == MQ_LIST_FIGURE_COUNT ? &s->coverage[place.cut]
+                                                : &s->figure[place.cut][place.figure];
 }

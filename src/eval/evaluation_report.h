@@ -126,6 +126,14 @@ void mq_eval_report_free(struct mq_eval_report *report);
 const struct mq_eval_figure *mq_eval_report_find(const struct mq_eval_report *report, int system,
                                                  const char *key, int *ret_better);
 
+/**
+ * Whether an evaluation with these cuts gives a figure of that name.
+ * @param ret_of_ratings it is an error of predicted ratings, not a figure of lists
+ * @param ret_better     as above
+ */
+bool mq_eval_key_known(const char *key, const int32_t *cuts, int cut_count, bool *ret_of_ratings,
+                       int *ret_better);
+
 struct mq_gate_result;
 struct json_t;
 

@@ -207,11 +207,11 @@ write_gate(const struct view *view)
                               decimals);
         mq_html_cell_number(view->page, MQ_HTML_PLAIN, o->limit, decimals);
         mq_html_cell_format(view->page,
-                            !o->passed        ? MQ_HTML_BAD
-                            : o->note != NULL ? MQ_HTML_WARN
-                                              : MQ_HTML_GOOD,
-                            "%s%s%s", o->passed ? "passed" : "failed", o->note != NULL ? ": " : "",
-                            o->note != NULL ? o->note : "");
+                            !o->passed           ? MQ_HTML_BAD
+                            : o->note[0] != '\0' ? MQ_HTML_WARN
+                                                 : MQ_HTML_GOOD,
+                            "%s%s%s", o->passed ? "passed" : "failed",
+                            o->note[0] != '\0' ? ": " : "", o->note);
     }
 }
 

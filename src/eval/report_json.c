@@ -127,7 +127,9 @@ gate_json(const struct mq_gate_result *gate)
         json_t *rule =
             json_pack("{s:s, s:b, s:o, s:o}", "rule", o->rule, "passed", o->passed, "figure",
                       interval_json(&o->range), "limit", real_or_null(o->limit));
-        if (o->note != NULL)
+        if (!isnan(o->live.value))
+            json_object_set_new(rule, "live", interval_json(&o->live));
+        if (o->note[0] != '\0')
             json_object_set_new(rule, "note", json_string(o->note));
         json_array_append_new(rules, rule);
     }

@@ -642,6 +642,9 @@ mq_run_workflow(struct mq_object_store *store, const char *region, const struct 
         return st;
     if (request->shard_count > 1)
         st = keep_sharded(request, wanted, &count, what, err);
+    for (int i = 0; st == MQ_OK && i < count; i++)
+        if (request->table->rows[wanted[i]].check_settings != NULL)
+            st = request->table->rows[wanted[i]].check_settings(config, err);
     if (st != MQ_OK)
         return st;
     struct runner *runner = calloc(1, sizeof(*runner));

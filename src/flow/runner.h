@@ -59,7 +59,8 @@ enum mq_status mq_run_request_check(const struct mq_run_request *request, struct
  * @param pool    shared by the steps
  * @param ret_run owned (mq_run_free); also set when a step failed or the run was cancelled, once
  *                the run had begun (else untouched); may be NULL
- * @return MQ_OK | MQ_E_USAGE (unknown names) | MQ_E_CONFLICT (another run holds the lock: the
+ * @return MQ_OK | MQ_E_USAGE (unknown names) | MQ_E_CONFIG (a step's settings, before any step
+ *         starts) | MQ_E_CONFLICT (another run holds the lock: the
  *         message says who) | MQ_E_INPUT, MQ_E_UNSUPPORTED (pre-check) | MQ_E_CANCELLED |
  *         what the failing step returned
  */

@@ -51,6 +51,8 @@ struct mq_step_row {
     /** Raised whenever the same inputs and options would give other bytes. */
     int version;
     unsigned flags;
+    /** Refuses settings (MQ_E_CONFIG) before any step of the run starts; NULL: nothing to check. */
+    enum mq_status (*check_settings)(const struct mq_config *config, struct mq_error *err);
 };
 
 struct mq_workflow {

@@ -159,9 +159,11 @@ static enum mq_status
 move(struct deployment *d, const struct mq_gate_verdict *verdict, struct mq_error *err)
 {
     struct mq_step_context *context = d->context;
-    char reason[64], before[MQ_HYBRID_VERSION_SIZE];
+    char reason[192], before[MQ_HYBRID_VERSION_SIZE];
     memcpy(before, d->pointer.version, sizeof(before));
-    snprintf(reason, sizeof(reason), "the gate passed, %d rules", verdict->count);
+    snprintf(reason, sizeof(reason), "the gate passed, %d rules%s%s", verdict->count,
+             verdict->by_record > 0 ? "; compared with the live model's own evaluation" : "",
+             verdict->not_judged > 0 ? "; not judged against the live model" : "");
     const struct mq_hybrid_move to = {.version = d->version,
                                       .by = "deploy",
                                       .run = context->run_id,

@@ -3,9 +3,10 @@
  *
  * The model is rebuilt from the training part of a split with the same settings, and asked for the
  * held-out part, beside popularity, its methods and the model that serves
- * (eval/hybrid_evaluation.h). The quality gate's rules are judged here; deploy obeys them. The
- * report is written for programs and for people below runs/<run id>/, and the outcome for deploy as
- * model/hybrid/evaluation.json.
+ * (eval/hybrid_evaluation.h). A live model that has seen too much of that part goes by its own
+ * evaluation, as recorded (step/live_evaluation.h). The quality gate's rules are judged here;
+ * deploy obeys them. The report is written for programs and for people below runs/<run id>/, and
+ * the outcome for deploy as model/hybrid/evaluation.json.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,14 +20,18 @@
 #include "model/hybrid_registry.h"
 #include "step/hybrid_document.h"
 #include "step/hybrid_input.h"
+#include "step/live_evaluation.h"
 #include "step/step.h"
 
 struct work {
     struct mq_step_context *context;
     struct mq_hybrid_input input;
     json_t *candidate;
-    const char *version;    /* of the candidate, borrowed from it */
-    struct mq_hybrid *live; /* NULL: none, or it cannot be read */
+    const char *version;                /* of the candidate, borrowed from it */
+    struct mq_hybrid *live;             /* NULL: none, it cannot be read, or it is the candidate */
+    char not_judged[160];               /* why there is no `live`, where a model serves */
+    json_t *method;                     /* how it is measured */
+    struct mq_live_evaluation recorded; /* of the live model */
     char protocol[MQ_PROTOCOL_SIZE];
     struct mq_eval_report *report;
     struct mq_gate_result gate;
@@ -42,12 +47,16 @@ read_live(struct work *w, struct mq_error *err)
     struct mq_hybrid_pointer pointer = {0};
     struct mq_error own = {0};
     enum mq_status st = mq_hybrid_pointer_read(c->store, c->region, &pointer, err);
-    if (st == MQ_OK && pointer.version[0] != '\0' && strcmp(pointer.version, w->version) != 0) {
+    if (st == MQ_OK && strcmp(pointer.version, w->version) == 0) {
+        snprintf(w->not_judged, sizeof(w->not_judged), "the candidate is the model that serves");
+    } else if (st == MQ_OK && pointer.version[0] != '\0') {
         enum mq_status found =
             mq_hybrid_load(c->store, c->region, pointer.version, c->pool, &w->live, &own);
         if (mq_hybrid_is_unreadable(found)) {
             mq_step_note(c, "the live model %s cannot be read and is not compared: %s",
                          pointer.version, own.message);
+            snprintf(w->not_judged, sizeof(w->not_judged), "live model %s cannot be read",
+                     pointer.version);
         } else if (found != MQ_OK) {
             if (err != NULL)
                 *err = own;
@@ -59,17 +68,55 @@ read_live(struct work *w, struct mq_error *err)
 }
 
 static enum mq_status
+read_settings(const struct mq_config *config, struct mq_hybrid_eval_options *ret_options,
+              struct mq_gate_options *ret_gate, struct mq_error *err)
+{
+    enum mq_status st = mq_hybrid_eval_options_read(config, ret_options, err);
+    if (st == MQ_OK)
+        st = mq_gate_options_parse(mq_config_text(config, "gate.bounds"),
+                                   mq_config_text(config, "gate.no_worse"),
+                                   mq_config_int(config, "gate.cases_min"), ret_gate, err);
+    return st == MQ_OK ? mq_gate_options_check(ret_gate, ret_options->cuts, ret_options->cut_count,
+                                               ret_options->predict, err)
+                       : st;
+}
+
+enum mq_status
+mq_step_evaluate_settings(const struct mq_config *config, struct mq_error *err)
+{
+    struct mq_hybrid_eval_options options;
+    struct mq_gate_options gate;
+    return read_settings(config, &options, &gate, err);
+}
+
+/* What stands for the live model where the report does not hold it. */
+static enum mq_status
+recall_live(struct work *w, struct mq_gate_live *ret_live, struct mq_error *err)
+{
+    struct mq_live_evaluation *r = &w->recorded;
+    *ret_live = (struct mq_gate_live){.why = w->not_judged};
+    if (w->live == NULL)
+        return MQ_OK;
+    enum mq_status st =
+        mq_live_evaluation_read(w->context, w->live->version, w->method, w->protocol, r, err);
+    *ret_live =
+        (struct mq_gate_live){.figures = r->figures,
+                              .data = r->data,
+                              .why = r->figures == NULL  ? r->nothing
+                                     : w->live_cases > 0 ? "it was not measured on these cases"
+                                                         : "it has seen the held-out choices"};
+    return st;
+}
+
+static enum mq_status
 judge(struct work *w, struct mq_error *err)
 {
     struct mq_step_context *c = w->context;
     struct mq_hybrid_eval_options options;
     struct mq_gate_options gate;
+    struct mq_gate_live live;
     mq_autofree uint8_t *marks = NULL;
-    enum mq_status st = mq_hybrid_eval_options_read(c->config, &options, err);
-    if (st == MQ_OK)
-        st = mq_gate_options_parse(mq_config_text(c->config, "gate.bounds"),
-                                   mq_config_text(c->config, "gate.no_worse"),
-                                   mq_config_int(c->config, "gate.cases_min"), &gate, err);
+    enum mq_status st = read_settings(c->config, &options, &gate, err);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)w->input.ratings->count, 1, &marks, err);
     if (st == MQ_OK)
@@ -86,7 +133,11 @@ judge(struct work *w, struct mq_error *err)
                                              .data = data,
                                              .protocol = w->protocol};
     st = mq_hybrid_evaluate(&task, &options, c->now_s, c->pool, &w->report, &w->live_cases, err);
-    return st == MQ_OK ? mq_quality_gate(w->report, &gate, &w->gate, err) : st;
+    if (st == MQ_OK)
+        st = recall_live(w, &live, err);
+    return st == MQ_OK
+               ? mq_quality_gate(w->report, &gate, *live.why != '\0' ? &live : NULL, &w->gate, err)
+               : st;
 }
 
 /* Too little data to hold anything out fails no run: the gate says so. */
@@ -141,10 +192,10 @@ write_outcome(const struct work *w, struct mq_error *err)
     enum mq_status st = w->report != NULL ? mq_eval_report_json(w->report, &w->gate, &report, err)
                                           : nothing_json(w, &report, err);
     if (st == MQ_OK)
-        outcome = json_pack("{s:s, s:s, s:s?, s:I, s:o}", "version", w->version, "run",
+        outcome = json_pack("{s:s, s:s, s:s?, s:I, s:O, s:o}", "version", w->version, "run",
                             c->run_id != NULL ? c->run_id : "", "live",
                             w->live != NULL ? w->live->version : NULL, "live_cases",
-                            (json_int_t)w->live_cases, "report", report);
+                            (json_int_t)w->live_cases, "method", w->method, "report", report);
     return st == MQ_OK ? mq_artifact_put_json(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
                                               outcome, err)
                        : st;
@@ -176,17 +227,23 @@ tell(const struct work *w)
                  w->gate.passed ? "passes the quality gate" : "does not pass the quality gate");
     if (w->live != NULL && w->live_cases == 0)
         mq_step_note(c,
-                     "not compared with the live model %s: it has seen too many of the held-out "
-                     "choices (gate.cases_min)",
-                     w->live->version);
+                     "the live model %s has seen too many of the held-out choices "
+                     "(gate.cases_min): %s%s",
+                     w->live->version,
+                     w->recorded.figures != NULL ? "held against its own evaluation, "
+                                                 : "not judged, ",
+                     w->recorded.figures != NULL ? w->recorded.data : w->recorded.nothing);
 }
 
 enum mq_status
 mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
 {
-    struct work w = {.context = context};
-    enum mq_status st = mq_hybrid_document_read(context, MQ_ARTIFACT_HYBRID_CANDIDATE, &w.candidate,
-                                                &w.version, err);
+    struct work w = {.context = context, .method = mq_evaluation_method(context->config)};
+    enum mq_status st = w.method != NULL ? mq_step_evaluate_settings(context->config, err)
+                                         : mq_fail(err, MQ_E_NOMEM, "no memory for an evaluation");
+    if (st == MQ_OK)
+        st = mq_hybrid_document_read(context, MQ_ARTIFACT_HYBRID_CANDIDATE, &w.candidate,
+                                     &w.version, err);
     if (st == MQ_OK)
         st = mq_hybrid_input_load(context->store, context->region, context->config,
                                   context->scratch, context->date, &w.input, err);
@@ -204,6 +261,8 @@ mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
         tell(&w);
     mq_eval_report_free(w.report);
     json_decref(w.candidate);
+    json_decref(w.method);
+    mq_live_evaluation_release(&w.recorded);
     mq_hybrid_free(w.live);
     mq_hybrid_input_release(&w.input);
     return st;

@@ -3,10 +3,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A rule's text: its name has at most 96 bytes, its numbers and note some more. */
-#define RULE_TEXT_MAX 448
+/* A rule's text: its name has at most 96 bytes, its numbers some more, its note 256. */
+#define RULE_TEXT_MAX 544
 /* Room for "; and N more rules". */
 #define MORE_TEXT_MAX 40
+
+static bool
+is_not_judged(const json_t *rule)
+{
+    static const char beginning[] = "not judged";
+    const char *note = json_string_value(json_object_get(rule, "note"));
+    return note != NULL && strncmp(note, beginning, sizeof(beginning) - 1) == 0;
+}
 
 enum mq_status
 mq_gate_verdict_read(const json_t *report, struct mq_gate_verdict *ret_verdict,
@@ -27,6 +35,8 @@ mq_gate_verdict_read(const json_t *report, struct mq_gate_verdict *ret_verdict,
             return mq_fail(err, MQ_E_FORMAT, "rule %zu of the quality gate has no verdict", i + 1);
         verdict.count++;
         verdict.failed += json_is_false(own);
+        verdict.by_record += json_is_object(json_object_get(rule, "live"));
+        verdict.not_judged += is_not_judged(rule);
     }
     if (verdict.passed != (verdict.failed == 0))
         return mq_fail(err, MQ_E_FORMAT, "the quality gate %s, but %d of its rules failed",
@@ -52,7 +62,7 @@ mq_gate_rule_text(const json_t *rule, char *ret_text, size_t size)
     if (json_is_number(limit))
         snprintf(bound, sizeof(bound), ", limit %.4g", json_number_value(limit));
     const char *name = json_string_value(json_object_get(rule, "rule"));
-    snprintf(ret_text, size, "%.100s%s%s%s%s%.160s", name != NULL ? name : "", number, range, bound,
+    snprintf(ret_text, size, "%.100s%s%s%s%s%.256s", name != NULL ? name : "", number, range, bound,
              note == NULL        ? ""
              : number[0] != '\0' ? ", "
                                  : ": ",
@@ -80,5 +90,6 @@ mq_gate_failures_text(const json_t *report, char *ret_text, size_t size)
         used += (size_t)snprintf(ret_text + used, size - used, "%s%s", used > 0 ? "; " : "", text);
     }
     if (left > 0)
-        snprintf(ret_text + used, size - used, "%s%d more rules", used > 0 ? "; and " : "", left);
+        snprintf(ret_text + used, size - used, "%s%d more rule%s", used > 0 ? "; and " : "", left,
+                 left == 1 ? "" : "s");
 }

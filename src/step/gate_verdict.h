@@ -1,6 +1,7 @@
 /**
  * The verdict of the quality gate, as an evaluation's report tells it (docs/formats/
- * evaluation-report.md): {"passed": …, "rules": [{"rule", "passed", "figure", "limit"}, …]}.
+ * evaluation-report.md): {"passed": …, "rules": [{"rule", "passed", "figure", "limit", "live",
+ * "note"}, …]}.
  * Threads: reentrant.
  */
 #ifndef MQ_STEP_GATE_VERDICT_H
@@ -11,6 +12,8 @@
 struct mq_gate_verdict {
     bool passed; /**< every rule */
     int count, failed;
+    int by_record; /**< rules held against the live model's own evaluation, not on the same cases */
+    int not_judged; /**< rules that passed since there was nothing of the live model to compare */
 };
 
 /**

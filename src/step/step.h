@@ -89,6 +89,9 @@ enum mq_status mq_step_validate_data(struct mq_step_context *context, struct mq_
 enum mq_status mq_step_extract_features(struct mq_step_context *context, struct mq_error *err);
 enum mq_status mq_step_train_hybrid(struct mq_step_context *context, struct mq_error *err);
 enum mq_status mq_step_evaluate(struct mq_step_context *context, struct mq_error *err);
+/** Whether an evaluation can be made, and judged, by the settings eval.*, gate.* and hybrid.*:
+ * known before anything is trained. @return MQ_OK | MQ_E_CONFIG */
+enum mq_status mq_step_evaluate_settings(const struct mq_config *config, struct mq_error *err);
 enum mq_status mq_step_deploy(struct mq_step_context *context, struct mq_error *err);
 enum mq_status mq_step_reload(struct mq_step_context *context, struct mq_error *err);
 

@@ -172,7 +172,7 @@ json_says_what_was_measured(void **state)
     struct mq_eval_input input = fixture_input(&fixture, 0, entries);
     check_ok(mq_eval_report_make(&input, NULL, &report, &err));
     check_ok(mq_gate_options_parse("ndcg_5 >= 0.99", "hit_rate_5", 10, &options, &err));
-    check_ok(mq_quality_gate(report, &options, &gate, &err));
+    check_ok(mq_quality_gate(report, &options, NULL, &gate, &err));
     write_both(report, &gate, &json, &page);
     json_t *root;
     check_ok(mq_json_parse(json.data, json.size, "report", &root, &err));

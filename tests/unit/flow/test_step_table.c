@@ -129,14 +129,14 @@ test_broken_tables_are_refused(void **state)
     static const struct mq_step_artifact csv[] = {{MQ_ARTIFACT_ITEM_CSV, 0}};
     static const struct mq_step_artifact dict[] = {{MQ_ARTIFACT_PROPERTY_DICT, 0}};
     const struct mq_step_row cycle[] = {
-        {"a", "", no_step, csv, 1, dict, 1, "", 1, 0},
-        {"b", "", no_step, dict, 1, csv, 1, "", 1, 0},
+        {"a", "", no_step, csv, 1, dict, 1, "", 1, 0, NULL},
+        {"b", "", no_step, dict, 1, csv, 1, "", 1, 0, NULL},
     };
     const struct mq_step_row twice[] = {
-        {"a", "", no_step, NULL, 0, csv, 1, "", 1, 0},
-        {"b", "", no_step, NULL, 0, csv, 1, "", 1, 0},
+        {"a", "", no_step, NULL, 0, csv, 1, "", 1, 0, NULL},
+        {"b", "", no_step, NULL, 0, csv, 1, "", 1, 0, NULL},
     };
-    const struct mq_step_row own[] = {{"a", "", no_step, csv, 1, csv, 1, "", 1, 0}};
+    const struct mq_step_row own[] = {{"a", "", no_step, csv, 1, csv, 1, "", 1, 0, NULL}};
     struct mq_step_table table = {.rows = cycle, .row_count = 2};
     struct mq_error err;
     check_fails(MQ_E_INTERNAL, mq_step_table_check(&table, &err));

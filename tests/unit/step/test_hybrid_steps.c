@@ -344,7 +344,8 @@ beside_the_live_model(void **state)
     fixture_ok(f, mq_step_evaluate);
     check_count(f, "live_cases", 0);
     check_count(f, "cases", VIEWERS);
-    check_contains(f->report.notes.data, "it has seen too many of the held-out choices");
+    check_contains(f->report.notes.data, "has seen too many of the held-out choices");
+    check_contains(f->report.notes.data, "not judged, live model");
     fixture_option(f, "gate.cases_min", "5");
 
     /* Live models that cannot be read are no reason to fail: of a newer form, damaged, gone. */
@@ -387,6 +388,129 @@ beside_the_live_model(void **state)
     /* A pointer that is none is another matter. */
     fixture_put(f, "model/hybrid/current.json", "{\"version\": ");
     assert_int_equal(fixture_run(f, mq_step_evaluate), MQ_E_FORMAT);
+}
+
+/* The outcome's rule of that name; borrowed. */
+static const json_t *
+rule_named(const json_t *outcome, const char *name)
+{
+    const json_t *rules =
+        json_object_get(json_object_get(json_object_get(outcome, "report"), "gate"), "rules");
+    size_t i;
+    json_t *rule;
+    json_array_foreach((json_t *)rules, i, rule)
+    {
+        if (strcmp(text_at(rule, "rule"), name) == 0)
+            return rule;
+    }
+    fail_msg("no rule %s", name);
+    return NULL;
+}
+
+/* Unchanged data, other settings: the live model has seen all that is held out, and the candidate
+ * is far worse than it was when it was evaluated itself. */
+static void
+far_worse_on_unchanged_data(void **state)
+{
+    struct step_fixture *f = *state;
+    static const char rule[] = "ndcg_10 no worse than live";
+    char first[MQ_HYBRID_VERSION_SIZE], worse[MQ_HYBRID_VERSION_SIZE], path[128];
+    put_catalogue(f);
+    put_day(f, D1, 0, VIEWERS, 3, 0);
+    put_day(f, D2, 1000, VIEWERS, 1, 3);
+    make_silver(f);
+    fixture_option(f, "gate.no_worse", "ndcg_10");
+    fixture_option(f, "gate.bounds", "hit_rate_10 >= 0.2");
+    fixture_ok(f, mq_step_train_hybrid);
+    candidate(f, first);
+    fixture_ok(f, mq_step_evaluate);
+    json_t *outcome = get_json(f, "model/hybrid/evaluation.json");
+    assert_string_equal(text_at(rule_named(outcome, rule), "note"), "no live model");
+    json_decref(outcome);
+    fixture_ok(f, mq_step_deploy);
+
+    /* The same again is the model that serves. */
+    fixture_ok(f, mq_step_evaluate);
+    outcome = get_json(f, "model/hybrid/evaluation.json");
+    assert_string_equal(text_at(rule_named(outcome, rule), "note"),
+                        "not judged: the candidate is the model that serves");
+    json_decref(outcome);
+
+    fixture_option(f, "hybrid.methods", "popular");
+    fixture_ok(f, mq_step_train_hybrid);
+    candidate(f, worse);
+    assert_string_not_equal(first, worse);
+    fixture_ok(f, mq_step_evaluate);
+    check_count(f, "live_cases", 0);
+    check_contains(f->report.notes.data, "held against its own evaluation, silver/ratings up to ");
+    check_contains(f->report.notes.data, "does not pass the quality gate");
+    outcome = get_json(f, "model/hybrid/evaluation.json");
+    const json_t *judged = rule_named(outcome, rule);
+    assert_true(json_is_false(json_object_get(judged, "passed")));
+    assert_true(json_is_number(json_object_get(json_object_get(judged, "live"), "value")));
+    check_contains(text_at(judged, "note"),
+                   "the live model's own evaluation, silver/ratings up to " D2 ": 1 (1 to 1)");
+    check_contains(text_at(judged, "note"), "it has seen the held-out choices");
+    json_decref(outcome);
+    char *page = fixture_get(f, "runs/run1/report.html");
+    check_contains(page, "compared with the live model");
+    free(page);
+    assert_int_equal(fixture_run(f, mq_step_deploy), MQ_E_INPUT);
+    check_contains(f->err.message, "the live model's own evaluation");
+    json_t *pointer = get_json(f, "model/hybrid/current.json");
+    assert_string_equal(text_at(pointer, "version"), first);
+    json_decref(pointer);
+
+    /* Better, or as good, passes, and the history says what it was compared with. */
+    fixture_option(f, "hybrid.methods", "item-based|user-based|content|mf|ease|popular");
+    fixture_option(f, "hybrid.factors", "9");
+    fixture_ok(f, mq_step_train_hybrid);
+    fixture_ok(f, mq_step_evaluate);
+    fixture_ok(f, mq_step_deploy);
+    pointer = get_json(f, "model/hybrid/current.json");
+    const json_t *entry = json_array_get(json_object_get(pointer, "history"), 0);
+    assert_string_not_equal(text_at(entry, "version"), first);
+    check_contains(text_at(entry, "reason"), "compared with the live model's own evaluation");
+    char now[MQ_HYBRID_VERSION_SIZE];
+    snprintf(now, sizeof(now), "%s", text_at(entry, "version"));
+    json_decref(pointer);
+
+    /* Measured in another way, not at all, or damaged: not judged, and said so. */
+    fixture_option(f, "hybrid.factors", "10");
+    fixture_option(f, "eval.negatives", "5");
+    fixture_ok(f, mq_step_train_hybrid);
+    fixture_ok(f, mq_step_evaluate);
+    outcome = get_json(f, "model/hybrid/evaluation.json");
+    check_contains(text_at(rule_named(outcome, rule), "note"), "not judged: live model");
+    check_contains(text_at(rule_named(outcome, rule), "note"), "was evaluated in another way");
+    json_decref(outcome);
+    fixture_option(f, "eval.negatives", "0");
+    snprintf(path, sizeof(path), "model/hybrid/%s/evaluation.json", now);
+    /* A record that is older than "method" goes by the sentence that says the same. */
+    json_t *older = get_json(f, path);
+    json_object_del(older, "method");
+    char *text = json_dumps(older, 0);
+    json_decref(older);
+    fixture_put(f, path, text);
+    free(text);
+    fixture_ok(f, mq_step_evaluate);
+    check_contains(f->report.notes.data, "held against its own evaluation");
+    static const struct {
+        const char *text, *note;
+    } others[] = {{"{\"version\": ", "cannot be read"}, {"{}", "is empty"}};
+    for (size_t i = 0; i < MQ_COUNT(others); i++) {
+        fixture_put(f, path, others[i].text);
+        fixture_ok(f, mq_step_evaluate);
+        outcome = get_json(f, "model/hybrid/evaluation.json");
+        check_contains(text_at(rule_named(outcome, rule), "note"), "not judged: ");
+        check_contains(text_at(rule_named(outcome, rule), "note"), others[i].note);
+        json_decref(outcome);
+    }
+    fixture_ok(f, mq_step_deploy);
+    pointer = get_json(f, "model/hybrid/current.json");
+    entry = json_array_get(json_object_get(pointer, "history"), 0);
+    check_contains(text_at(entry, "reason"), "not judged against the live model");
+    json_decref(pointer);
 }
 
 static void
@@ -482,13 +606,10 @@ main(void)
     mq_progress_enable(false);
 #define STEP_TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        STEP_TEST(films_of_the_catalogue_first),
-        STEP_TEST(a_model_and_its_candidate),
-        STEP_TEST(an_outcome_and_a_report),
-        STEP_TEST(beside_the_live_model),
-        STEP_TEST(too_few_ratings),
-        STEP_TEST(candidates_that_are_none),
-        STEP_TEST(odd_days),
+        STEP_TEST(films_of_the_catalogue_first), STEP_TEST(a_model_and_its_candidate),
+        STEP_TEST(an_outcome_and_a_report),      STEP_TEST(beside_the_live_model),
+        STEP_TEST(far_worse_on_unchanged_data),  STEP_TEST(too_few_ratings),
+        STEP_TEST(candidates_that_are_none),     STEP_TEST(odd_days),
     };
     return cmocka_run_group_tests_name("hybrid_steps", tests, NULL, NULL);
 }
