@@ -35,6 +35,17 @@ tell_move(struct mq_cli *cli, const char *version, const char *before, bool move
     return MQ_OK;
 }
 
+/* Whether another who promoted the same model was first. */
+static bool
+serves_meanwhile(const struct mq_models *models, const char *version)
+{
+    struct mq_hybrid_pointer now = {0};
+    bool serves = mq_hybrid_pointer_read(models->store, models->region, &now, NULL) == MQ_OK &&
+                  strcmp(now.version, version) == 0;
+    mq_hybrid_pointer_release(&now);
+    return serves;
+}
+
 static enum mq_status
 move_to(struct mq_cli *cli, struct mq_models *models, const char *version, const char *by,
         struct mq_error *err)
@@ -47,8 +58,13 @@ move_to(struct mq_cli *cli, struct mq_models *models, const char *version, const
     memcpy(before, models->pointer.version, sizeof(before));
     if (strcmp(before, version) == 0)
         return tell_move(cli, version, before, false, err);
+    struct mq_error error = {0};
     enum mq_status st =
-        mq_hybrid_pointer_move(models->store, models->region, &models->pointer, &move, err);
+        mq_hybrid_pointer_move(models->store, models->region, &models->pointer, &move, &error);
+    if (st == MQ_E_CONFLICT && serves_meanwhile(models, version))
+        return tell_move(cli, version, before, false, err);
+    if (st != MQ_OK && err != NULL)
+        *err = error;
     return st == MQ_OK ? tell_move(cli, version, before, true, err) : st;
 }
 

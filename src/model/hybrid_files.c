@@ -258,41 +258,87 @@ read_model(struct mq_hybrid *h, const json_t *model, struct mq_error *err)
                : mq_fail(err, MQ_E_FORMAT, "rating_scale is no pair of numbers, lower first");
 }
 
+/* A file that model.json names, and what it should be. */
+struct due_file {
+    struct mq_reader *reader; /* digests; NULL: the model has no such file, and needs none */
+    const char *sha256;
+    int64_t bytes;
+};
+
+static enum mq_status
+open_part(struct mq_object_store *store, const char *region, const char *version,
+          const struct mq_hybrid_part *part, const json_t *model, struct due_file *ret_file,
+          struct mq_error *err)
+{
+    const json_t *file = json_object_get(json_object_get(model, "files"), part->name);
+    char key[MQ_OBJECT_KEY_MAX];
+    struct due_file due = {0};
+    if (file == NULL && part->is_there != NULL)
+        return MQ_OK;
+    if (file == NULL)
+        return mq_fail(err, MQ_E_FORMAT, "model '%s' lacks %s", version, part->name);
+    enum mq_status st = mq_hybrid_key(region, version, part->name, key, err);
+    if (st == MQ_OK)
+        st = mq_json_need_int(file, "bytes", &due.bytes, err);
+    if (st == MQ_OK)
+        st = mq_json_need_text(file, "sha256", &due.sha256, err);
+    if (st == MQ_OK)
+        st = mq_object_reader(store, key, &due.reader, err);
+    if (st == MQ_OK)
+        st = mq_sha256_reader(due.reader, &due.reader, err);
+    if (st == MQ_OK)
+        *ret_file = due;
+    return st;
+}
+
 /* Read a file that model.json names, and hold it against size and digest. */
 static enum mq_status
 load_part(struct mq_object_store *store, const char *region, struct mq_hybrid *h,
           const struct mq_hybrid_part *part, const json_t *model, struct mq_error *err)
 {
-    const json_t *file = json_object_get(json_object_get(model, "files"), part->name);
-    char key[MQ_OBJECT_KEY_MAX];
-    const char *sha256 = NULL;
-    int64_t bytes = 0;
-    struct mq_reader *reader = NULL;
-    if (file == NULL && part->is_there != NULL)
-        return MQ_OK;
-    if (file == NULL)
-        return mq_fail(err, MQ_E_FORMAT, "model '%s' lacks %s", h->version, part->name);
-    enum mq_status st = mq_hybrid_key(region, h->version, part->name, key, err);
-    if (st == MQ_OK)
-        st = mq_json_need_int(file, "bytes", &bytes, err);
-    if (st == MQ_OK)
-        st = mq_json_need_text(file, "sha256", &sha256, err);
-    if (st == MQ_OK)
-        st = mq_object_reader(store, key, &reader, err);
-    if (st == MQ_OK)
-        st = mq_sha256_reader(reader, &reader, err);
-    if (st != MQ_OK)
+    struct due_file due = {0};
+    enum mq_status st = open_part(store, region, h->version, part, model, &due, err);
+    if (st != MQ_OK || due.reader == NULL)
         return st;
-    st = part->read(h, reader, model, err);
+    st = part->read(h, due.reader, model, err);
     struct mq_error differs = {0};
     /* What is wrong with the bytes matters more than what came of them. */
     if ((st == MQ_OK || st == MQ_E_FORMAT || st == MQ_E_UNSUPPORTED) &&
-        mq_sha256_expect(reader, bytes, sha256, &differs) == MQ_E_FORMAT) {
+        mq_sha256_expect(due.reader, due.bytes, due.sha256, &differs) == MQ_E_FORMAT) {
         st = MQ_E_FORMAT;
         if (err != NULL)
             *err = differs;
     }
-    mq_reader_close(reader);
+    mq_reader_close(due.reader);
+    return st;
+}
+
+enum mq_status
+mq_hybrid_verify(struct mq_object_store *store, const char *region, const char *version,
+                 struct mq_error *err)
+{
+    mq_autojson json_t *model = NULL;
+    struct mq_hybrid none = {0}; /* where the numbers of model.json go */
+    enum mq_status st = mq_hybrid_describe(store, region, version, &model, err);
+    if (st != MQ_OK)
+        return st;
+    st = read_model(&none, model, err);
+    if (st != MQ_OK)
+        return mq_fail_context(err, st, "model '%s' is not as it was saved: " MQ_HYBRID_MODEL_JSON,
+                               version);
+    for (size_t i = 0; st == MQ_OK && i < MQ_HYBRID_PARTS; i++) {
+        struct due_file due = {0};
+        st = open_part(store, region, version, &mq_hybrid_parts[i], model, &due, err);
+        if (st == MQ_OK && due.reader != NULL) {
+            st = mq_sha256_expect(due.reader, due.bytes, due.sha256, err);
+            mq_reader_close(due.reader);
+        }
+        if (st == MQ_E_NOT_FOUND)
+            st = mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s is missing", version,
+                         mq_hybrid_parts[i].name);
+        else if (st == MQ_E_FORMAT)
+            st = mq_fail_context(err, st, "model '%s' is not as it was saved", version);
+    }
     return st;
 }
 

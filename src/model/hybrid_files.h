@@ -57,6 +57,15 @@ enum mq_status mq_hybrid_load(struct mq_object_store *store, const char *region,
                               const char *version, struct mq_pool *pool,
                               struct mq_hybrid **ret_hybrid, struct mq_error *err);
 
+/**
+ * Hold a model's files against the sizes and digests of its model.json, without keeping any.
+ * @return MQ_OK | MQ_E_NOT_FOUND (no such model) | MQ_E_FORMAT (damaged: which file) |
+ *         MQ_E_UNSUPPORTED (newer form) | errors of the store
+ * Cost: reads all of them.
+ */
+enum mq_status mq_hybrid_verify(struct mq_object_store *store, const char *region,
+                                const char *version, struct mq_error *err);
+
 /** Told of one file: version and name, as in mq_hybrid_key; non-OK stops. */
 typedef enum mq_status (*mq_hybrid_file_fn)(void *context, const char *version, const char *file,
                                             const struct mq_object_info *info,

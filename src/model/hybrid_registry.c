@@ -120,7 +120,12 @@ moved_meanwhile(struct mq_object_store *store, const char *region, const char *v
 {
     struct mq_hybrid_pointer now = {0};
     enum mq_status st = mq_hybrid_pointer_read(store, region, &now, err);
-    if (st == MQ_OK) {
+    if (st == MQ_OK && strcmp(now.version, version) == 0) {
+        st = mq_fail(err, MQ_E_CONFLICT,
+                     "model '%s' serves already: somebody else deployed it "
+                     "meanwhile",
+                     version);
+    } else if (st == MQ_OK) {
         st = mq_fail(err, MQ_E_CONFLICT,
                      "model '%s' was not deployed: somebody else deployed '%s' meanwhile", version,
                      now.version);
@@ -130,34 +135,6 @@ moved_meanwhile(struct mq_object_store *store, const char *region, const char *v
                       now.version, version);
     }
     mq_hybrid_pointer_release(&now);
-    return st;
-}
-
-/* Whether all files of a model are there, in full length; their bytes are checked by a load. */
-static enum mq_status
-check_files(struct mq_object_store *store, const char *region, const char *version,
-            const json_t *model, struct mq_error *err)
-{
-    enum mq_status st = MQ_OK;
-    const char *name;
-    json_t *file;
-    json_object_foreach((json_t *)json_object_get(model, "files"), name, file)
-    {
-        char key[MQ_OBJECT_KEY_MAX];
-        struct mq_object_info info = {0};
-        int64_t bytes = json_integer_value(json_object_get(file, "bytes"));
-        st = mq_hybrid_key(region, version, name, key, err);
-        if (st == MQ_OK)
-            st = mq_object_stat(store, key, &info, err);
-        if (st == MQ_E_NOT_FOUND)
-            st = mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s is missing", version, name);
-        else if (st == MQ_OK && info.size_bytes != bytes)
-            st =
-                mq_fail(err, MQ_E_FORMAT, "model '%s' is damaged: %s has %lld bytes, %lld expected",
-                        version, name, (long long)info.size_bytes, (long long)bytes);
-        if (st != MQ_OK)
-            return st;
-    }
     return st;
 }
 
@@ -194,12 +171,10 @@ mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
                        struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
-    json_t *model = NULL;
     struct mq_object_info info;
-    enum mq_status st = mq_hybrid_describe(store, region, move->version, &model, err);
-    if (st == MQ_OK)
-        st = check_files(store, region, move->version, model, err);
-    json_decref(model);
+    enum mq_status st = mq_hybrid_verify(store, region, move->version, err);
+    if (st == MQ_E_FORMAT)
+        mq_error_hint(err, "nothing was changed; choose another: marquee models promote VERSION");
     if (st == MQ_OK)
         st = pointer_key(region, key, err);
     if (st != MQ_OK)
@@ -218,7 +193,7 @@ mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
         return moved_meanwhile(store, region, move->version, err);
     if (st != MQ_OK)
         return st;
-    model = NULL;
+    json_t *model = NULL;
     st = mq_hybrid_describe(store, region, move->version, &model, NULL);
     json_decref(model);
     if (st == MQ_E_NOT_FOUND)

@@ -47,11 +47,11 @@ struct mq_hybrid_move {
 };
 
 /**
- * Point to another model, which must be there with all its files in full length.
+ * Point to another model, which must be there with all its files, undamaged (mq_hybrid_verify).
  * @param pointer as it was read; updated
- * @return MQ_OK | MQ_E_CONFLICT (moved by another since it was read: says to what; or the model was
- *         removed meanwhile) | MQ_E_NOT_FOUND (no such model) | MQ_E_FORMAT (damaged) | errors of
- *         the store
+ * @return MQ_OK | MQ_E_CONFLICT (moved by another since it was read: says to what, which may be the
+ * same model; or the model was removed meanwhile) | MQ_E_NOT_FOUND (no such model) | MQ_E_FORMAT
+ * (damaged) | errors of the store
  */
 enum mq_status mq_hybrid_pointer_move(struct mq_object_store *store, const char *region,
                                       struct mq_hybrid_pointer *pointer,

@@ -151,6 +151,22 @@ load_rank(const struct loading *loading, struct mq_snapshot_parts *parts, struct
     return st;
 }
 
+/* A model that is gone, damaged or newer: what to do about it. */
+static enum mq_status
+cannot_serve(enum mq_status st, const char *version, bool deployed, struct mq_error *err)
+{
+    if (deployed) {
+        mq_fail_context(err, st, "cannot read the model that is to serve, '%s'", version);
+        if (st != MQ_E_UNSUPPORTED) /* which tells what to install */
+            mq_error_hint(err, "let another serve: marquee models rollback, or marquee models "
+                               "promote VERSION (marquee models lists them)");
+    } else {
+        mq_fail_context(err, st, "cannot read the model of hybrid.version, '%s'", version);
+        mq_error_hint(err, "name another (marquee models lists them), or leave the setting out");
+    }
+    return st;
+}
+
 /* hybrid.version, or the one that serves. */
 static enum mq_status
 load_hybrid(const struct loading *loading, const struct mq_config *config, struct mq_pool *pool,
@@ -163,9 +179,11 @@ load_hybrid(const struct loading *loading, const struct mq_config *config, struc
         st = mq_hybrid_pointer_read(loading->store, loading->region, &pointer, err);
         version = pointer.version;
     }
-    if (st == MQ_OK && *version != '\0')
+    if (st == MQ_OK && *version != '\0') {
         st = mq_hybrid_load(loading->store, loading->region, version, pool, ret_hybrid, err);
-    else if (st == MQ_OK && (loading->parts & MQ_SNAPSHOT_OPTIONAL) == 0) {
+        if (mq_hybrid_is_unreadable(st))
+            st = cannot_serve(st, version, *pointer.version != '\0', err);
+    } else if (st == MQ_OK && (loading->parts & MQ_SNAPSHOT_OPTIONAL) == 0) {
         st = mq_fail(err, MQ_E_NOT_FOUND, "no hybrid model serves in '%s', region %s",
                      mq_object_store_uri(loading->store), loading->region);
         mq_error_hint(err, "make one: marquee run --change-type RATING; or see: marquee models");

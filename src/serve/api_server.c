@@ -136,10 +136,12 @@ start_recommending(struct mq_api *api, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     enum mq_status taken = mq_api_take_model(api, &exchange, &error);
-    if (taken == MQ_E_NOT_FOUND || taken == MQ_E_UNREACHABLE)
+    bool is_first = taken == MQ_E_NOT_FOUND && *exchange.unread == '\0';
+    if (is_first || taken == MQ_E_UNREACHABLE)
         mq_log_info("no recommendations yet: %s", error.message);
     else if (taken != MQ_OK)
-        mq_log(MQ_LOG_ERROR, "no recommendations until a reload: %s", error.message);
+        mq_log(MQ_LOG_ERROR, "no recommendations until a reload: %s%s%s", error.message,
+               *error.hint != '\0' ? "; " : "", error.hint);
     mq_served_model_version(api->model, version, &made_s);
     int64_t since_s = (made_s > 0 ? made_s : mq_clock_now_s()) -
                       (int64_t)(mq_config_real(config, "serve.live_days") * MQ_DAY_SECONDS);

@@ -223,8 +223,9 @@ reload(struct mq_api *api, struct mq_http_request *request)
     struct mq_json_text t;
     enum mq_status st = mq_api_take_model(api, &exchange, &error);
     if (st != MQ_OK && st != MQ_E_CONFLICT) {
-        mq_log(MQ_LOG_ERROR, "the model was not exchanged, %s goes on: %s",
-               *exchange.previous != '\0' ? exchange.previous : "none", error.message);
+        mq_log(MQ_LOG_ERROR, "the model was not exchanged, %s goes on: %s%s%s",
+               *exchange.previous != '\0' ? exchange.previous : "none", error.message,
+               *error.hint != '\0' ? "; " : "", error.hint);
         mq_http_answer_error(request, 422, "refused", "%s", error.message);
         return;
     }

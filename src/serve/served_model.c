@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "model/hybrid_registry.h"
 
 /* Users whose lists warm a new model. */
 #define WARM_USERS 64
@@ -35,9 +36,11 @@ struct mq_served_model {
     const struct mq_config *config;
     struct mq_object_store *store;
     struct mq_pool *pool; /* of exchanges */
-    pthread_mutex_t lock; /* current, idle lists, leases */
+    pthread_mutex_t lock; /* current, unread, idle lists, leases */
     pthread_mutex_t exchanging;
     struct loaded *current; /* NULL: none */
+    /* Deployed, but not to be read when it was last tried; "": none such. */
+    char unread[MQ_HYBRID_VERSION_SIZE];
     struct mq_counter *exchanged, *refused;
     struct mq_gauge *made_s;
 };
@@ -147,6 +150,8 @@ mq_served_model_lease(struct mq_served_model *s, struct mq_lease *ret_lease, str
     pthread_mutex_lock(&s->lock);
     struct loaded *l = s->current;
     struct space *space = NULL;
+    char unread[MQ_HYBRID_VERSION_SIZE];
+    memcpy(unread, s->unread, sizeof(unread));
     if (l != NULL) {
         l->leases++;
         space = l->idle;
@@ -154,6 +159,13 @@ mq_served_model_lease(struct mq_served_model *s, struct mq_lease *ret_lease, str
             l->idle = space->next;
     }
     pthread_mutex_unlock(&s->lock);
+    if (l == NULL && *unread != '\0') {
+        mq_fail(err, MQ_E_NOT_FOUND,
+                "no model serves: '%s' is deployed, but cannot be read (see "
+                "the server's log; marquee models rollback, or promote, then POST /v1/reload)",
+                unread);
+        return MQ_E_NOT_FOUND;
+    }
     if (l == NULL) {
         mq_fail(err, MQ_E_NOT_FOUND, "no model serves yet");
         mq_error_hint(err, "make one: marquee run --change-type RATING; then POST /v1/reload");
@@ -259,6 +271,19 @@ load(struct mq_served_model *s, struct loaded **ret_loaded, struct mq_error *err
     return st;
 }
 
+/* What is to serve, by the setting or the pointer; "" where that is not known. */
+static void
+read_deployed(struct mq_served_model *s, char ret_version[MQ_HYBRID_VERSION_SIZE])
+{
+    struct mq_hybrid_pointer pointer = {0};
+    const char *version = mq_config_text(s->config, "hybrid.version");
+    if (*version == '\0' &&
+        mq_hybrid_pointer_read(s->store, mq_served_model_region(s), &pointer, NULL) == MQ_OK)
+        version = pointer.version;
+    snprintf(ret_version, MQ_HYBRID_VERSION_SIZE, "%s", version);
+    mq_hybrid_pointer_release(&pointer);
+}
+
 enum mq_status
 mq_served_model_exchange(struct mq_served_model *s, struct mq_exchange *ret_exchange,
                          struct mq_error *err)
@@ -283,6 +308,11 @@ mq_served_model_exchange(struct mq_served_model *s, struct mq_exchange *ret_exch
         if (old != NULL)
             let_go(s, old, NULL);
     }
+    if (st != MQ_OK && mq_hybrid_is_unreadable(st))
+        read_deployed(s, ret_exchange->unread);
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->unread, ret_exchange->unread, sizeof(s->unread));
+    pthread_mutex_unlock(&s->lock);
     ret_exchange->seconds = mq_clock_monotonic_s() - begun;
     mq_counter_add(st == MQ_OK ? s->exchanged : s->refused, 1);
     pthread_mutex_unlock(&s->exchanging);

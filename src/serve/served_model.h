@@ -35,6 +35,7 @@ const char *mq_served_model_region(const struct mq_served_model *served);
 /** What an exchange did; "" for none. */
 struct mq_exchange {
     char version[MQ_HYBRID_VERSION_SIZE], previous[MQ_HYBRID_VERSION_SIZE];
+    char unread[MQ_HYBRID_VERSION_SIZE]; /**< deployed, but gone, damaged or newer */
     double seconds;
 };
 
@@ -56,7 +57,7 @@ struct mq_lease {
     void *held;             /* inside */
 };
 
-/** @return MQ_OK | MQ_E_NOT_FOUND (there is no model yet) | MQ_E_NOMEM */
+/** @return MQ_OK | MQ_E_NOT_FOUND (there is no model yet, or it cannot be read) | MQ_E_NOMEM */
 enum mq_status mq_served_model_lease(struct mq_served_model *served, struct mq_lease *ret_lease,
                                      struct mq_error *err);
 void mq_served_model_release(struct mq_served_model *served, struct mq_lease *lease);

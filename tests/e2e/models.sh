@@ -107,6 +107,20 @@ rm -r store/1/model/hybrid/20200101T000*
 mv "store/1/model/hybrid/$d/items.json" kept
 expect 3 "model '$d' is damaged: items.json is missing" marquee models promote "$d"
 mv kept "store/1/model/hybrid/$d/items.json"
+# Nor one of right sizes with one bit turned; one that serves already and cannot be read says what to do.
+factors=store/1/model/hybrid/$d/factors.safetensors
+flip() { # the last byte of FILE
+    local byte
+    byte=$(tail -c 1 "$1" | od -An -tu1)
+    truncate -s -1 "$1" && printf "\\x$(printf %x $((byte ^ 1)))" >>"$1"
+}
+flip "$factors"
+expect 3 "/$d/factors.safetensors' is damaged: its SHA-256 is not what it should be" \
+    marquee models promote "$d"
+grep -q "nothing was changed; choose another" err || { cat err; fail "promote gives no hint"; }
+grep -q "model '$d' is not as it was saved" err || { cat err; fail "promote does not name the model"; }
+serves "$b" "a damaged model was promoted"
+flip "$factors"
 echo '{' >store/1/model/hybrid/current.json
 says "which model serves is not known" marquee models
 expect 3 "current.json" marquee models prune

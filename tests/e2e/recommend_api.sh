@@ -181,6 +181,18 @@ done
 serve_stop
 ! grep -q '"level":"error"' serve.log || { cat serve.log; fail "errors in the log"; }
 
+# ---- what is deployed is gone -------------------------------------------------------------------------
+deployed=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' store/1/model/hybrid/current.json)
+mv "store/1/model/hybrid/$deployed" kept
+serve_start
+grep '"level":"error"' serve.log | grep "'$deployed'" | grep -q "marquee models rollback" ||
+    { cat serve.log; fail "the log does not say that the deployed model is gone"; }
+gives 503 "'$deployed' is deployed, but cannot be read" GET /v1/users/u1/recommendations
+mv kept "store/1/model/hybrid/$deployed"
+gives 200 "\"version\":\"$deployed\"" POST /v1/reload
+gives 200 "" GET /v1/users/u1/recommendations
+serve_stop
+
 # ---- a server that does not recommend ---------------------------------------------------------------
 export MARQUEE_SERVE_RECOMMEND=false
 serve_start

@@ -56,6 +56,23 @@ loads_what_was_saved(void **state)
     mq_hybrid_free(made);
 }
 
+/* A damaged model is not pointed to: the file is named, and nothing moves. */
+static void
+is_not_let_serve(struct bench *b, const char *version, const char *file)
+{
+    struct mq_error err = {0};
+    struct mq_hybrid_pointer pointer = {0};
+    const struct mq_hybrid_move move = {.version = version, .by = "promote", .at_s = NOW};
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &pointer, &err));
+    check_fails(MQ_E_FORMAT, mq_hybrid_pointer_move(b->store, "1", &pointer, &move, &err));
+    check_contains(err.message, file);
+    check_contains(err.hint, "nothing was changed");
+    mq_hybrid_pointer_release(&pointer);
+    check_ok(mq_hybrid_pointer_read(b->store, "1", &pointer, &err));
+    assert_string_equal(pointer.version, "");
+    mq_hybrid_pointer_release(&pointer);
+}
+
 static void
 refuses_damage(void **state)
 {
@@ -79,20 +96,24 @@ refuses_damage(void **state)
         check_fails(MQ_E_FORMAT,
                     mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
         check_contains(err.message, files[i]);
+        is_not_let_serve(b, made->version, files[i]);
         whole.data[whole.size / 2] ^= 1;
         check_ok(mq_object_put(b->store, key, whole.data, whole.size - 1, MQ_PUT_ALWAYS, NULL, NULL,
                                &err));
         check_fails(MQ_E_FORMAT,
                     mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+        is_not_let_serve(b, made->version, files[i]);
         const char *keys[] = {key};
         check_ok(mq_object_delete(b->store, keys, 1, &err));
         assert_int_not_equal(mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err),
                              MQ_OK);
+        is_not_let_serve(b, made->version, files[i]);
         check_ok(
             mq_object_put(b->store, key, whole.data, whole.size, MQ_PUT_ALWAYS, NULL, NULL, &err));
         mq_buffer_release(&whole);
     }
     check_ok(mq_hybrid_load(b->store, "1", made->version, b->pool, &read, &err));
+    check_ok(mq_hybrid_verify(b->store, "1", made->version, &err));
     mq_hybrid_free(read);
     check_fails(MQ_E_NOT_FOUND,
                 mq_hybrid_load(b->store, "1", "20200101T000000Z-00000000", b->pool, &read, &err));
@@ -150,6 +171,12 @@ one_of_two_deploys_wins(void **state)
     move.version = second->version;
     check_fails(MQ_E_CONFLICT, mq_hybrid_pointer_move(b->store, "1", &theirs, &move, &err));
     check_contains(err.message, first->version);
+    check_contains(err.message, "somebody else deployed");
+    /* Both wanted the same: it serves. */
+    move.version = first->version;
+    check_fails(MQ_E_CONFLICT, mq_hybrid_pointer_move(b->store, "1", &theirs, &move, &err));
+    check_contains(err.message, "serves already");
+    move.version = second->version;
 
     /* Read again, it goes; and the one before is known. */
     mq_hybrid_pointer_release(&theirs);

@@ -246,6 +246,31 @@ refuses_what_is_damaged(void **state)
     fixture_put(s->f, "model/hybrid/current.json", "{");
     exchange_fails(s, MQ_E_FORMAT, "current.json");
     check_serves(s, b);
+
+    /* A server that starts on one that is gone, or damaged, says which and what to do. */
+    struct mq_served_model *fresh;
+    fixture_put(s->f, "model/hybrid/current.json",
+                "{\"version\": \"20260101T000000Z-00000000\", \"history\": []}");
+    check_ok(mq_served_model_open(s->f->config, s->metrics, &fresh, &err));
+    check_fails(MQ_E_NOT_FOUND, mq_served_model_exchange(fresh, &exchange, &err));
+    assert_string_equal(exchange.unread, "20260101T000000Z-00000000");
+    check_contains(err.message, "the model that is to serve, '20260101T000000Z-00000000'");
+    check_contains(err.hint, "marquee models rollback, or marquee models promote");
+    check_fails(MQ_E_NOT_FOUND, mq_served_model_lease(fresh, &lease, &err));
+    check_contains(err.message, "'20260101T000000Z-00000000' is deployed, but cannot be read");
+    check_contains(err.message, "marquee models rollback, or promote");
+    mq_autofree char *pointer = mq_strfmt("{\"version\": \"%s\", \"history\": []}", b);
+    fixture_put(s->f, "model/hybrid/current.json", pointer);
+    check_ok(mq_served_model_exchange(fresh, &exchange, &err));
+    assert_string_equal(exchange.unread, "");
+    truncate_file(s, b, "factors.safetensors", 1);
+    check_fails(MQ_E_FORMAT, mq_served_model_exchange(fresh, &exchange, &err));
+    assert_string_equal(exchange.unread, b);
+    check_contains(err.message, "factors.safetensors");
+    check_contains(err.hint, "marquee models rollback, or marquee models promote");
+    check_ok(mq_served_model_lease(fresh, &lease, &err)); /* the old one goes on */
+    mq_served_model_release(fresh, &lease);
+    mq_served_model_free(fresh);
 }
 
 /* Every number of a file may be one, and what comes of them none. */
