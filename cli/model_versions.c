@@ -63,16 +63,18 @@ mq_models_release(struct mq_models *models)
     *models = (struct mq_models){0};
 }
 
-/* Those that begin with a text, but one: their number; the first ones by name. */
+/* Those that begin with a text, but one: their number; the first ones by name.
+ * @param usable leave out those of a newer form */
 static size_t
-name_models(const struct mq_models *models, const char *beginning, const char *but, char *ret_text,
-            size_t size)
+name_models(const struct mq_models *models, const char *beginning, const char *but, bool usable,
+            char *ret_text, size_t size)
 {
     size_t found = 0, used = 0;
     ret_text[0] = '\0';
     for (size_t i = 0; i < models->list.count; i++) {
         const char *version = models->list.entries[i].version;
         if (strncmp(version, beginning, strlen(beginning)) != 0 ||
+            (usable && models->list.entries[i].form > MQ_HYBRID_FORM) ||
             (but != NULL && strcmp(version, but) == 0))
             continue;
         if (found++ < NAMED_MAX && used < size)
@@ -87,8 +89,33 @@ name_models(const struct mq_models *models, const char *beginning, const char *b
 void
 mq_models_others(const struct mq_models *models, const char *but, char *ret_text, size_t size)
 {
-    if (name_models(models, "", but, ret_text, size) == 0)
+    if (name_models(models, "", but, true, ret_text, size) == 0)
         snprintf(ret_text, size, "none");
+}
+
+/* One of a newer form is there, and is of no use. */
+static enum mq_status
+take_entry(const struct mq_hybrid_entry *entry, const struct mq_hybrid_entry **ret_entry,
+           struct mq_error *err)
+{
+    if (entry->form > MQ_HYBRID_FORM)
+        return mq_hybrid_newer(entry->version, entry->form, err);
+    *ret_entry = entry;
+    return MQ_OK;
+}
+
+/* Whether there is a model of that version whose model.json cannot be read, so that no list has it.
+ */
+static bool
+is_damaged(const struct mq_models *models, const char *version, struct mq_error *err)
+{
+    struct mq_error error = {0};
+    json_t *model = NULL;
+    enum mq_status st = mq_hybrid_describe(models->store, models->region, version, &model, &error);
+    json_decref(model);
+    if (st == MQ_E_FORMAT && err != NULL)
+        *err = error;
+    return st == MQ_E_FORMAT;
 }
 
 enum mq_status
@@ -99,23 +126,21 @@ mq_models_find(const struct mq_models *models, const char *text,
     const struct mq_hybrid_entry *first = NULL;
     for (size_t i = 0; i < models->list.count; i++) {
         const struct mq_hybrid_entry *entry = &models->list.entries[i];
-        if (strcmp(entry->version, text) == 0) {
-            *ret_entry = entry;
-            return MQ_OK;
-        }
+        if (strcmp(entry->version, text) == 0)
+            return take_entry(entry, ret_entry, err);
         if (first == NULL && strncmp(entry->version, text, strlen(text)) == 0)
             first = entry;
     }
-    size_t count = name_models(models, text, NULL, names, sizeof(names));
-    if (count == 1) {
-        *ret_entry = first;
-        return MQ_OK;
-    }
+    size_t count = name_models(models, text, NULL, false, names, sizeof(names));
+    if (count == 1)
+        return take_entry(first, ret_entry, err);
     if (count > 1) {
         mq_fail(err, MQ_E_USAGE, "%zu models begin with '%s': %s", count, text, names);
         mq_error_hint(err, "give more of the version");
         return MQ_E_USAGE;
     }
+    if (is_damaged(models, text, err))
+        return MQ_E_FORMAT;
     mq_models_others(models, NULL, names, sizeof(names));
     mq_fail(err, MQ_E_NOT_FOUND, "no model '%.64s' in '%s/%s'; there are: %s", text,
             mq_object_store_uri(models->store), models->region, names);
@@ -159,15 +184,21 @@ mq_models_figures(const json_t *evaluation)
     return json_is_object(figures) ? figures : NULL;
 }
 
+bool
+mq_models_refused(const json_t *evaluation)
+{
+    const json_t *gate = json_object_get(json_object_get(evaluation, "report"), "gate");
+    return json_is_false(json_object_get(gate, "passed"));
+}
+
 const char *
 mq_models_state(const struct mq_models *models, const char *version, const json_t *evaluation)
 {
-    const json_t *gate = json_object_get(json_object_get(evaluation, "report"), "gate");
     if (strcmp(version, models->pointer.version) == 0)
         return "serves";
     if (strcmp(version, models->previous) == 0)
         return "before";
-    return json_is_false(json_object_get(gate, "passed")) ? "refused" : "";
+    return mq_models_refused(evaluation) ? "refused" : "";
 }
 
 json_t *

@@ -29,12 +29,14 @@ void mq_models_release(struct mq_models *models);
 
 /**
  * The model that a text means: a version or the beginning of one alone.
- * @return MQ_OK | MQ_E_NOT_FOUND (says which there are) | MQ_E_USAGE (several begin so)
+ * @return MQ_OK | MQ_E_NOT_FOUND (says which there are) | MQ_E_USAGE (several begin so) |
+ *         MQ_E_UNSUPPORTED (a newer Marquee made it) | MQ_E_FORMAT (its model.json is damaged)
  */
 enum mq_status mq_models_find(const struct mq_models *models, const char *text,
                               const struct mq_hybrid_entry **ret_entry, struct mq_error *err);
 
-/** Versions but one, newest first, at most five: "'a', 'b' and 3 more"; "none". */
+/** Versions that can be used here, but one, newest first, at most five: "'a', 'b' and 3 more";
+ * "none". */
 void mq_models_others(const struct mq_models *models, const char *but, char *ret_text, size_t size);
 
 /**
@@ -52,6 +54,9 @@ const json_t *mq_models_candidate(const json_t *evaluation);
 /** "serves", "before", "refused" or "". */
 const char *mq_models_state(const struct mq_models *models, const char *version,
                             const json_t *evaluation);
+
+/** Whether the quality gate refused it, whatever became of it then. */
+bool mq_models_refused(const json_t *evaluation);
 
 /** Names of the methods that a model blends. Owned. */
 json_t *mq_models_methods(const json_t *model);

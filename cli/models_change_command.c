@@ -109,9 +109,12 @@ run_rollback(struct mq_cli *cli, struct mq_error *err)
     struct mq_models models = {0};
     const struct mq_hybrid_entry *entry = NULL;
     enum mq_status st = mq_models_load(&models, cli, err);
-    if (st == MQ_OK && (models.previous[0] == '\0' ||
-                        mq_models_find(&models, models.previous, &entry, NULL) != MQ_OK))
-        st = no_way_back(&models, err);
+    if (st == MQ_OK) {
+        st = models.previous[0] != '\0' ? mq_models_find(&models, models.previous, &entry, err)
+                                        : MQ_E_NOT_FOUND;
+        if (st == MQ_E_NOT_FOUND)
+            st = no_way_back(&models, err);
+    }
     if (st == MQ_OK)
         st = move_to(cli, &models, entry->version, "rollback", err);
     mq_models_release(&models);

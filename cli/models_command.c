@@ -66,6 +66,7 @@ row_of(const struct mq_models *models, const struct mq_hybrid_entry *entry)
         (json_int_t)count_of(entry->model, "items"), "methods", mq_models_methods(entry->model));
     json_object_set_new(row, "gate_passed",
                         json_is_boolean(passed) ? json_incref((json_t *)passed) : json_null());
+    json_object_set_new(row, "newer", json_boolean(entry->form > MQ_HYBRID_FORM));
     json_object_set_new(row, "figures",
                         figures != NULL ? json_incref((json_t *)figures) : json_object());
     return row;
@@ -79,6 +80,19 @@ cell_figure(struct mq_table *table, const json_t *figure)
         mq_table_cell(table, "%.4f", json_number_value(value));
     else
         mq_table_cell(table, "%s", "");
+}
+
+/* "serves, refused": promoted whatever the gate said. */
+static void
+cell_state(struct mq_table *table, const json_t *row)
+{
+    const char *state = text_of(row, "state");
+    bool refused =
+        strcmp(state, "refused") != 0 && json_is_false(json_object_get(row, "gate_passed"));
+    bool newer = json_is_true(json_object_get(row, "newer"));
+    mq_table_cell(table, "%s%s%s%s%s", state, *state != '\0' && refused ? ", " : "",
+                  refused ? "refused" : "", *state != '\0' && newer ? ", " : "",
+                  newer ? "of a newer Marquee" : "");
 }
 
 static enum mq_status
@@ -100,7 +114,7 @@ print_list(struct mq_cli *cli, const json_t *rows, struct mq_error *err)
     json_array_foreach(rows, i, row)
     {
         mq_table_cell(&table, "%s", text_of(row, "version"));
-        mq_table_cell(&table, "%s", text_of(row, "state"));
+        cell_state(&table, row);
         mq_table_cell(&table, "%s", text_of(row, "made"));
         mq_table_bytes(&table, count_of(row, "bytes"));
         mq_table_count(&table, count_of(row, "ratings"));
@@ -162,7 +176,7 @@ history_of(const struct mq_models *models, const char *version)
 }
 
 static void
-print_head(struct mq_cli *cli, const struct mq_hybrid_entry *entry, const char *state,
+print_head(struct mq_cli *cli, const struct mq_hybrid_entry *entry, const char *state, bool refused,
            const json_t *history)
 {
     char size[MQ_FORM_SIZE], ratings[MQ_FORM_SIZE], users[MQ_FORM_SIZE], items[MQ_FORM_SIZE];
@@ -173,10 +187,11 @@ print_head(struct mq_cli *cli, const struct mq_hybrid_entry *entry, const char *
     mq_form_count(count_of(model, "items"), items);
     fprintf(cli->out, "model %s", entry->version);
     if (strcmp(state, "serves") == 0)
-        fprintf(cli->out, ", serves since %s\n", text_of(json_array_get(history, 0), "at"));
+        fprintf(cli->out, ", serves since %s", text_of(json_array_get(history, 0), "at"));
     else
-        fprintf(cli->out, "%s%s\n", *state == '\0' ? "" : ", ",
+        fprintf(cli->out, "%s%s", *state == '\0' ? "" : ", ",
                 strcmp(state, "before") == 0 ? "served before the one that serves" : state);
+    fputs(refused && strcmp(state, "refused") != 0 ? ", refused by the gate\n" : "\n", cli->out);
     fprintf(cli->out, "made %s, form %lld, %s in %zu files\n", text_of(model, "made"),
             (long long)count_of(model, "form"), size,
             json_object_size(json_object_get(model, "files")));
@@ -347,7 +362,7 @@ show(struct mq_cli *cli, const struct mq_models *models, const struct mq_hybrid_
                                            (json_int_t)entry->bytes, "model", entry->model,
                                            "evaluation", evaluation, "history", history),
                                  err);
-    print_head(cli, entry, state, history);
+    print_head(cli, entry, state, mq_models_refused(evaluation), history);
     enum mq_status st = print_weights(cli, "method", json_object_get(entry->model, "blend"), err);
     if (st == MQ_OK)
         st = print_weights(cli, "predictor", json_object_get(entry->model, "rating_weights"), err);
@@ -389,7 +404,8 @@ const struct mq_command mq_command_models_list = {
     .name = "models list",
     .summary = "list the hybrid models: which one serves, and how each did",
     .help = "Lists the hybrid models of this region, newest first: which one serves, which one "
-            "served before it (a rollback goes there), which were refused by the quality gate; "
+            "served before it (a rollback goes there), which were refused by the quality gate "
+            "(also where they were promoted since), which only a newer Marquee can use; "
             "when each was made, its size, what it was trained on, its figures from the "
             "evaluation, and the methods that it blends.",
     .is_group_default = true,

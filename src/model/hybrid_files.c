@@ -157,8 +157,8 @@ mq_hybrid_save(struct mq_object_store *store, const char *region, struct mq_hybr
 /* ---- reading ---- */
 
 enum mq_status
-mq_hybrid_describe(struct mq_object_store *store, const char *region, const char *version,
-                   json_t **ret_model, struct mq_error *err)
+mq_hybrid_peek(struct mq_object_store *store, const char *region, const char *version,
+               json_t **ret_model, int64_t *ret_form, struct mq_error *err)
 {
     char key[MQ_OBJECT_KEY_MAX];
     const char *format;
@@ -183,17 +183,40 @@ mq_hybrid_describe(struct mq_object_store *store, const char *region, const char
         st = mq_fail(err, MQ_E_FORMAT, "'%s': format is '%.40s' (" FORM_NAME ")", key, format);
     if (st == MQ_OK)
         st = mq_json_need_int(model, "form", &form, err);
-    if (st == MQ_OK && form > MQ_HYBRID_FORM) {
-        st = mq_fail(err, MQ_E_UNSUPPORTED,
-                     "model '%s' has form %lld: a newer Marquee made it (this one reads up to %d)",
-                     version, (long long)form, MQ_HYBRID_FORM);
-        mq_error_hint(err, "install that version, or go back: marquee models rollback");
-    }
-    if (st != MQ_OK)
+    if (st != MQ_OK) {
         json_decref(model);
-    else
+        return st;
+    }
+    *ret_model = model;
+    *ret_form = form;
+    return MQ_OK;
+}
+
+enum mq_status
+mq_hybrid_describe(struct mq_object_store *store, const char *region, const char *version,
+                   json_t **ret_model, struct mq_error *err)
+{
+    json_t *model = NULL;
+    int64_t form = 0;
+    enum mq_status st = mq_hybrid_peek(store, region, version, &model, &form, err);
+    if (st == MQ_OK && form > MQ_HYBRID_FORM) {
+        json_decref(model);
+        return mq_hybrid_newer(version, form, err);
+    }
+    if (st == MQ_OK)
         *ret_model = model;
     return st;
+}
+
+enum mq_status
+mq_hybrid_newer(const char *version, int64_t form, struct mq_error *err)
+{
+    mq_fail(err, MQ_E_UNSUPPORTED,
+            "model '%s' has form %lld: a newer Marquee made it (this one reads up to %d)", version,
+            (long long)form, MQ_HYBRID_FORM);
+    mq_error_hint(err, "install that version of Marquee, or let another model serve: marquee "
+                       "models promote VERSION, or rollback");
+    return MQ_E_UNSUPPORTED;
 }
 
 static enum mq_status

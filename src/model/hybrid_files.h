@@ -48,6 +48,17 @@ enum mq_status mq_hybrid_describe(struct mq_object_store *store, const char *reg
                                   const char *version, json_t **ret_model, struct mq_error *err);
 
 /**
+ * model.json of any form, newer ones too; of those only `form` is sure, all else may be missing.
+ * Otherwise as mq_hybrid_describe.
+ */
+enum mq_status mq_hybrid_peek(struct mq_object_store *store, const char *region,
+                              const char *version, json_t **ret_model, int64_t *ret_form,
+                              struct mq_error *err);
+
+/** The error of a model that is of a newer form. @return MQ_E_UNSUPPORTED */
+enum mq_status mq_hybrid_newer(const char *version, int64_t form, struct mq_error *err);
+
+/**
  * Read a model, checking every file's size and digest, and every code and number in it.
  * @param pool for what is made at the end; may be NULL
  * @return MQ_OK | MQ_E_NOT_FOUND | MQ_E_FORMAT (which file, and what) | MQ_E_UNSUPPORTED |

@@ -249,7 +249,8 @@ static bool
 describe(struct mq_object_store *store, const char *region, struct mq_hybrid_entry *entry)
 {
     struct mq_error error = {0};
-    if (mq_hybrid_describe(store, region, entry->version, &entry->model, &error) != MQ_OK) {
+    if (mq_hybrid_peek(store, region, entry->version, &entry->model, &entry->form, &error) !=
+        MQ_OK) {
         mq_log_warn("model '%s' is passed over: %s", entry->version, error.message);
         return false;
     }

@@ -67,6 +67,7 @@ void mq_hybrid_pointer_previous(const struct mq_hybrid_pointer *pointer,
 struct mq_hybrid_entry {
     char version[MQ_HYBRID_VERSION_SIZE];
     int64_t made_s, bytes;
+    int64_t form;  /**< above MQ_HYBRID_FORM: a newer Marquee made it, and it cannot be used here */
     json_t *model; /**< model.json, owned by the list */
 };
 
@@ -76,7 +77,8 @@ struct mq_hybrid_list {
     size_t count, capacity;
 };
 
-/** All whole models. A damaged model.json is passed over with a warning. */
+/** All whole models, those of newer forms too. A damaged model.json is passed over with a warning.
+ */
 enum mq_status mq_hybrid_list_read(struct mq_object_store *store, const char *region,
                                    struct mq_hybrid_list *ret_list, struct mq_error *err);
 void mq_hybrid_list_release(struct mq_hybrid_list *list);

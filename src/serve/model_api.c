@@ -141,7 +141,8 @@ list_models(struct mq_api *api, struct mq_http_request *request)
     mq_json_key(&t, "models");
     mq_json_open(&t, '[');
     for (size_t i = 0; st == MQ_OK && i < list.count; i++)
-        put_model(&t, &list.entries[i]);
+        if (list.entries[i].form <= MQ_HYBRID_FORM) /* others cannot serve here */
+            put_model(&t, &list.entries[i]);
     mq_json_close(&t, ']');
     mq_json_close(&t, '}');
     if (st == MQ_OK)

@@ -50,6 +50,9 @@ marquee models >out && grep -Eq "^$b +refused .* 0\.1930 +0\.4000 +0\.8500 +item
 says "model '$b' serves from now on; before: $a" marquee models promote "${b%-*}" --reason "lists look good"
 serves "$b" "promoted"
 says "serves already" marquee models promote "$b"
+marquee models >out && grep -q "^$b  serves, refused " out || { cat out; fail "promoted, the refusal is not listed"; }
+says "model $b, serves since" marquee models show "$b"
+grep -q "^model $b, serves since .*, refused by the gate$" out || { cat out; fail "show forgets the refusal"; }
 marquee step deploy --quiet >log 2>&1 || { cat log; fail "deploy after a promotion"; }
 candidate "$c" "$b" true 0.22
 marquee step deploy --quiet >log 2>&1 || { cat log; fail "deploy"; }
@@ -121,6 +124,19 @@ grep -q "nothing was changed; choose another" err || { cat err; fail "promote gi
 grep -q "model '$d' is not as it was saved" err || { cat err; fail "promote does not name the model"; }
 serves "$b" "a damaged model was promoted"
 flip "$factors"
+# One that a newer Marquee made is listed and marked; it can be neither promoted, shown nor compared.
+model=store/1/model/hybrid/$d/model.json
+cp "$model" kept && sed -i 's/"form": 1/"form": 9/' "$model"
+marquee models >out 2>err && grep -q "^$d  of a newer Marquee " out || { cat out err; fail "a newer model is not listed"; }
+[ ! -s err ] || { cat err; fail "a newer model is warned of"; }
+marquee models --json | grep -q '"newer": true' || fail "a newer model is not marked in JSON"
+for words in "promote $d" "show $d" "show ${d%-*}" "diff $b $d"; do
+    expect 3 "model '$d' has form 9: a newer Marquee made it (this one reads up to 1)" marquee models $words
+    grep -q "install that version of Marquee" err || { cat err; fail "no hint from: models $words"; }
+done
+echo '{' >"$model"
+expect 3 "$d/model.json" marquee models promote "$d"
+mv kept "$model"
 echo '{' >store/1/model/hybrid/current.json
 says "which model serves is not known" marquee models
 expect 3 "current.json" marquee models prune
