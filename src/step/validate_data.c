@@ -5,6 +5,7 @@
  * history; the table of events spills beyond.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,16 +196,12 @@ sample_lines(struct mq_day_check *check, enum mq_rule rule)
 }
 
 static enum mq_status
-sample_query(struct work *work, struct mq_day_check *check, enum mq_rule rule, const char *file,
-             struct mq_error *err)
+take_lines(struct mq_sql_result *result, struct mq_day_check *check, enum mq_rule rule,
+           struct mq_error *err)
 {
-    struct mq_sql_result *result;
     int64_t rows;
     int count = 0;
-    enum mq_status st = mq_sql_query(work->sql, file, mq_sql_params(mq_sql_int("day", check->day)),
-                                     "t", &result, err);
-    if (st != MQ_OK)
-        return st;
+    enum mq_status st = MQ_OK;
     while ((st = mq_sql_next(result, &rows, err)) == MQ_OK && rows > 0) {
         const struct mq_sql_string *lines = mq_sql_column(result, 0);
         for (int64_t r = 0; r < rows && count < MQ_EVENT_SAMPLES; r++)
@@ -213,6 +210,55 @@ sample_query(struct work *work, struct mq_day_check *check, enum mq_rule rule, c
     }
     mq_sql_close(result);
     return st;
+}
+
+static enum mq_status
+sample_query(struct work *work, struct mq_day_check *check, enum mq_rule rule, const char *file,
+             struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    enum mq_status st = mq_sql_query(work->sql, file, mq_sql_params(mq_sql_int("day", check->day)),
+                                     "t", &result, err);
+    return st == MQ_OK ? take_lines(result, check, rule, err) : st;
+}
+
+/* Events of the day, or of its ratings of a range. */
+static enum mq_status
+sample_events(struct work *work, struct mq_day_check *check, enum mq_rule rule, bool ratings,
+              double low, double high, struct mq_error *err)
+{
+    struct mq_sql_result *result;
+    if (check->results[rule].verdict != MQ_RULE_FAILED)
+        return MQ_OK;
+    enum mq_status st =
+        mq_sql_query(work->sql, "validation_some_events.sql",
+                     mq_sql_params(mq_sql_int("day", check->day), mq_sql_int("ratings", ratings),
+                                   mq_sql_real("low", low), mq_sql_real("high", high)),
+                     "t", &result, err);
+    return st == MQ_OK ? take_lines(result, check, rule, err) : st;
+}
+
+/* Of ratings that are spread in another way than before: those of the part of the scale whose share
+ * grew most. */
+static enum mq_status
+sample_drift(struct work *work, struct mq_day_check *check, struct mq_error *err)
+{
+    double past = 0, most = -INFINITY;
+    int grown = 0;
+    for (int b = 0; b < MQ_RATING_BINS; b++)
+        past += (double)check->history_bins[b];
+    for (int b = 0; b < MQ_RATING_BINS; b++) {
+        double growth = (double)check->bins[b] / (double)MQ_MAX(check->ratings, (int64_t)1) -
+                        (double)check->history_bins[b] / MQ_MAX(past, 1.0);
+        if (growth > most) {
+            most = growth;
+            grown = b;
+        }
+    }
+    double from = work->rules.rating_min, part = (work->rules.rating_max - from) / MQ_RATING_BINS;
+    double high = grown + 1 < MQ_RATING_BINS ? nextafter(from + (grown + 1) * part, from)
+                                             : work->rules.rating_max;
+    return sample_events(work, check, MQ_RULE_DRIFT, true, from + grown * part, high, err);
 }
 
 static enum mq_status
@@ -227,7 +273,14 @@ take_samples(struct work *work, struct mq_day_check *check, struct mq_error *err
         st = sample_query(work, check, MQ_RULE_UNKNOWN_FILMS, "validation_unknown_films.sql", err);
     if (st == MQ_OK && check->knows_users && check->unknown_users > 0)
         st = sample_query(work, check, MQ_RULE_UNKNOWN_USERS, "validation_unknown_users.sql", err);
-    return st;
+    if (st == MQ_OK)
+        st = sample_events(work, check, MQ_RULE_EVENTS, false, 0, 0, err);
+    if (st == MQ_OK)
+        st = sample_events(work, check, MQ_RULE_VOLUME, false, 0, 0, err);
+    if (st == MQ_OK)
+        st = sample_events(work, check, MQ_RULE_SAME, true, check->same_value, check->same_value,
+                           err);
+    return st == MQ_OK ? sample_drift(work, check, err) : st;
 }
 
 /* ---- a group of days -------------------------------------------------------------------- */
@@ -288,9 +341,11 @@ refuse(struct work *work, const struct mq_day_check *check, int64_t failed_days,
     while (check->results[rule].verdict != MQ_RULE_FAILED)
         rule++;
     if (failed_days > 1)
-        snprintf(more, sizeof(more), ", and %" PRId64 " more days break a rule", failed_days - 1);
+        snprintf(more, sizeof(more), ", and %" PRId64 " more day%s a rule", failed_days - 1,
+                 failed_days == 2 ? " breaks" : "s break");
     else if (check->failed > 1)
-        snprintf(more, sizeof(more), ", and %d more rules are broken", check->failed - 1);
+        snprintf(more, sizeof(more), ", and %d more rule%s broken", check->failed - 1,
+                 check->failed == 2 ? " is" : "s are");
     const char *sample = check->samples[rule][0];
     mq_fail(err, MQ_E_INPUT, "the events of %s break the rule %s: %s%s%s%s; see '%s/%s'",
             check->date, mq_rule_name((enum mq_rule)rule), check->results[rule].text,
@@ -300,7 +355,7 @@ refuse(struct work *work, const struct mq_day_check *check, int64_t failed_days,
         mq_error_hint(err, "see which days have events with: marquee bronze list");
     else
         mq_error_hint(err, "nothing was taken; to take the day as it is, set %s",
-                      mq_rule_option((enum mq_rule)rule));
+                      check->results[rule].option);
     return MQ_E_INPUT;
 }
 

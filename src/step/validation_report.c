@@ -31,12 +31,12 @@ rules_json(const struct mq_day_check *check)
         for (int s = 0; samples != NULL && s < MQ_EVENT_SAMPLES; s++)
             if (check->samples[r][s][0] != '\0')
                 json_array_append_new(samples, json_string(check->samples[r][s]));
-        json_array_append_new(
-            rules,
-            json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "rule", mq_rule_name((enum mq_rule)r),
-                      "verdict", mq_rule_verdict_name(result->verdict), "figure",
-                      number(result->figure), "limit", number(result->limit), "setting",
-                      mq_rule_option((enum mq_rule)r), "text", result->text, "samples", samples));
+        json_array_append_new(rules, json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "rule",
+                                               mq_rule_name((enum mq_rule)r), "verdict",
+                                               mq_rule_verdict_name(result->verdict), "figure",
+                                               number(result->figure), "limit",
+                                               number(result->limit), "setting", result->option,
+                                               "text", result->text, "samples", samples));
     }
     return rules;
 }
@@ -136,7 +136,7 @@ put_failures(struct mq_html_page *page, const struct mq_day_check *check)
                  mq_rule_name((enum mq_rule)r), check->results[r].text);
         char detail[240];
         snprintf(detail, sizeof(detail), "Expected: %s. The limit is the setting %s.",
-                 mq_rule_help((enum mq_rule)r), mq_rule_option((enum mq_rule)r));
+                 mq_rule_help((enum mq_rule)r), check->results[r].option);
         mq_html_finding(page, MQ_HTML_BAD, statement, detail, samples, count);
     }
 }
@@ -288,8 +288,8 @@ write_html(const struct mq_step_context *context, const struct mq_day_check *che
         snprintf(title, sizeof(title), "Validation of %zu days", count);
     if (failed > 0)
         snprintf(summary, sizeof(summary),
-                 "%" PRId64 " of %zu days broke a rule: the run stopped, and no day was taken.",
-                 failed, count);
+                 "%" PRId64 " of %zu day%s broke a rule: the run stopped, and no day was taken.",
+                 failed, count, count == 1 ? "" : "s");
     else
         snprintf(summary, sizeof(summary), "%s",
                  count > 0 ? "Every rule that could be judged held."

@@ -53,12 +53,6 @@ mq_rule_help(enum mq_rule rule)
     return rules[rule].help;
 }
 
-const char *
-mq_rule_option(enum mq_rule rule)
-{
-    return rules[rule].option;
-}
-
 const int *
 mq_rule_verdicts(enum mq_rule rule)
 {
@@ -113,11 +107,18 @@ set(struct judging *j, enum mq_rule rule, enum mq_rule_verdict verdict, double f
 {
     struct mq_rule_result *result = &j->check->results[rule];
     va_list args;
-    *result = (struct mq_rule_result){.verdict = verdict, .figure = figure, .limit = limit};
+    *result = (struct mq_rule_result){
+        .verdict = verdict, .figure = figure, .limit = limit, .option = rules[rule].option};
     va_start(args, format);
     vsnprintf(result->text, sizeof(result->text), format, args);
     va_end(args);
     j->check->failed += verdict == MQ_RULE_FAILED;
+}
+
+static const char *
+plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
 }
 
 /* A share of something that must not be above the rule's limit. */
@@ -137,8 +138,8 @@ judge_lines(struct judging *j)
     const struct mq_day_check *check = j->check;
     int64_t least = mq_config_int(j->config, rules[MQ_RULE_EVENTS].option);
     set(j, MQ_RULE_EVENTS, check->events < least ? MQ_RULE_FAILED : MQ_RULE_PASSED,
-        (double)check->events, (double)least, "%" PRId64 " events, at least %" PRId64,
-        check->events, least);
+        (double)check->events, (double)least, "%" PRId64 " event%s, at least %" PRId64,
+        check->events, plural(check->events), least);
     static const struct {
         enum mq_rule rule;
         const char *what;
@@ -224,9 +225,11 @@ judge_volume(struct judging *j)
     bool few = share < least && -distance > slack, many = share > most && distance > slack;
     set(j, MQ_RULE_VOLUME, few || many ? MQ_RULE_FAILED : MQ_RULE_PASSED, share,
         many ? most : least,
-        "%" PRId64 " events, %.2f times the mean of the days before (%.0f, deviation %.0f); "
+        "%" PRId64 " event%s, %.2f times the mean of the days before (%.0f, deviation %.0f); "
         "allowed: %g to %g times",
-        check->events, share, j->mean, j->deviation, least, most);
+        check->events, plural(check->events), share, j->mean, j->deviation, least, most);
+    if (many)
+        j->check->results[MQ_RULE_VOLUME].option = "validate.max_volume";
 }
 
 static void
@@ -237,9 +240,11 @@ judge_ratings(struct judging *j)
     double drift = mq_config_real(j->config, rules[MQ_RULE_DRIFT].option);
     if (check->ratings < need) {
         set(j, MQ_RULE_SAME, MQ_RULE_NOT_JUDGED, NAN, NAN,
-            "%" PRId64 " ratings, %" PRId64 " are needed", check->ratings, need);
+            "%" PRId64 " rating%s, %" PRId64 " are needed", check->ratings, plural(check->ratings),
+            need);
         set(j, MQ_RULE_DRIFT, MQ_RULE_NOT_JUDGED, NAN, drift,
-            "%" PRId64 " ratings, %" PRId64 " are needed", check->ratings, need);
+            "%" PRId64 " rating%s, %" PRId64 " are needed", check->ratings, plural(check->ratings),
+            need);
         return;
     }
     char what[64];

@@ -36,6 +36,7 @@ enum mq_rule_verdict { MQ_RULE_NOT_JUDGED = 0, MQ_RULE_PASSED, MQ_RULE_FAILED };
 struct mq_rule_result {
     enum mq_rule_verdict verdict;
     double figure, limit; /**< NAN: none */
+    const char *option;   /**< the setting that holds the limit ("validate.max_volume"); static */
     char text[240];       /**< the figures in words */
 };
 
@@ -68,8 +69,6 @@ struct mq_day_check {
 const char *mq_rule_name(enum mq_rule rule);
 /** What it looks at, one line. */
 const char *mq_rule_help(enum mq_rule rule);
-/** The setting that holds its limit ("validate.max_unknown_films"). */
-const char *mq_rule_option(enum mq_rule rule);
 /** Verdicts on lines that break it (enum mq_event_fault, MQ_EVENT_OTHER_DAY), ended by -1; none of
  * a rule that is not about lines. */
 const int *mq_rule_verdicts(enum mq_rule rule);

@@ -1,6 +1,7 @@
 -- Titles of a day that the catalogue does not list, most frequent first, for people.
 -- Reads: event (data/event_table.h), known_item.
-select concat('title ', movie_id, ' in ', cast(count(*) as varchar), ' events') as line
+select concat('title ', movie_id, ' in ', cast(count(*) as varchar),
+  case when count(*) = 1 then ' event' else ' events' end) as line
 from event
 where day = $day
   and movie_id is not null

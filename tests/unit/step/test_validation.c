@@ -95,7 +95,8 @@ check_refused(struct step_fixture *f, const char *rule, const char *text, const 
     check_contains(f->err.message, expected);
     check_contains(f->err.message, text);
     check_contains(f->err.message, "runs/run/validation.html");
-    check_contains(f->err.hint, strcmp(rule, "events") == 0 ? "bronze list" : "validate.");
+    check_contains(f->err.hint,
+                   strncmp(text, "0 events", 8) == 0 ? "bronze list" : "set validate.");
     check_verdict(f, rule, "failed");
     if (sample != NULL) {
         json_t *root = report(f);
@@ -151,6 +152,14 @@ day_without_data(void **state)
     /* An object that holds nothing is no better. */
     put_ratings(f, DAY, 0);
     check_refused(f, "events", "0 events, at least 1", NULL);
+    struct mq_buffer one = {0};
+    fixture_rate(&one, DAY, "nobody", "1", 3, 10);
+    fixture_bronze(f, MQ_BRONZE_EVENTS, DAY, 0, one.data);
+    fixture_option(f, "validate.min_events", "2");
+    check_refused(f, "events", "1 event, at least 2", "user nobody, title 1, rating 3.0");
+    fixture_option(f, "validate.min_events", "1");
+    check_refused(f, "unknown-users", "1 of 1 events are of users", "user nobody in 1 event");
+    mq_buffer_release(&one);
     f->context.date = NULL;
 }
 
@@ -161,8 +170,10 @@ half_the_volume(void **state)
     fixture_catalogue(f);
     make_history(f, 10, 200, 4);
     put_ratings(f, DAY, 90);
-    check_refused(f, "volume", "90 events, 0.45 times the mean of the days before (200", NULL);
-    check_contains(f->err.hint, "validate.min_volume");
+    check_refused(f, "volume", "90 events, 0.45 times the mean of the days before (200",
+                  "user u1, title 1, rating 1.0, time 1608422400000 ms");
+    check_contains(f->err.message, "; so user u1, title 1, rating 1.0");
+    check_contains(f->err.hint, "set validate.min_volume");
     fixture_option(f, "validate.min_volume", "0.4");
     fixture_ok(f, mq_step_validate_data);
     check_verdict(f, "volume", "passed");
@@ -179,7 +190,15 @@ volume_in_context(void **state)
     fixture_ok(f, mq_step_validate_data);
     check_verdict(f, "volume", "passed");
     put_ratings(f, DAY, 700);
-    check_refused(f, "volume", "allowed: 0.5 to 10 times", NULL);
+    check_refused(f, "volume", "allowed: 0.5 to 10 times", "user u1, title 1");
+    check_contains(f->err.hint, "set validate.max_volume");
+    json_t *root = report(f);
+    assert_string_equal(json_string_value(json_object_get(rule_of(root, "volume"), "setting")),
+                        "validate.max_volume");
+    json_decref(root);
+    char *page = fixture_get(f, "runs/run/validation.html");
+    check_contains(page, "The limit is the setting validate.max_volume.");
+    free(page);
 }
 
 static void
@@ -206,7 +225,8 @@ equal_ratings(void **state)
         fixture_rate(&text, DAY, "u1", film, 3, i);
     }
     fixture_bronze(f, MQ_BRONZE_EVENTS, DAY, 0, text.data);
-    check_refused(f, "same-rating", "120 of 120 ratings are 3 (100.00 %)", NULL);
+    check_refused(f, "same-rating", "120 of 120 ratings are 3 (100.00 %)",
+                  "user u1, title 1, rating 3.0");
     mq_buffer_release(&text);
 }
 
@@ -297,6 +317,7 @@ unknown_ids(void **state)
     fixture_bronze(f, MQ_BRONZE_EVENTS, DAY, 0, text.data);
     check_refused(f, "unknown-users", "12 of 20 events are of users", "user nobody in 12 events");
     check_verdict(f, "unknown-films", "failed");
+    check_contains(f->err.message, ", and 1 more rule is broken");
     fixture_option(f, "validate.max_unknown_users", "1");
     check_refused(f, "unknown-films", "4 of 20 events are of titles", "title 77 in 4 events");
     /* Without a user file, nobody is unknown. */
@@ -334,7 +355,7 @@ other_distribution(void **state)
         fixture_rate(&text, DAY, "u1", film, i % 10 == 0 ? 4 : 5, i);
     }
     fixture_bronze(f, MQ_BRONZE_EVENTS, DAY, 0, text.data);
-    check_refused(f, "drift", "stability index", NULL);
+    check_refused(f, "drift", "stability index", "rating 5.0"); /* whose share grew */
     mq_buffer_release(&text);
 }
 
