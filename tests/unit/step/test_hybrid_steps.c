@@ -407,6 +407,23 @@ rule_named(const json_t *outcome, const char *name)
     return NULL;
 }
 
+/* The last evaluation's note of a rule holds a text. */
+static void
+check_note(struct step_fixture *f, const char *rule, const char *text)
+{
+    json_t *outcome = get_json(f, "model/hybrid/evaluation.json");
+    check_contains(text_at(rule_named(outcome, rule), "note"), text);
+    json_decref(outcome);
+}
+
+static void
+train_and_judge(struct step_fixture *f, char ret_version[MQ_HYBRID_VERSION_SIZE])
+{
+    fixture_ok(f, mq_step_train_hybrid);
+    candidate(f, ret_version);
+    fixture_ok(f, mq_step_evaluate);
+}
+
 /* Unchanged data, other settings: the live model has seen all that is held out, and the candidate
  * is far worse than it was when it was evaluated itself. */
 static void
@@ -414,37 +431,28 @@ far_worse_on_unchanged_data(void **state)
 {
     struct step_fixture *f = *state;
     static const char rule[] = "ndcg_10 no worse than live";
-    char first[MQ_HYBRID_VERSION_SIZE], worse[MQ_HYBRID_VERSION_SIZE], path[128];
+    char first[MQ_HYBRID_VERSION_SIZE], other[MQ_HYBRID_VERSION_SIZE], path[128];
     put_catalogue(f);
     put_day(f, D1, 0, VIEWERS, 3, 0);
     put_day(f, D2, 1000, VIEWERS, 1, 3);
     make_silver(f);
     fixture_option(f, "gate.no_worse", "ndcg_10");
     fixture_option(f, "gate.bounds", "hit_rate_10 >= 0.2");
-    fixture_ok(f, mq_step_train_hybrid);
-    candidate(f, first);
-    fixture_ok(f, mq_step_evaluate);
-    json_t *outcome = get_json(f, "model/hybrid/evaluation.json");
-    assert_string_equal(text_at(rule_named(outcome, rule), "note"), "no live model");
-    json_decref(outcome);
+    train_and_judge(f, first);
+    check_note(f, rule, "no live model");
     fixture_ok(f, mq_step_deploy);
 
     /* The same again is the model that serves. */
     fixture_ok(f, mq_step_evaluate);
-    outcome = get_json(f, "model/hybrid/evaluation.json");
-    assert_string_equal(text_at(rule_named(outcome, rule), "note"),
-                        "not judged: the candidate is the model that serves");
-    json_decref(outcome);
+    check_note(f, rule, "not judged: the candidate is the model that serves");
 
     fixture_option(f, "hybrid.methods", "popular");
-    fixture_ok(f, mq_step_train_hybrid);
-    candidate(f, worse);
-    assert_string_not_equal(first, worse);
-    fixture_ok(f, mq_step_evaluate);
+    train_and_judge(f, other);
+    assert_string_not_equal(first, other);
     check_count(f, "live_cases", 0);
     check_contains(f->report.notes.data, "held against its own evaluation, silver/ratings up to ");
     check_contains(f->report.notes.data, "does not pass the quality gate");
-    outcome = get_json(f, "model/hybrid/evaluation.json");
+    json_t *outcome = get_json(f, "model/hybrid/evaluation.json");
     const json_t *judged = rule_named(outcome, rule);
     assert_true(json_is_false(json_object_get(judged, "passed")));
     assert_true(json_is_number(json_object_get(json_object_get(judged, "live"), "value")));
@@ -464,28 +472,22 @@ far_worse_on_unchanged_data(void **state)
     /* Better, or as good, passes, and the history says what it was compared with. */
     fixture_option(f, "hybrid.methods", "item-based|user-based|content|mf|ease|popular");
     fixture_option(f, "hybrid.factors", "9");
-    fixture_ok(f, mq_step_train_hybrid);
-    fixture_ok(f, mq_step_evaluate);
+    train_and_judge(f, other);
     fixture_ok(f, mq_step_deploy);
     pointer = get_json(f, "model/hybrid/current.json");
     const json_t *entry = json_array_get(json_object_get(pointer, "history"), 0);
     assert_string_not_equal(text_at(entry, "version"), first);
     check_contains(text_at(entry, "reason"), "compared with the live model's own evaluation");
-    char now[MQ_HYBRID_VERSION_SIZE];
-    snprintf(now, sizeof(now), "%s", text_at(entry, "version"));
+    snprintf(path, sizeof(path), "model/hybrid/%s/evaluation.json", text_at(entry, "version"));
     json_decref(pointer);
 
     /* Measured in another way, not at all, or damaged: not judged, and said so. */
     fixture_option(f, "hybrid.factors", "10");
     fixture_option(f, "eval.negatives", "5");
-    fixture_ok(f, mq_step_train_hybrid);
-    fixture_ok(f, mq_step_evaluate);
-    outcome = get_json(f, "model/hybrid/evaluation.json");
-    check_contains(text_at(rule_named(outcome, rule), "note"), "not judged: live model");
-    check_contains(text_at(rule_named(outcome, rule), "note"), "was evaluated in another way");
-    json_decref(outcome);
+    train_and_judge(f, other);
+    check_note(f, rule, "not judged: live model");
+    check_note(f, rule, "was evaluated in another way");
     fixture_option(f, "eval.negatives", "0");
-    snprintf(path, sizeof(path), "model/hybrid/%s/evaluation.json", now);
     /* A record that is older than "method" goes by the sentence that says the same. */
     json_t *older = get_json(f, path);
     json_object_del(older, "method");
@@ -501,10 +503,8 @@ far_worse_on_unchanged_data(void **state)
     for (size_t i = 0; i < MQ_COUNT(others); i++) {
         fixture_put(f, path, others[i].text);
         fixture_ok(f, mq_step_evaluate);
-        outcome = get_json(f, "model/hybrid/evaluation.json");
-        check_contains(text_at(rule_named(outcome, rule), "note"), "not judged: ");
-        check_contains(text_at(rule_named(outcome, rule), "note"), others[i].note);
-        json_decref(outcome);
+        check_note(f, rule, "not judged: ");
+        check_note(f, rule, others[i].note);
     }
     fixture_ok(f, mq_step_deploy);
     pointer = get_json(f, "model/hybrid/current.json");
