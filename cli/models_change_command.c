@@ -242,7 +242,8 @@ run_prune(struct mq_cli *cli, struct mq_error *err)
 const struct mq_command mq_command_models_promote = {
     .name = "models promote",
     .summary = "let a hybrid model serve, whatever the quality gate said",
-    .help = "Points to a model, which must be there with all its files. Of two who do so at once "
+    .help = "Points to a model, which must be there with all its files, undamaged: their checksums "
+            "are compared. Of two who do so at once "
             "one wins; the other is told who, with exit status 1, and has changed nothing. The "
             "next run's candidate is judged against it. Servers take it up when they are told to: "
             "marquee step reload.",

@@ -11,7 +11,7 @@
  * A live model is asked as it is, with the users' training history. It may have been trained on
  * choices that are held out here; so where there is one, cases are those users whose held-out
  * choices it has not seen. Where these are fewer than `live_cases_min` it is left out, and all
- * cases stay.
+ * cases stay: the gate then goes by its own evaluation (eval/quality_gate.h).
  */
 #ifndef MQ_EVAL_HYBRID_EVALUATION_H
 #define MQ_EVAL_HYBRID_EVALUATION_H
