@@ -118,25 +118,56 @@ line_of_row(struct mq_sql *sql, const char *path, int64_t line, int64_t *ret_lin
     return st;
 }
 
+/* Does the row of interaction_file fulfil the condition? */
+static enum mq_status
+check_row(struct mq_sql *sql, const char *condition, int64_t seq, bool *ret_good,
+          struct mq_error *err)
+{
+    char query[300];
+    int64_t good;
+    snprintf(query, sizeof(query),
+             "select cast(coalesce(max(case when %s then 1 else 0 end), 0) as bigint) from "
+             "interaction_file where seq = %" PRId64,
+             condition, seq);
+    enum mq_status st = mq_sql_scalar(sql, query, &good, err);
+    if (st == MQ_OK)
+        *ret_good = good != 0;
+    return st;
+}
+
+/* Columns that a sentence may be about. */
+#define TOLD_MAX 5
+
+static bool
+is_told(const struct mq_table_column *column)
+{
+    return column->required || strcmp(column->name, "event") == 0 ||
+           strcmp(column->name, "rating") == 0;
+}
+
 /* Why a row cannot be used: its first column that is needed and not there, or else unreadable. */
 static enum mq_status
 describe_values(struct mq_sql *sql, const struct mq_import_table *table, int64_t seq, char *text,
                 size_t size, struct mq_error *err)
 {
-    char query[512], values[4][QUOTED_MAX + 1] = {""};
-    const char *names[4];
-    int used = 0;
+    char query[512], values[TOLD_MAX][QUOTED_MAX + 1] = {""};
+    const struct mq_table_column *told[TOLD_MAX];
+    int used = 0, time = -1, rating = -1, event = -1;
     int at = snprintf(query, sizeof(query), "select '' as none");
-    for (int i = 0; i < table->count && used < 4; i++) {
-        if (!table->columns[i].required && strcmp(table->columns[i].name, "event") != 0)
+    for (int i = 0; i < table->count && used < TOLD_MAX; i++) {
+        const struct mq_table_column *column = &table->columns[i];
+        if (!is_told(column))
             continue;
-        names[used++] = table->columns[i].name;
+        time = strcmp(column->name, "timestamp") == 0 ? used : time;
+        rating = strcmp(column->name, "rating") == 0 ? used : rating;
+        event = strcmp(column->name, "event") == 0 ? used : event;
+        told[used++] = column;
         at += snprintf(query + at, sizeof(query) - (size_t)at, ", coalesce(\"%s\", '')",
-                       table->columns[i].name);
+                       column->name);
     }
     snprintf(query + at, sizeof(query) - (size_t)at, " from interaction_file where seq = %" PRId64,
              seq);
-    char types[8] = "ttttt";
+    char types[TOLD_MAX + 2] = "tttttt";
     types[used + 1] = '\0';
     struct mq_sql_result *result;
     int64_t rows;
@@ -150,28 +181,22 @@ describe_values(struct mq_sql *sql, const struct mq_import_table *table, int64_t
     if (st != MQ_OK || used == 0)
         return st;
     for (int i = 0; i < used; i++) {
-        if (strcmp(names[i], "event") != 0 && mq_csv_is_missing(values[i], strlen(values[i]))) {
-            snprintf(text, size, "no %s: '%s'", names[i], values[i]);
+        if (told[i]->required && mq_csv_is_missing(values[i], strlen(values[i]))) {
+            snprintf(text, size, "no %s: '%s'", told[i]->name, values[i]);
             return MQ_OK;
         }
     }
-    /* All are there: the time is one, or the event is known, that comes last in the columns. */
-    int time = -1, event = -1;
-    for (int i = 0; i < used; i++) {
-        time = strcmp(names[i], "timestamp") == 0 ? i : time;
-        event = strcmp(names[i], "event") == 0 ? i : event;
-    }
-    int64_t time_is_good = 1;
-    if (time >= 0) {
-        snprintf(query, sizeof(query),
-                 "select cast(coalesce(max(case when mq_epoch_s(\"timestamp\") between 0 and "
-                 "4294967295 then 1 else 0 end), 0) as bigint) from interaction_file where seq = "
-                 "%" PRId64,
-                 seq);
-        st = mq_sql_scalar(sql, query, &time_is_good, err);
-    }
-    if (st == MQ_OK && time_is_good == 0)
+    /* All are there: one is none of its kind. */
+    bool time_is_good = true, rating_is_good = true;
+    if (time >= 0)
+        st = check_row(sql, "mq_epoch_s(\"timestamp\") between 0 and 4294967295", seq,
+                       &time_is_good, err);
+    if (st == MQ_OK && rating >= 0)
+        st = check_row(sql, "mq_is_rating(rating)", seq, &rating_is_good, err);
+    if (st == MQ_OK && !time_is_good)
         snprintf(text, size, "timestamp '%s' cannot be read", values[time]);
+    else if (st == MQ_OK && !rating_is_good)
+        snprintf(text, size, "rating '%s' (a number from 0 on is due, or nothing)", values[rating]);
     else if (st == MQ_OK && event >= 0)
         snprintf(text, size, "event '%s' is neither a play nor an exposure", values[event]);
     return st;

@@ -444,9 +444,10 @@ mq_interactions_import(const struct mq_interactions_options *options, struct mq_
     const struct mq_import_table tables[] = {
         {"interaction", "rows",
          as_events ? "user_id is not null and item_id is not null and "
-                     "time_s between 0 and 4294967295 and kind is not null"
+                     "time_s between 0 and 4294967295 and has_good_rating and kind is not null"
                    : "user_id is not null and item_id is not null and "
-                     "time_s between 0 and 4294967295 and (event is not null or not has_event)",
+                     "time_s between 0 and 4294967295 and has_good_rating and "
+                     "(event is not null or not has_event)",
          options->paths, options->path_count, false, interaction_columns,
          MQ_COUNT(interaction_columns), options->columns},
         {"listed_item", "item lines", "program_id is not null", options->item_paths,

@@ -112,7 +112,8 @@ mq_sql_run(struct mq_sql *sql, const char *name, const char *text, int64_t *ret_
     return st;
 }
 
-/* mq_id: one rule with the readers of tables (mq_csv_is_missing). */
+/* mq_id: one rule with the readers of tables (mq_csv_is_missing). mq_is_rating: none given, or a
+ * number from 0 on; "not a number" is a rating that failed, not one that is missing. */
 static enum mq_status
 make_id_macro(struct mq_sql *sql, struct mq_error *err)
 {
@@ -125,7 +126,12 @@ make_id_macro(struct mq_sql *sql, struct mq_error *err)
             st = mq_sql_append_literal(&text, *word, err);
     }
     if (st == MQ_OK)
-        st = mq_buffer_append_text(&text, ") then null else trim(t, e' \\t\\r\\n') end", err);
+        st = mq_buffer_append_text(&text,
+                                   ") then null else trim(t, e' \\t\\r\\n') end;"
+                                   "create macro mq_is_rating(t) as (mq_id(t) is null and "
+                                   "lower(trim(coalesce(t, ''))) <> 'nan') or "
+                                   "coalesce(mq_to_double(t) >= 0, false)",
+                                   err);
     if (st == MQ_OK)
         st = mq_sql_run(sql, "macros", text.data, NULL, err);
     mq_buffer_release(&text);

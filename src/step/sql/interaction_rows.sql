@@ -14,6 +14,6 @@ select
   coalesce(event, 2) as event,
   coalesce(kind, '') as kind
 from interaction
-where user_id <> '' and item_id <> '' and time_s between 0 and 4294967295
+where user_id <> '' and item_id <> '' and time_s between 0 and 4294967295 and has_good_rating
   and (case when $events = 1 then kind is not null else event is not null or not has_event end)
 order by time_s, file, seq

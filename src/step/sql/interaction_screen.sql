@@ -13,7 +13,7 @@ with judged as (
       else 'good'
     end as verdict
   from interaction
-  where user_id <> '' and item_id <> '' and time_s between 0 and 4294967295 and kind is not null
+  where user_id <> '' and item_id <> '' and time_s between 0 and 4294967295 and has_good_rating and kind is not null
 )
 select
   count(*) as total,

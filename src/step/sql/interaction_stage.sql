@@ -1,6 +1,8 @@
 -- Rows of one file of interactions, typed; event is 1 for a play, 0 for an exposure, NULL where
 -- the file does not say; kind is the kind of user event (data/event_fields.def), NULL where the file
--- names none that is known. Reads: interaction_file (data/local_table.h).
+-- names none that is known. A rating that is there must be a number from 0 on: one that cannot be
+-- read is a fault of the row, never a play without a rating. Reads: interaction_file
+-- (data/local_table.h).
 select
   $file as file,
   seq,
@@ -10,6 +12,7 @@ select
   mq_to_double(watch_seconds) as watch_s,
   mq_to_double(duration_seconds) as length_s,
   mq_to_double(rating) as rating,
+  mq_is_rating(rating) as has_good_rating,
   cast(case when mq_to_int("position") between 0 and 32767 then mq_to_int("position") end as integer)
     as place,
   source,

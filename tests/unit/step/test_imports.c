@@ -346,6 +346,49 @@ missing_ids_and_refusals(void **state)
                  "user_id,item_id,timestamp\na,7,1608163200\n");
 }
 
+/* A rating that cannot be read is a bad row, named and counted, never a play without one. */
+static void
+unreadable_ratings(void **state)
+{
+    struct step_fixture *f = *state;
+    char log[MQ_PATH_MAX], text[256], expected[128];
+    static const char *const bad[] = {"abc", "4 stars", "NaN", "nan", "inf", "\"3,5\"", "-1"};
+    static const char *const none[] = {"", "NULL", "N/A", "\" \""};
+    const char *const logs[] = {log};
+    struct mq_interactions_options options = {.paths = logs, .path_count = 1};
+    for (size_t i = 0; i < MQ_COUNT(bad); i++) {
+        snprintf(text, sizeof(text),
+                 "user,item,rating,timestamp\na,7,4,1608163200\nb,7,%s,1608163201\n", bad[i]);
+        strcpy(log, local_file(f, "log.csv", text));
+        options.max_bad_share = 0.4;
+        assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+        check_contains(f->err.message, "1 of 2 rows cannot be used (50.00 %");
+        bool is_quoted = bad[i][0] == '"';
+        snprintf(expected, sizeof(expected), "log.csv' line 3: rating '%.*s' (a number",
+                 (int)strlen(bad[i]) - 2 * is_quoted, bad[i] + is_quoted);
+        check_contains(f->err.message, expected);
+        options.max_bad_share = 0.5;
+        assert_int_equal(import_csv(f, options), MQ_OK);
+        check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                     "user_id,item_id,timestamp,rating\na,7,1608163200,4\n");
+    }
+    options.max_bad_share = 0;
+    for (size_t i = 0; i < MQ_COUNT(none); i++) {
+        snprintf(text, sizeof(text),
+                 "user,item,rating,timestamp\na,7,4,1608163200\nb,7,%s,1608163201\n", none[i]);
+        strcpy(log, local_file(f, "log.csv", text));
+        assert_int_equal(import_csv(f, options), MQ_OK);
+        check_object(f, "system/user-data/action/2020-12-17/play/playlog.2020-12-17-00.0.csv",
+                     "user_id,item_id,timestamp,rating\na,7,1608163200,4\nb,7,1608163201,\n");
+    }
+    strcpy(log, local_file(f, "log.jsonl",
+                           "{\"user\": \"a\", \"item\": 7, \"ts\": 1608163200, \"rating\": 4}\n"
+                           "{\"user\": \"a\", \"item\": 8, \"ts\": 1608163200, \"rating\": "
+                           "\"abc\"}\n"));
+    assert_int_equal(import_csv(f, options), MQ_E_INPUT);
+    check_contains(f->err.message, "log.jsonl' line 2: rating 'abc'");
+}
+
 static void
 json_and_parquet(void **state)
 {
@@ -603,6 +646,7 @@ main(void)
         STEP_TEST(owner_and_interruption),
         STEP_TEST(csv_by_header_and_position),
         STEP_TEST(missing_ids_and_refusals),
+        STEP_TEST(unreadable_ratings),
         STEP_TEST(json_and_parquet),
         STEP_TEST(simulated_channels),
         STEP_TEST(weights_find_the_better_channels),
