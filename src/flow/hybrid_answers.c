@@ -41,7 +41,8 @@ put_because(struct mq_json_text *t, const struct mq_catalogue *c,
     }
     if (reason->people > 0) {
         mq_json_put_int(t, "people", reason->people);
-        mq_json_put_int(t, "films_in_common", reason->shared);
+        if (reason->agreed > 0)
+            mq_json_put_int(t, "films_agreed", reason->agreed);
         mq_json_put_decimal(t, "people_rating", (double)reason->people_rating, 2);
     }
     mq_json_close(t, '}');

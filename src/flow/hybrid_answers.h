@@ -22,7 +22,7 @@ struct mq_answer_options {
  *   {"user", "type", "method", "model", "known": bool, "cold_start": bool, "ratings": n, "offset",
  *    "total", "items": [{"item", "title", "year", "kind": "recommend"|"diversity", "score",
  *      "position",  and with explain: "recall", "quality", "place", "predicted_rating", "reason",
- *      "because": {"method", "item", "title", "likeness", "rating", "people", "films_in_common",
+ *      "because": {"method", "item", "title", "likeness", "rating", "people", "films_agreed",
  *      "people_rating"}, "parts": {method: x, …}, "trace"}]}
  * A film of no known year has none; recall, quality, place and parts are those of recommended films
  * alone, a predicted rating that of films that the model knows; "because" has what the sentence

@@ -9,11 +9,15 @@
 
 /* Newest films of the user that a reason may name. */
 #define HISTORY_MAX 100
-/* Of the scale: from here on a film was liked. */
+/* Of the scale: from here on a film was liked; below here it was not. */
 #define LIKED_FROM 0.7F
+#define DISLIKED_BELOW 0.5F
 /* Users alike that a sentence speaks of, and the fewest. */
 #define PEOPLE_MAX 10
 #define PEOPLE_MIN 3
+/* Ratings that agree are no farther apart than this part of the scale; the fewest films. */
+#define AGREE_WITHIN 0.25F
+#define AGREED_MIN 3
 
 struct explaining {
     struct mq_hybrid_session *session;
@@ -26,6 +30,22 @@ struct explaining {
     struct mq_hybrid_reason *reason;
 };
 
+/* Where in the scale a rating is: 0 to 1. */
+static float
+place_of(const struct explaining *e, float rating)
+{
+    return (rating - e->hybrid->rating_low) / (e->hybrid->rating_high - e->hybrid->rating_low);
+}
+
+/* Would the user wonder at the film's name? A play without a rating may be named. */
+static bool
+may_be_named(const struct explaining *e, int32_t k)
+{
+    float rating = e->user->ratings[k];
+    return e->snapshot->hybrid->row_of[e->user->items[k]] >= 0 &&
+           (rating < 0 || place_of(e, rating) >= DISLIKED_BELOW);
+}
+
 /* Likeness of the item in a film's list; 0: not in it. */
 static float
 likeness_in(const struct mq_neighbours *lists, int32_t film, int32_t item)
@@ -37,6 +57,14 @@ likeness_in(const struct mq_neighbours *lists, int32_t film, int32_t item)
     return 0;
 }
 
+static void
+name_film(struct explaining *e, int32_t k, float likeness)
+{
+    e->reason->seed_row = e->snapshot->hybrid->row_of[e->user->items[k]];
+    e->reason->seed_rating = e->user->ratings[k];
+    e->reason->likeness = likeness;
+}
+
 /* The film of the user that speaks most for the item by some lists. @return false: none does */
 static bool
 find_seed(struct explaining *e, const struct mq_neighbours *lists, float recency)
@@ -44,15 +72,14 @@ find_seed(struct explaining *e, const struct mq_neighbours *lists, float recency
     int32_t first = MQ_MAX(0, e->user->count - HISTORY_MAX);
     float most = 0;
     for (int32_t k = first; k < e->user->count; k++) {
-        int32_t row = e->snapshot->hybrid->row_of[e->user->items[k]];
-        float likeness = row >= 0 ? likeness_in(lists, e->user->items[k], e->entry->item) : 0;
+        if (!may_be_named(e, k))
+            continue;
+        float likeness = likeness_in(lists, e->user->items[k], e->entry->item);
         float counts = likeness * mq_recency_weight(e->user->count - 1 - k, recency);
         if (counts <= most)
             continue;
         most = counts;
-        e->reason->seed_row = row;
-        e->reason->seed_rating = e->user->ratings[k];
-        e->reason->likeness = likeness;
+        name_film(e, k, likeness);
     }
     return most > 0;
 }
@@ -67,18 +94,15 @@ find_next(struct explaining *e)
     int32_t first = MQ_MAX(0, e->user->count - HISTORY_MAX);
     float most = 0;
     for (int32_t k = first; k < e->user->count; k++) {
-        int32_t film = e->user->items[k], row = e->snapshot->hybrid->row_of[film];
-        float weight =
-            row >= 0
-                ? slit->weights[(size_t)film * (size_t)slit->item_count + (size_t)e->entry->item]
-                : 0;
+        if (!may_be_named(e, k))
+            continue;
+        size_t film = (size_t)e->user->items[k];
+        float weight = slit->weights[film * (size_t)slit->item_count + (size_t)e->entry->item];
         float counts = weight * mq_recency_weight(e->user->count - 1 - k, 1);
         if (counts <= most)
             continue;
         most = counts;
-        e->reason->seed_row = row;
-        e->reason->seed_rating = e->user->ratings[k];
-        e->reason->likeness = weight;
+        name_film(e, k, weight);
     }
     return most > 0;
 }
@@ -92,9 +116,7 @@ label(const struct explaining *e)
 static bool
 was_liked(const struct explaining *e)
 {
-    float place = (e->reason->seed_rating - e->hybrid->rating_low) /
-                  (e->hybrid->rating_high - e->hybrid->rating_low);
-    return e->reason->seed_rating >= 0 && place >= LIKED_FROM;
+    return e->reason->seed_rating >= 0 && place_of(e, e->reason->seed_rating) >= LIKED_FROM;
 }
 
 static bool
@@ -150,55 +172,90 @@ by_content(struct explaining *e)
     if (e->hybrid->content.ids == NULL || !find_seed(e, &e->hybrid->content, 1))
         return false;
     const char *shared = shared_values(e, e->reason->seed_row, e->entry->row);
-    if (*shared != '\0')
-        return say(e, MQ_REASON_CONTENT, label(e), shared);
-    /* No film is named that the sentence does not speak of. */
-    e->reason->seed_row = -1;
-    e->reason->seed_rating = -1;
-    e->reason->likeness = 0;
-    return by_items(e);
+    return *shared != '\0' ? say(e, MQ_REASON_CONTENT, label(e), shared)
+                           : say(e, MQ_REASON_ALIKE, label(e), NULL);
 }
 
-/* Films that the user and another both rated. */
-static int32_t
-films_shared(const struct mq_neighbour_list *alike, int32_t user)
+static bool
+say_of_people(struct explaining *e, enum mq_reason kind)
 {
-    for (int32_t k = 0; k < alike->count; k++)
-        if (alike->ids[k] == user)
-            return alike->shared != NULL ? alike->shared[k] : 0;
-    return 0;
+    const struct mq_hybrid_reason *r = e->reason;
+    const struct mq_reason_words words = {
+        .title = mq_arena_format(e->arena, "%.1f", (double)r->people_rating),
+        .value = mq_arena_format(e->arena, "%d", (int)r->agreed),
+        .people = mq_arena_format(e->arena, "%d", (int)r->people)};
+    e->reason->kind = kind;
+    e->reason->text = mq_reason_sentence(kind, e->language, &words, e->arena);
+    return true;
 }
 
+/* The nearest of those who rated it, as far as they do agree with the user: nearness alone is that
+ * of choices. */
 static bool
 by_people(struct explaining *e)
 {
     struct mq_predictor *predictor = mq_hybrid_session_predictor(e->session);
-    struct mq_neighbour_list alike = mq_predictor_alike(predictor);
     struct mq_rater_vote votes[PEOPLE_MAX];
     int32_t n = mq_predictor_votes(predictor, e->entry->item, PEOPLE_MAX, votes);
-    float sum = 0;
-    if (n < PEOPLE_MIN)
-        return false;
-    for (int32_t k = 0; k < n; k++)
+    float within = AGREE_WITHIN * (e->hybrid->rating_high - e->hybrid->rating_low), sum = 0;
+    int32_t people = 0, fewest = INT32_MAX;
+    for (int32_t k = 0; k < n && people + n - k >= PEOPLE_MIN; k++) {
+        struct mq_agreement with =
+            mq_predictor_agreement(predictor, votes[k].id, within, e->entry->item);
+        if (with.agreed < AGREED_MIN || 2 * with.agreed <= with.shared)
+            continue;
         sum += votes[k].rating;
-    float mean = sum / (float)n;
-    int32_t shared = films_shared(&alike, votes[0].id);
-    float place = (mean - e->hybrid->rating_low) / (e->hybrid->rating_high - e->hybrid->rating_low);
-    if (shared < 2 || place < LIKED_FROM)
+        people++;
+        fewest = MQ_MIN(fewest, with.agreed);
+    }
+    if (people < PEOPLE_MIN || place_of(e, sum / (float)people) < LIKED_FROM)
         return false;
-    e->reason->people = n;
-    e->reason->shared = shared;
-    e->reason->people_rating = mean;
-    const char *rating = mq_arena_format(e->arena, "%.1f", (double)mean);
-    const char *films = mq_arena_format(e->arena, "%d", (int)shared);
-    return say(e, MQ_REASON_AGREE, rating, films);
+    e->reason->people = people;
+    e->reason->agreed = fewest;
+    e->reason->people_rating = sum / (float)people;
+    return say_of_people(e, MQ_REASON_AGREE);
+}
+
+/* How it is rated by all: to one who liked nothing yet. */
+static bool
+by_quality(struct explaining *e)
+{
+    const struct mq_rating_matrix *m = e->hybrid->ratings;
+    int64_t first = m->item_offset[e->entry->item], end = m->item_offset[e->entry->item + 1];
+    double sum = 0;
+    for (int32_t k = 0; k < e->user->count; k++)
+        if (may_be_named(e, k))
+            return false;
+    for (int64_t at = first; at < end; at++)
+        sum += (double)m->item_rating[at];
+    if (end - first < PEOPLE_MIN ||
+        place_of(e, (float)(sum / (double)(end - first))) < DISLIKED_BELOW)
+        return false;
+    e->reason->people = (int32_t)(end - first);
+    e->reason->people_rating = (float)(sum / (double)(end - first));
+    return say_of_people(e, MQ_REASON_RATED);
 }
 
 /* Near to their taste: nothing else can be shown. */
 static bool
 by_taste(struct explaining *e)
 {
-    return by_people(e) || by_items(e) || say(e, MQ_REASON_TASTE, NULL, NULL);
+    return by_quality(e) || say(e, MQ_REASON_TASTE, NULL, NULL);
+}
+
+/* What others than the method asked for can show. */
+static void
+by_another(struct explaining *e)
+{
+    enum mq_method asked = e->reason->method;
+    e->reason->method = MQ_METHOD_USER_BASED;
+    if (asked != MQ_METHOD_USER_BASED && by_people(e))
+        return;
+    e->reason->method = MQ_METHOD_ITEM_BASED;
+    if (asked != MQ_METHOD_ITEM_BASED && by_items(e))
+        return;
+    e->reason->method = asked;
+    by_taste(e);
 }
 
 static bool
@@ -233,7 +290,7 @@ by_parts(struct explaining *e)
             return;
     }
     e->reason->method = MQ_METHOD_HYBRID;
-    by_taste(e);
+    (void)(by_people(e) || by_items(e) || by_taste(e));
 }
 
 enum mq_status
@@ -261,7 +318,7 @@ mq_hybrid_reason(struct mq_hybrid_session *session, const struct mq_hybrid_recom
                                                    (enum mq_method)m, entry->item);
         by_parts(&e);
     } else if (!explainers[list->method](&e)) {
-        by_taste(&e);
+        by_another(&e);
     }
     *ret_reason = reason;
     return reason.text != NULL ? MQ_OK : mq_fail(err, MQ_E_NOMEM, "no memory for a reason");

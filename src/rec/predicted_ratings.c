@@ -18,6 +18,10 @@ struct mq_predictor {
     int32_t *code; /* [capacity] */
     float *rating; /* [capacity] */
     int32_t count, capacity;
+    /* for agreement, filled when it is first asked of a user */
+    int32_t stored; /* the user's code if its ratings are the model's, else -1 */
+    bool has_own;
+    float *own; /* [items] what the user gave; NAN: nothing */
 };
 
 enum mq_status
@@ -33,6 +37,8 @@ mq_predictor_new(const struct mq_hybrid *hybrid, struct mq_predictor **ret_predi
         st = mq_rater_scratch_new(&hybrid->item_rater, &p->items, err);
     if (st == MQ_OK && hybrid->rating_users.ids != NULL)
         st = mq_rater_scratch_new(&hybrid->user_rater, &p->users, err);
+    if (st == MQ_OK && hybrid->rating_users.ids != NULL)
+        st = mq_alloc_array((size_t)hybrid->ratings->item_count, sizeof(*p->own), &p->own, err);
     if (st == MQ_OK && hybrid->rating_user_index != NULL)
         st = mq_neighbour_scratch_new(hybrid->rating_user_index, &p->search, err);
     if (st == MQ_OK && hybrid->factors != NULL)
@@ -55,6 +61,7 @@ mq_predictor_free(struct mq_predictor *p)
     mq_free(p->row);
     mq_free(p->code);
     mq_free(p->rating);
+    mq_free(p->own);
     free(p);
 }
 
@@ -133,9 +140,11 @@ enum mq_status
 mq_predictor_take(struct mq_predictor *p, const struct mq_rated_user *user, struct mq_error *err)
 {
     p->factors = NULL;
+    p->has_own = false;
+    p->count = 0;
+    p->stored = user->code >= 0 && !user->changed ? user->code : -1;
     p->alike = (struct mq_neighbour_list){0};
-    return user->code >= 0 && !user->changed ? take_stored(p, user->code, err)
-                                             : take_given(p, user, err);
+    return p->stored >= 0 ? take_stored(p, p->stored, err) : take_given(p, user, err);
 }
 
 float
@@ -182,4 +191,38 @@ mq_predictor_votes(const struct mq_predictor *p, int32_t item, int32_t most,
     return p->users != NULL
                ? mq_rater_votes(&p->hybrid->user_rater, p->users, item, most, ret_votes)
                : 0;
+}
+
+/* The ratings of the user at hand by item, so that another's are walked once. */
+static void
+lay_out_own(struct mq_predictor *p)
+{
+    const struct mq_rating_matrix *m = p->hybrid->ratings;
+    for (int32_t i = 0; i < m->item_count; i++)
+        p->own[i] = NAN;
+    for (int32_t k = 0; k < p->count; k++)
+        p->own[p->code[k]] = p->rating[k];
+    if (p->stored >= 0)
+        for (int64_t at = m->user_offset[p->stored]; at < m->user_offset[p->stored + 1]; at++)
+            p->own[m->user_item[at]] = m->user_rating[at];
+    p->has_own = true;
+}
+
+struct mq_agreement
+mq_predictor_agreement(struct mq_predictor *p, int32_t user, float within, int32_t but)
+{
+    const struct mq_rating_matrix *m = p->hybrid->ratings;
+    struct mq_agreement agreement = {0};
+    if (p->own == NULL)
+        return agreement;
+    if (!p->has_own)
+        lay_out_own(p);
+    for (int64_t at = m->user_offset[user]; at < m->user_offset[user + 1]; at++) {
+        float apart = fabsf(p->own[m->user_item[at]] - m->user_rating[at]);
+        if (isnan(apart) || m->user_item[at] == but)
+            continue;
+        agreement.shared++;
+        agreement.agreed += apart <= within;
+    }
+    return agreement;
 }

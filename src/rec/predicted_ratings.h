@@ -19,7 +19,7 @@
 struct mq_predictor;
 
 /** @param hybrid borrowed while the predictor lives @return MQ_OK | MQ_E_NOMEM
- * Memory: 32 bytes a film. */
+ * Memory: 36 bytes a film. */
 enum mq_status mq_predictor_new(const struct mq_hybrid *hybrid, struct mq_predictor **ret_predictor,
                                 struct mq_error *err);
 /** NULL allowed. */
@@ -60,5 +60,20 @@ struct mq_neighbour_list mq_predictor_alike(const struct mq_predictor *predictor
  */
 int32_t mq_predictor_votes(const struct mq_predictor *predictor, int32_t item, int32_t most,
                            struct mq_rater_vote *ret_votes);
+
+/** How far two people agree. */
+struct mq_agreement {
+    int32_t shared; /**< films that both rated */
+    int32_t agreed; /**< of them: rated at most `within` apart */
+};
+
+/**
+ * Of the user taken and a user of the model.
+ * @param but an item that does not count, -1: all do
+ * @return zeros where the model has no user-based predictor
+ * Cost: O(ratings of the other); once a user taken, O(items) more.
+ */
+struct mq_agreement mq_predictor_agreement(struct mq_predictor *predictor, int32_t user,
+                                           float within, int32_t but);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+
 static const char *const sentences[MQ_REASON_COUNT][MQ_LANGUAGE_COUNT] = {
     [MQ_REASON_CATEGORY] = {"Because you watched {title}: {value} too",
                             "因为您看过{title}：同为{value}"},
@@ -37,8 +39,13 @@ static const char *const sentences[MQ_REASON_COUNT][MQ_LANGUAGE_COUNT] = {
                         "因为您看过{title}：很多人接着看了这部"},
     [MQ_REASON_CONTENT] = {"Because you watched {title}: it is like it, {value}",
                            "因为您看过{title}：两者相似，{value}"},
-    [MQ_REASON_AGREE] = {"People who agree with you on {value} films rate it {title}",
-                         "与您在{value}部影片上看法一致的人给它打{title}分"},
+    [MQ_REASON_ALIKE] = {"Because you watched {title}: what is told of both is alike",
+                         "因为您看过{title}：两者的介绍相近"},
+    [MQ_REASON_AGREE] = {"{people} people who agree with you on {value} films or more rate it "
+                         "{title}",
+                         "{people}位与您在至少{value}部影片上看法一致的观众给它打{title}分"},
+    [MQ_REASON_RATED] = {"Because {people} people rate it {title} on average",
+                         "因为{people}位观众给它的平均分是{title}"},
     [MQ_REASON_TRENDING] = {"Because many rate it now", "因为最近很多人在评价它"},
     [MQ_REASON_SEEN] = {"You have watched it already", "您已经看过"},
     [MQ_REASON_TYPE] = {"It belongs to the other list: {value}", "它属于另一个列表：{value}"},
@@ -60,20 +67,24 @@ static const char *const sentences[MQ_REASON_COUNT][MQ_LANGUAGE_COUNT] = {
 
 /* Append at most what fits; sizes were counted before. */
 static char *
-fill(char *at, const char *sentence, const char *title, const char *value, size_t *size)
+fill(char *at, const char *sentence, const struct mq_reason_words *words, size_t *size)
 {
+    const struct {
+        const char *name, *text;
+    } blanks[] = {
+        {"{title}", words->title}, {"{value}", words->value}, {"{people}", words->people}};
     size_t used = 0;
     while (*sentence != '\0') {
         const char *text = sentence;
         size_t length = 1, skip = 1;
-        if (strncmp(sentence, "{title}", 7) == 0) {
-            text = title;
-            length = strlen(title);
-            skip = 7;
-        } else if (strncmp(sentence, "{value}", 7) == 0) {
-            text = value;
-            length = strlen(value);
-            skip = 7;
+        for (size_t i = 0; i < MQ_COUNT(blanks) && *sentence == '{'; i++) {
+            size_t name = strlen(blanks[i].name);
+            if (strncmp(sentence, blanks[i].name, name) != 0)
+                continue;
+            text = blanks[i].text != NULL ? blanks[i].text : "";
+            length = strlen(text);
+            skip = name;
+            break;
         }
         if (at != NULL)
             memcpy(at + used, text, length);
@@ -85,16 +96,23 @@ fill(char *at, const char *sentence, const char *title, const char *value, size_
 }
 
 const char *
+mq_reason_sentence(enum mq_reason reason, enum mq_language language,
+                   const struct mq_reason_words *words, struct mq_arena *arena)
+{
+    const char *sentence = sentences[reason][language];
+    size_t size;
+    fill(NULL, sentence, words, &size);
+    char *text = mq_arena_alloc(arena, size + 1);
+    if (text == NULL)
+        return NULL;
+    text[size] = '\0';
+    return fill(text, sentence, words, &size);
+}
+
+const char *
 mq_reason_text(enum mq_reason reason, enum mq_language language, const char *title,
                const char *value, struct mq_arena *arena)
 {
-    const char *sentence = sentences[reason][language];
-    if (title == NULL)
-        title = "";
-    if (value == NULL)
-        value = "";
-    size_t size;
-    fill(NULL, sentence, title, value, &size);
-    char *text = mq_arena_alloc(arena, size + 1);
-    return text == NULL ? NULL : fill(text, sentence, title, value, &size);
+    return mq_reason_sentence(reason, language,
+                              &(struct mq_reason_words){.title = title, .value = value}, arena);
 }

@@ -1,6 +1,7 @@
 /**
  * The sentences that explain recommendations, in one table: a row a sentence, a column a language.
- * "{title}" and "{value}" are replaced. To add a language, add a column (rec/explain.h names it).
+ * "{title}", "{value}" and "{people}" are replaced. To add a language, add a column (rec/explain.h
+ * names it).
  */
 #ifndef MQ_REC_REASONS_H
 #define MQ_REC_REASONS_H
@@ -30,8 +31,10 @@ enum mq_reason {
     MQ_REASON_CHOSEN_TOO, /* {title} was watched, and who chose it chose the item */
     MQ_REASON_NEXT,       /* many who watched {title} went on to the item */
     MQ_REASON_CONTENT,    /* {value}: what it shares with {title} */
-    MQ_REASON_AGREE,      /* {value}: films agreed on; {title}: the rating they give */
-    MQ_REASON_TRENDING,   /* {value}: users of late */
+    MQ_REASON_ALIKE,      /* what is written about {title} and the item is alike */
+    MQ_REASON_AGREE,    /* {people}, {value}: films each agrees on; {title}: the rating they give */
+    MQ_REASON_RATED,    /* {people}: who rated it; {title}: the mean rating */
+    MQ_REASON_TRENDING, /* {value}: users of late */
     /* why not */
     MQ_REASON_SEEN,
     MQ_REASON_TYPE,
@@ -47,7 +50,16 @@ enum mq_reason {
     MQ_REASON_COUNT
 };
 
-/** The sentence in the arena; NULL when memory is exhausted. @param title,value may be NULL */
+/** What a sentence is filled with; NULL: nothing. */
+struct mq_reason_words {
+    const char *title, *value, *people;
+};
+
+/** The sentence in the arena; NULL when memory is exhausted. */
+const char *mq_reason_sentence(enum mq_reason reason, enum mq_language language,
+                               const struct mq_reason_words *words, struct mq_arena *arena);
+
+/** The same of a sentence without people. @param title,value may be NULL */
 const char *mq_reason_text(enum mq_reason reason, enum mq_language language, const char *title,
                            const char *value, struct mq_arena *arena);
 

@@ -150,7 +150,7 @@ static const char *const recommend_schemas[][2] = {
                 "\"required\":[\"method\"],\"properties\":{\"method\":{\"type\":\"string\"},"
                 "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
                 "\"likeness\":{\"type\":\"number\"},\"rating\":{\"type\":\"number\"},"
-                "\"people\":{\"type\":\"integer\"},\"films_in_common\":{\"type\":\"integer\"},"
+                "\"people\":{\"type\":\"integer\"},\"films_agreed\":{\"type\":\"integer\"},"
                 "\"people_rating\":{\"type\":\"number\"}}}"},
     {"Recommendation",
      "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","

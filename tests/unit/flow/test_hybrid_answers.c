@@ -94,8 +94,7 @@ list_of(struct answers *a, const struct mq_hybrid_request *request,
 
 #define LIST_MEMBERS "user type method model known cold_start ratings offset total items"
 #define ENTRY_MEMBERS "item title year? kind score position"
-#define BECAUSE_MEMBERS                                                                            \
-    "method item? title? likeness? rating? people? films_in_common? people_rating?"
+#define BECAUSE_MEMBERS "method item? title? likeness? rating? people? films_agreed? people_rating?"
 
 static void
 check_entry(const json_t *item, bool explain, bool hybrid, int32_t position)
