@@ -136,7 +136,7 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
         st = mq_rated_user_make(model.snapshot->hybrid->hybrid, mq_cli_positional(cli, 0), NULL, 0,
                                 &model.arena, &user, err);
     if (st == MQ_OK)
-        st = mq_answer_list(model.session, &request, &options, &model.arena, &out, err);
+        st = mq_answer_list(model.session, &request, &options, NULL, &model.arena, &out, err);
     if (st == MQ_OK)
         st = print_answer(cli, &out, lay_out_list, err);
     mq_buffer_release(&out);

@@ -59,6 +59,14 @@ put_parts(struct mq_json_text *t, const struct mq_hybrid_reason *reason)
     mq_json_close(t, '}');
 }
 
+/* What the request named and nobody knows. */
+static void
+put_unknown(struct mq_json_text *t, const struct mq_answer_unknown *unknown)
+{
+    for (int32_t i = 0; unknown != NULL && i < unknown->count; i++)
+        mq_json_string(t, unknown->ids[i]);
+}
+
 /* ---- a user's list ------------------------------------------------------------------------ */
 
 static enum mq_status
@@ -103,8 +111,8 @@ put_entry(struct mq_json_text *t, struct mq_hybrid_session *session,
 
 enum mq_status
 mq_answer_list(struct mq_hybrid_session *session, const struct mq_hybrid_request *request,
-               const struct mq_answer_options *options, struct mq_arena *arena,
-               struct mq_buffer *out, struct mq_error *err)
+               const struct mq_answer_options *options, const struct mq_answer_unknown *unknown,
+               struct mq_arena *arena, struct mq_buffer *out, struct mq_error *err)
 {
     const struct mq_snapshot *snapshot = mq_hybrid_session_snapshot(session);
     struct mq_hybrid_recommendations list;
@@ -131,6 +139,10 @@ mq_answer_list(struct mq_hybrid_session *session, const struct mq_hybrid_request
     for (int64_t i = options->offset; st == MQ_OK && i < end; i++)
         st = put_entry(&t, session, &list, request, &list.entries[i], options, arena, err);
     mq_json_close(&t, ']');
+    mq_json_key(&t, "unknown");
+    mq_json_open(&t, '[');
+    put_unknown(&t, unknown);
+    mq_json_close(&t, ']');
     mq_json_close(&t, '}');
     return st == MQ_OK ? mq_json_text_end(&t) : st;
 }
@@ -148,7 +160,8 @@ was_rated(const struct mq_rated_user *user, int32_t item)
 
 enum mq_status
 mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *user,
-               enum mq_method method, const char *const *ids, int32_t count, struct mq_arena *arena,
+               enum mq_method method, const char *const *ids, int32_t count,
+               const struct mq_answer_unknown *unknown, struct mq_arena *arena,
                struct mq_buffer *out, struct mq_error *err)
 {
     const struct mq_snapshot *snapshot = mq_hybrid_session_snapshot(session);
@@ -180,7 +193,8 @@ mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *us
     mq_json_put_string(&t, "user", user->id);
     mq_json_put_string(&t, "method", mq_method_name(method));
     mq_json_put_string(&t, "model", version_of(snapshot));
-    mq_json_put_bool(&t, "known", known);
+    mq_json_put_bool(&t, "known", user->code >= 0 || user->count > 0);
+    mq_json_put_bool(&t, "cold_start", !known);
     mq_json_key(&t, "items");
     mq_json_open(&t, '[');
     for (int32_t i = 0; i < n; i++) {
@@ -201,6 +215,7 @@ mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *us
     for (int32_t i = 0; i < count; i++)
         if (mq_strmap_find_text(films, ids[i]) < 0)
             mq_json_string(&t, ids[i]);
+    put_unknown(&t, unknown);
     mq_json_close(&t, ']');
     mq_json_close(&t, '}');
     return mq_json_text_end(&t);
@@ -230,38 +245,32 @@ cosines(const float *vectors, int32_t count, int32_t width, int32_t item, float 
     }
 }
 
-/* @return false: the method compares no films, or the model lacks it */
 static bool
+compares_films(enum mq_method method)
+{
+    return method != MQ_METHOD_USER_BASED && method != MQ_METHOD_POPULAR &&
+           method < MQ_METHOD_COUNT;
+}
+
+/* By a method that the model has, and that compares films. */
+static void
 compare(const struct mq_hybrid *h, enum mq_method method, int32_t item, float *scores)
 {
     size_t count = (size_t)h->ratings->item_count;
-    if (!mq_hybrid_has(h, method))
-        return false;
-    switch (method) {
-    case MQ_METHOD_ITEM_BASED:
+    if (method == MQ_METHOD_ITEM_BASED)
         lists_to_scores(&h->items, item, scores);
-        return true;
-    case MQ_METHOD_CONTENT:
+    else if (method == MQ_METHOD_CONTENT)
         lists_to_scores(&h->content, item, scores);
-        return true;
-    case MQ_METHOD_MF:
+    else if (method == MQ_METHOD_MF)
         cosines(h->ials->item, h->ials->item_count, h->ials->factors, item, scores);
-        return true;
-    case MQ_METHOD_DEEP:
+    else if (method == MQ_METHOD_DEEP)
         cosines(h->tower->item, h->tower->item_count, MQ_TOWER_DIM, item, scores);
-        return true;
-    case MQ_METHOD_EASE:
+    else if (method == MQ_METHOD_EASE)
         memcpy(scores, h->ease->weight + (size_t)item * count, count * sizeof(*scores));
-        return true;
-    case MQ_METHOD_SEQUENCE:
-        if (h->slit != NULL)
-            memcpy(scores, h->slit->weights + (size_t)item * count, count * sizeof(*scores));
-        else
-            lists_to_scores(&h->following, item, scores);
-        return true;
-    default:
-        return false;
-    }
+    else if (h->slit != NULL)
+        memcpy(scores, h->slit->weights + (size_t)item * count, count * sizeof(*scores));
+    else
+        lists_to_scores(&h->following, item, scores);
 }
 
 static int32_t
@@ -292,10 +301,13 @@ mq_answer_similar(const struct mq_snapshot *snapshot, const char *id, enum mq_me
         return mq_fail(err, MQ_E_NOMEM, "no memory for films like '%.64s'", id);
     for (size_t i = 0; i < count; i++)
         scores[i] = NAN;
-    if (item >= 0 && !compare(h, method, item, scores))
-        return mq_fail(err, MQ_E_UNSUPPORTED,
-                       "the model %s has nothing that compares films by '%s'", h->version,
-                       mq_method_name(method));
+    if (!compares_films(method))
+        return mq_fail(err, MQ_E_UNSUPPORTED, "films are not compared by '%s' (but by %s)",
+                       mq_method_name(method), MQ_SIMILAR_CHOICES);
+    if (!mq_hybrid_has(h, method))
+        return mq_hybrid_lacks(h, method, err);
+    if (item >= 0)
+        compare(h, method, item, scores);
     for (int type = 0; item >= 0 && type < MQ_PROGRAM_TYPE_COUNT; type++)
         if (c->type[row] == type)
             mq_kernels()->add(snapshot->hybrid->offered[type], scores, count);

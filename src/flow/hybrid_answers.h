@@ -17,33 +17,49 @@ struct mq_answer_options {
     const char *path; /**< of traces: "online", "batch" */
 };
 
+/** Ids of films that a request was made with and that are not known: told in its answer. Borrowed.
+ */
+struct mq_answer_unknown {
+    const char **ids; /**< [count] */
+    int32_t count;
+};
+
 /**
  * A user's list.
  *   {"user", "type", "method", "model", "known": bool, "cold_start": bool, "ratings": n, "offset",
  *    "total", "items": [{"item", "title", "year", "kind": "recommend"|"diversity", "score",
  *      "position",  and with explain: "recall", "quality", "place", "predicted_rating", "reason",
  *      "because": {"method", "item", "title", "likeness", "rating", "people", "films_agreed",
- *      "people_rating"}, "parts": {method: x, …}, "trace"}]}
+ *      "people_rating"}, "parts": {method: x, …}, "trace"}],
+ *    "unknown": [ids]}
  * A film of no known year has none; recall, quality, place and parts are those of recommended films
  * alone, a predicted rating that of films that the model knows; "because" has what the sentence
  * speaks of.
+ * @param unknown of what the request named; NULL: none
  * @param out appended to
  * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
  */
 enum mq_status mq_answer_list(struct mq_hybrid_session *session,
                               const struct mq_hybrid_request *request,
-                              const struct mq_answer_options *options, struct mq_arena *arena,
+                              const struct mq_answer_options *options,
+                              const struct mq_answer_unknown *unknown, struct mq_arena *arena,
                               struct mq_buffer *out, struct mq_error *err);
 
 /**
  * Given films in order, best first.
- *   {"user", "method", "model", "known", "items": [{"item", "title", "score", "predicted_rating",
- *    "seen": bool}], "unknown": [ids that the model does not know]}
+ *   {"user", "method", "model", "known": bool, "cold_start": bool, "items": [{"item", "title",
+ *    "score", "predicted_rating", "seen": bool}], "unknown": [ids that the model does not know]}
+ * In a cold start, where the method knows nothing of the user, scores are those for anybody.
  * @param ids [count] films as they were asked for
+ * @param unknown other films that the request named; NULL: none
  */
 enum mq_status mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *user,
                               enum mq_method method, const char *const *ids, int32_t count,
-                              struct mq_arena *arena, struct mq_buffer *out, struct mq_error *err);
+                              const struct mq_answer_unknown *unknown, struct mq_arena *arena,
+                              struct mq_buffer *out, struct mq_error *err);
+
+/** Methods that compare films. */
+#define MQ_SIMILAR_CHOICES "item-based|content|mf|ease|sequence|deep"
 
 /**
  * Films like one: {"item", "title", "method", "model", "items": [{"item", "title", "year",

@@ -1,6 +1,7 @@
 #include "model/hybrid.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -167,4 +168,18 @@ mq_hybrid_has(const struct mq_hybrid *h, enum mq_method method)
         break;
     }
     return true;
+}
+
+enum mq_status
+mq_hybrid_lacks(const struct mq_hybrid *h, enum mq_method method, struct mq_error *err)
+{
+    char has[sizeof(MQ_METHOD_CHOICES) + (size_t)MQ_METHOD_COUNT] = "";
+    size_t used = 0;
+    for (int m = 0; m <= MQ_METHOD_COUNT; m++)
+        if (mq_hybrid_has(h, (enum mq_method)m))
+            used += (size_t)snprintf(has + used, sizeof(has) - used, "%s%s", used > 0 ? ", " : "",
+                                     mq_method_name((enum mq_method)m));
+    return mq_fail(err, MQ_E_UNSUPPORTED,
+                   "the model %s was trained without the method '%s' (it has: %s)", h->version,
+                   mq_method_name(method), has);
 }

@@ -142,4 +142,8 @@ void mq_hybrid_free(struct mq_hybrid *hybrid);
 /** Whether a method has what it scores with. */
 bool mq_hybrid_has(const struct mq_hybrid *hybrid, enum mq_method method);
 
+/** Fail with MQ_E_UNSUPPORTED: trained without the method, and with which. */
+enum mq_status mq_hybrid_lacks(const struct mq_hybrid *hybrid, enum mq_method method,
+                               struct mq_error *err);
+
 #endif

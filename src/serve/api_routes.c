@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "flow/hybrid_answers.h"
 #include "serve/api_parts.h"
 
 static const struct mq_http_outcome events_outcomes[] = {
@@ -156,9 +157,9 @@ static const struct mq_http_parameter similar_parameters[] = {
     COUNT("20", "Films at most."),
     {.name = "method",
      .type = MQ_HTTP_CHOICE,
-     .choices = MQ_METHOD_CHOICES,
+     .choices = MQ_SIMILAR_CHOICES,
      .default_text = "item-based",
-     .help = "How films are compared: item-based, content, mf, ease, sequence or deep."},
+     .help = "How films are compared, by a method that the model was trained with."},
     {0}};
 
 static const struct mq_http_parameter neighbours_parameters[] = {
@@ -191,9 +192,11 @@ static const struct mq_http_route routes[] = {
      .path = "/v1/users/{id}/recommendations",
      .name = "recommend",
      .summary = "A user's list",
-     .help = "Films in order, from the model and from what the user did since: a rating sent to "
-             "`/v1/events` counts at the next request. A user of whom nothing is known gets what "
-             "many rate now, with `cold_start` true.",
+     .help =
+         "Films in order, from the model and from what the user did since: a rating sent to "
+         "`/v1/events` counts at the next request. A user of whom nothing is known gets what "
+         "many rate now, with `cold_start` true. Ids of `seed_items` and `exclude` that are not "
+         "known come back as `unknown`.",
      .scope = MQ_SCOPE_RECOMMEND_READ,
      .outcomes = list_outcomes,
      .handle = mq_api_recommend,
@@ -203,7 +206,8 @@ static const struct mq_http_route routes[] = {
      .name = "recommend_session",
      .summary = "A list for a session, or for nobody known",
      .help = "The body tells what was watched, with or without ratings; no user need be stored. "
-             "With a `user_id` it is added to what is known.",
+             "With a `user_id` it is added to what is known. Ids that are not known come back as "
+             "`unknown`.",
      .scope = MQ_SCOPE_RECOMMEND_READ,
      .body_schema = "SessionRequest",
      .outcomes = session_outcomes,
@@ -212,8 +216,9 @@ static const struct mq_http_route routes[] = {
      .path = "/v1/rank",
      .name = "rank",
      .summary = "Given films in order",
-     .help = "Orders the candidates for a user. Ids that the model does not know come back as "
-             "`unknown`.",
+     .help = "Orders the candidates for a user of the model, for one who is told by `items`, or "
+             "both. Ids that the model does not know come back as `unknown`; of whom nothing is "
+             "known the scores are those for anybody, with `cold_start` true.",
      .scope = MQ_SCOPE_RECOMMEND_READ,
      .body_schema = "RankRequest",
      .outcomes = rank_outcomes,

@@ -298,6 +298,16 @@ open_features(struct mq_api *api, struct mq_error *err)
     return st;
 }
 
+/* Where the store is, is no client's affair: that is for the log. */
+static enum mq_status
+tell_less(enum mq_status st, const char *user, struct mq_error *error)
+{
+    if (st == MQ_E_NOT_FOUND)
+        return mq_fail(error, st, "no features of the user '%.64s'", user);
+    mq_log_warn("features of user '%.64s': %s", user, error->message);
+    return mq_fail(error, st, "the feature store does not answer");
+}
+
 static void
 features(struct mq_api *api, struct mq_http_request *request)
 {
@@ -311,6 +321,8 @@ features(struct mq_api *api, struct mq_http_request *request)
     if (st == MQ_OK)
         st = mq_feature_get(api->features, api->user_table, user, MQ_READ_EVENTUAL, &arena, &record,
                             &error);
+    if (st != MQ_OK)
+        st = tell_less(st, user, &error);
     mq_json_text_begin(&t, &out, &error);
     if (st == MQ_OK) {
         mq_json_open(&t, '{');

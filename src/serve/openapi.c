@@ -166,18 +166,20 @@ static const char *const recommend_schemas[][2] = {
      "\"trace\":{\"type\":\"string\"}}}"},
     {"Recommendations",
      "{\"type\":\"object\",\"required\":[\"user\",\"type\",\"method\",\"model\",\"known\","
-     "\"cold_start\",\"items\"],\"properties\":{\"user\":{\"type\":\"string\"},"
+     "\"cold_start\",\"items\",\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
      "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"method\":{\"type\":\"string\"},"
      "\"model\":{\"type\":\"string\"},\"known\":{\"type\":\"boolean\"},"
      "\"cold_start\":{\"type\":\"boolean\"},\"ratings\":{\"type\":\"integer\"},"
      "\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
      "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/"
-     "Recommendation\"}}}}"},
+     "Recommendation\"}},"
+     "\"unknown\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
     {"Ranking",
-     "{\"type\":\"object\",\"required\":[\"user\",\"method\",\"model\",\"known\",\"items\","
-     "\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
+     "{\"type\":\"object\",\"required\":[\"user\",\"method\",\"model\",\"known\","
+     "\"cold_start\",\"items\",\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
      "\"method\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
-     "\"known\":{\"type\":\"boolean\"},\"items\":{\"type\":\"array\",\"items\":{"
+     "\"known\":{\"type\":\"boolean\"},\"cold_start\":{\"type\":\"boolean\"},"
+     "\"items\":{\"type\":\"array\",\"items\":{"
      "\"type\":\"object\",\"required\":[\"item\",\"score\"],\"properties\":{"
      "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
      "\"score\":{\"type\":\"number\"},\"predicted_rating\":{\"type\":\"number\"},"
@@ -224,11 +226,13 @@ static const char *const recommend_schemas[][2] = {
     {"RatedFilm",
      "{\"description\":\"A film that was watched: its id, or the id with how and when it was "
      "rated.\",\"oneOf\":[{\"type\":\"string\",\"minLength\":1},{\"type\":\"object\","
-     "\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":\"string\",\"minLength\":1},"
+     "\"additionalProperties\":false,\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":"
+     "\"string\",\"minLength\":1},"
      "\"rating\":{\"type\":\"number\"},\"timestamp\":{\"type\":\"integer\",\"minimum\":0,"
      "\"maximum\":4294967295}}}]}"},
     {"SessionRequest",
-     "{\"type\":\"object\",\"properties\":{\"user_id\":{\"type\":\"string\"},"
+     "{\"type\":\"object\",\"additionalProperties\":false,"
+     "\"properties\":{\"user_id\":{\"type\":\"string\"},"
      "\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
          MQ_API_RATED_MAX) ","
                            "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
@@ -249,7 +253,10 @@ static const char *const recommend_schemas[][2] = {
                                                                            MQ_API_CANDIDATES_MAX) ",\"items\":{\"type\":\"string\","
                                                                                                   "\"minLength\":1}}}}"},
     {"RankRequest",
-     "{\"type\":\"object\",\"required\":[\"candidates\"],\"properties\":{"
+     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"candidates\"],"
+     "\"anyOf\":[{\"required\":[\"user_id\"],\"properties\":{\"user_id\":{\"minLength\":1}}},"
+     "{\"required\":[\"items\"],\"properties\":{\"items\":{\"minItems\":1}}}],"
+     "\"properties\":{"
      "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
          MQ_API_RATED_MAX) ","
                            "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"

@@ -22,6 +22,7 @@ struct asking {
     const struct mq_http_match *match;
     struct mq_lease lease;
     struct mq_rated_user user;
+    struct mq_answer_unknown unknown; /* what was asked with and is not known */
     struct mq_buffer out;
     struct mq_error error;
 };
@@ -92,6 +93,28 @@ find_film(const struct asking *a, const char *id, size_t size)
     return mq_strmap_find(&a->lease.snapshot->hybrid->hybrid->ratings->items, id, size);
 }
 
+/* Room for `count` more ids that may turn out to be unknown. */
+static enum mq_status
+expect_ids(struct asking *a, int32_t count)
+{
+    struct mq_answer_unknown *u = &a->unknown;
+    const char **ids =
+        count > 0 ? mq_arena_array(a->lease.arena, (size_t)u->count + (size_t)count, sizeof(*ids))
+                  : u->ids;
+    if (count > 0 && ids == NULL)
+        return mq_fail(&a->error, MQ_E_NOMEM, "no memory for a list of ids");
+    if (ids != u->ids && u->count > 0)
+        memcpy(ids, u->ids, (size_t)u->count * sizeof(*ids));
+    u->ids = ids;
+    return MQ_OK;
+}
+
+static void
+note_unknown(struct asking *a, const char *id)
+{
+    a->unknown.ids[a->unknown.count++] = id;
+}
+
 /* Ids parted by commas. @param ret_ids in the arena, cut apart */
 static enum mq_status
 split_ids(struct asking *a, const char *text, const char ***ret_ids, int32_t *ret_count)
@@ -158,10 +181,14 @@ user_of_parameters(struct asking *a, const char *name, bool seeds)
     struct mq_rated_item *said = mq_arena_array(a->lease.arena, (size_t)count + 1, sizeof(*said));
     if (st == MQ_OK && said == NULL)
         st = mq_fail(&a->error, MQ_E_NOMEM, "no memory for seed items");
+    if (st == MQ_OK)
+        st = expect_ids(a, count);
     for (int32_t i = 0; st == MQ_OK && i < count; i++) {
         int32_t item = find_film(a, ids[i], strlen(ids[i]));
         if (item >= 0)
             said[known++] = (struct mq_rated_item){item, -1, UINT32_MAX};
+        else
+            note_unknown(a, ids[i]);
     }
     return st == MQ_OK ? make_user(a, mq_http_match_text(a->match, name, NULL), said, known) : st;
 }
@@ -183,10 +210,7 @@ static enum mq_status
 need_method(struct asking *a, enum mq_method method)
 {
     const struct mq_hybrid *h = a->lease.snapshot->hybrid->hybrid;
-    return mq_hybrid_has(h, method) ? MQ_OK
-                                    : mq_fail(&a->error, MQ_E_UNSUPPORTED,
-                                              "the model %s was trained without the method '%s'",
-                                              h->version, mq_method_name(method));
+    return mq_hybrid_has(h, method) ? MQ_OK : mq_hybrid_lacks(h, method, &a->error);
 }
 
 static int32_t
@@ -206,8 +230,14 @@ excluded_of(struct asking *a, const char *const *ids, int32_t count,
     int32_t *rows = mq_arena_array(a->lease.arena, (size_t)count + 1, sizeof(*rows));
     if (rows == NULL)
         return mq_fail(&a->error, MQ_E_NOMEM, "no memory for excluded films");
-    for (int32_t i = 0; i < count; i++)
+    enum mq_status st = expect_ids(a, count);
+    if (st != MQ_OK)
+        return st;
+    for (int32_t i = 0; i < count; i++) {
         rows[i] = mq_catalogue_find(a->lease.snapshot->catalogue, ids[i]);
+        if (rows[i] < 0)
+            note_unknown(a, ids[i]);
+    }
     request->excluded = rows;
     request->excluded_count = count;
     return MQ_OK;
@@ -237,7 +267,8 @@ mq_api_recommend(struct mq_http_request *http, void *context)
     if (st == MQ_OK)
         st = excluded_of(&a, ids, count, &request);
     if (st == MQ_OK)
-        st = mq_answer_list(a.lease.session, &request, &options, a.lease.arena, &a.out, &a.error);
+        st = mq_answer_list(a.lease.session, &request, &options, &a.unknown, a.lease.arena, &a.out,
+                            &a.error);
     finish(&a, st);
 }
 
@@ -268,10 +299,14 @@ void
 mq_api_similar(struct mq_http_request *http, void *context)
 {
     struct asking a;
+    size_t size = 0;
     enum mq_status st = begin(&a, http, context);
+    /* Its choices are not those of lists. */
+    const char *method = mq_http_match_text(a.match, "method", &size);
     if (st == MQ_OK)
         st = mq_answer_similar(a.lease.snapshot, mq_http_match_text(a.match, "id", NULL),
-                               method_of(&a), number_of(&a, "n"), a.lease.arena, &a.out, &a.error);
+                               (enum mq_method)mq_method_find(method, size), number_of(&a, "n"),
+                               a.lease.arena, &a.out, &a.error);
     finish(&a, st);
 }
 
@@ -300,15 +335,38 @@ mq_api_item(struct mq_http_request *http, void *context)
 
 /* ---- bodies ------------------------------------------------------------------------------- */
 
+/**
+ * A field that nobody knows is refused: one misspelt would be passed over, and the answer be
+ * another's.
+ * @param known names parted by ", "  @param where "the body", or a place in it
+ */
 static enum mq_status
-read_body(struct asking *a, json_t **ret_body)
+check_members(struct asking *a, const json_t *object, const char *known, const char *where)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)object, name, value)
+    {
+        size_t size = strlen(name);
+        const char *at = strstr(known, name);
+        while (at != NULL && ((at != known && at[-1] != ' ') || strchr(",", at[size]) == NULL))
+            at = strstr(at + 1, name);
+        if (size == 0 || at == NULL)
+            return mq_fail(&a->error, MQ_E_FORMAT, "%s has the unknown field '%.40s' (known: %s)",
+                           where, name, known);
+    }
+    return MQ_OK;
+}
+
+static enum mq_status
+read_body(struct asking *a, const char *known, json_t **ret_body)
 {
     size_t size = 0;
     char *text = mq_http_body(a->request, &size);
     enum mq_status st = mq_json_parse(text != NULL ? text : "", size, "body", ret_body, &a->error);
     if (st == MQ_OK && !json_is_object(*ret_body))
         st = mq_fail(&a->error, MQ_E_FORMAT, "the body is no JSON object");
-    return st;
+    return st == MQ_OK ? check_members(a, *ret_body, known, "the body") : st;
 }
 
 /* A member that is a text, or missing. */
@@ -379,6 +437,13 @@ said_item(struct asking *a, const json_t *entry, size_t index, struct mq_rated_i
     if (!json_is_string(id) || json_string_length(id) == 0)
         return mq_fail(&a->error, MQ_E_FORMAT,
                        "'items', place %zu: neither an id nor an object with 'item'", index);
+    if (json_is_object(entry)) {
+        char where[48];
+        snprintf(where, sizeof(where), "'items', place %zu:", index);
+        enum mq_status st = check_members(a, entry, "item, rating, timestamp", where);
+        if (st != MQ_OK)
+            return st;
+    }
     if (rating != NULL &&
         (!json_is_number(rating) || json_number_value(rating) < (double)h->rating_low ||
          json_number_value(rating) > (double)h->rating_high))
@@ -412,9 +477,16 @@ user_of_body(struct asking *a, const json_t *body)
         mq_arena_array(a->lease.arena, json_array_size(list) + 1, sizeof(*said));
     if (st == MQ_OK && said == NULL)
         st = mq_fail(&a->error, MQ_E_NOMEM, "no memory for 'items'");
+    if (st == MQ_OK)
+        st = expect_ids(a, (int32_t)json_array_size(list));
     for (size_t i = 0; st == MQ_OK && i < json_array_size(list); i++) {
-        st = said_item(a, json_array_get(list, i), i, &said[count]);
-        count += st == MQ_OK && said[count].item >= 0;
+        const json_t *entry = json_array_get(list, i);
+        st = said_item(a, entry, i, &said[count]);
+        if (st == MQ_OK && said[count].item < 0)
+            note_unknown(a, json_string_value(json_is_object(entry) ? json_object_get(entry, "item")
+                                                                    : entry));
+        else
+            count += st == MQ_OK;
     }
     return st == MQ_OK ? make_user(a, id, said, count) : st;
 }
@@ -442,16 +514,19 @@ mq_api_rank(struct mq_http_request *http, void *context)
     enum mq_method method = MQ_METHOD_HYBRID;
     enum mq_status st = begin(&a, http, context);
     if (st == MQ_OK)
-        st = read_body(&a, &body);
+        st = read_body(&a, "user_id, items, candidates, method", &body);
     if (st == MQ_OK)
         st = method_of_body(&a, body, &method);
     if (st == MQ_OK)
         st = ids_member(&a, body, "candidates", true, MQ_API_CANDIDATES_MAX, &ids, &count);
     if (st == MQ_OK)
         st = user_of_body(&a, body);
+    if (st == MQ_OK && *a.user.id == '\0' && json_array_size(json_object_get(body, "items")) == 0)
+        st = mq_fail(&a.error, MQ_E_FORMAT,
+                     "for whom? 'user_id' is due, or 'items': what somebody watched");
     if (st == MQ_OK)
-        st = mq_answer_rank(a.lease.session, &a.user, method, ids, count, a.lease.arena, &a.out,
-                            &a.error);
+        st = mq_answer_rank(a.lease.session, &a.user, method, ids, count, &a.unknown, a.lease.arena,
+                            &a.out, &a.error);
     finish(&a, st);
 }
 
@@ -466,7 +541,8 @@ mq_api_recommend_session(struct mq_http_request *http, void *context)
     struct mq_hybrid_request request = {.user = &a.user, .method = MQ_METHOD_HYBRID};
     enum mq_status st = begin(&a, http, context);
     if (st == MQ_OK)
-        st = read_body(&a, &body);
+        st =
+            read_body(&a, "user_id, items, method, type, n, offset, explain, lang, exclude", &body);
     if (st == MQ_OK)
         st = method_of_body(&a, body, &request.method);
     if (st == MQ_OK)
@@ -494,6 +570,7 @@ mq_api_recommend_session(struct mq_http_request *http, void *context)
     if (st == MQ_OK)
         st = excluded_of(&a, ids, count, &request);
     if (st == MQ_OK)
-        st = mq_answer_list(a.lease.session, &request, &options, a.lease.arena, &a.out, &a.error);
+        st = mq_answer_list(a.lease.session, &request, &options, &a.unknown, a.lease.arena, &a.out,
+                            &a.error);
     finish(&a, st);
 }

@@ -22,7 +22,7 @@ for path in /v1/users/u1/recommendations /v1/users/u1/neighbours /v1/items/1 /v1
     '/v1/explain?user=u1&item=1'; do
     gives 503 '"code":"no-model"' GET "$path"
 done
-gives 503 no-model POST /v1/rank '{"candidates":["1"]}'
+gives 503 no-model POST /v1/rank '{"user_id":"u1","candidates":["1"]}'
 gives 503 no-model POST /v1/recommendations '{}'
 gives 422 "item-parquet is missing" POST /v1/reload
 gives 200 '"serving":null,"deployed":null,"models":[]' GET /v1/models
@@ -57,19 +57,28 @@ gives 200 "\"offset\":1,\"total\":" GET '/v1/users/u1/recommendations?n=1&offset
 grep -qF "\"items\":[{\"item\":\"$second\"" body || { cat body; fail "the second page does not begin with $second"; }
 gives 200 "\"items\":[{\"item\":\"$second\"" GET "/v1/users/u1/recommendations?exclude=$top,none,"
 ! grep -q "\"item\":\"$top\"" body || fail "the film left out is listed"
-gives 200 '"items":[]}' GET '/v1/users/u1/recommendations?offset=5000'
+grep -q '"unknown":\["none"\]' body || { cat body; fail "an unknown film left out is passed over"; }
+gives 200 '"items":[],"unknown":[]}' GET '/v1/users/u1/recommendations?offset=5000'
 # One of whom nothing is known: a list all the same; with a seed, one of its kind; a body does both.
 gives 200 '"known":false,"cold_start":true,"ratings":0' GET /v1/users/nobody/recommendations
 grep -q '"item"' body || fail "an empty list for nobody"
 gives 200 '"known":true,"cold_start":false,"ratings":2' GET '/v1/users/nobody/recommendations?seed_items=1,2,none'
+grep -q '"unknown":\["none"\]' body || { cat body; fail "an unknown seed is passed over"; }
 gives 200 '"cold_start":true' POST /v1/recommendations '{}'
 gives 200 '"known":true,"cold_start":false,"ratings":2' POST /v1/recommendations \
-    '{"items":["1",{"item":"2","rating":4.5,"timestamp":1772150400},"none"],"n":3,"explain":true,"lang":"en"}'
+    '{"items":["1",{"item":"2","rating":4.5,"timestamp":1772150400},"none"],"n":3,"explain":true,"lang":"en","exclude":["gone"]}'
+grep -q '"unknown":\["none","gone"\]' body || { cat body; fail "unknown films of a session are passed over"; }
 gives 200 '"user":"u1"' POST /v1/recommendations '{"user_id":"u1","method":"item-based","exclude":["'$top'"]}'
 
 # ---- the others -------------------------------------------------------------------------------------
 gives 200 '"unknown":["none"]' POST /v1/rank '{"user_id":"u1","candidates":["3","none","1","2"]}'
 [ "$(grep -o '"score":' body | wc -l)" = 3 ] || { cat body; fail "rank"; }
+grep -q '"known":true,"cold_start":false' body || { cat body; fail "rank of a user who is known"; }
+gives 200 '"known":false,"cold_start":true' POST /v1/rank '{"user_id":"nobody","candidates":["3","1"]}'
+gives 200 '"known":true,"cold_start":false' POST /v1/rank '{"items":["1","gone"],"candidates":["3","1"]}'
+grep -q '"unknown":\["gone"\]' body || { cat body; fail "an unknown film of rank is passed over"; }
+gives 200 '"method":"content"' GET '/v1/explain?user=u1&item=17&method=content'
+! grep -q '"method":"content".*many who chose it' body || { cat body; fail "the reason is not that of the method"; }
 for method in item-based content mf; do
     gives 200 "\"item\":\"1\",\"title\":\"Title 1\",\"year\":1991,\"method\":\"$method\"" GET "/v1/items/1/similar?method=$method&n=4"
     [ "$(grep -o '"similarity":' body | wc -l)" = 4 ] || { cat body; fail "similar by $method"; }
@@ -98,19 +107,31 @@ for body in '' '[]' '{' '{"candidates":[]}' '{"candidates":"1"}' '{"candidates":
     '{"candidates":["1"],"items":[{"item":"1","rating":"3"}]}' '{"candidates":["1"],"items":[{"item":"1","timestamp":-1}]}'; do
     gives 400 '"error":{"code":"' POST /v1/rank "$body"
 done
+gives 400 "for whom? 'user_id' is due" POST /v1/rank '{"candidates":["1"]}'
+gives 400 "for whom? 'user_id' is due" POST /v1/rank '{"user_id":"","items":[],"candidates":["1"]}'
+gives 400 "unknown field 'user' (known: user_id, items, candidates, method)" POST /v1/rank '{"user":"u1","candidates":["1"]}'
+gives 400 "place 0: has the unknown field 'stars' (known: item, rating, timestamp)" POST /v1/rank \
+    '{"candidates":["1"],"items":[{"item":"1","stars":3}]}'
+for field in seed_items item user method_ lan id ''; do
+    gives 400 "has the unknown field '$field' (known: user_id, items, method, " POST /v1/recommendations "{\"$field\":[\"1\"]}"
+done
 for body in '{"n":0}' '{"n":1.5}' '{"offset":-1}' '{"type":"film"}' '{"lang":"fr"}' '{"explain":1}' '{"exclude":"1"}'; do
     gives 400 '"error":{"code":"' POST /v1/recommendations "$body"
 done
 gives 404 "no film has the id 'none'" GET /v1/items/none
 gives 404 "no film has the id 'none'" GET /v1/items/none/similar
 gives 404 "no film has the id 'none'" GET '/v1/explain?user=u1&item=none'
-gives 404 '"code":"not-found"' GET /v1/users/nobody/features
+gives 404 "no features of the user 'nobody'" GET /v1/users/nobody/features
+! grep -q 'lmdb' body || { cat body; fail "the client is told where the store is"; }
 gives 404 not-found GET /v1/users//recommendations
 gives 405 method-not-allowed POST /v1/users/u1/recommendations '{}'
 gives 422 "was trained without the method 'ease'" GET '/v1/users/u1/recommendations?method=ease'
 gives 422 "method 'deep'" GET '/v1/explain?user=u1&item=1&method=deep'
-gives 422 "method 'sequence'" POST /v1/rank '{"candidates":["1"],"method":"sequence"}'
-gives 422 "compares films by 'popular'" GET '/v1/items/1/similar?method=popular'
+gives 422 "method 'sequence'" POST /v1/rank '{"user_id":"u1","candidates":["1"],"method":"sequence"}'
+gives 422 "method 'ease' (it has: item-based, user-based, content, mf, popular, hybrid)" GET '/v1/items/1/similar?method=ease'
+for method in popular user-based hybrid; do
+    gives 400 "allowed: item-based|content|mf|ease|sequence|deep" GET "/v1/items/1/similar?method=$method"
+done
 
 # ---- the command line says the same -----------------------------------------------------------------
 packed() { tr -d ' \n' <"$1"; }

@@ -12,6 +12,7 @@
 struct answers {
     struct hybrid_bench b;
     struct mq_buffer out;
+    const struct mq_answer_unknown *unknown;
 };
 
 static void
@@ -88,11 +89,12 @@ list_of(struct answers *a, const struct mq_hybrid_request *request,
         const struct mq_answer_options *options)
 {
     struct mq_error err = {0};
-    check_ok(mq_answer_list(a->b.session, request, options, &a->b.arena, &a->out, &err));
+    check_ok(
+        mq_answer_list(a->b.session, request, options, a->unknown, &a->b.arena, &a->out, &err));
     return parse(a);
 }
 
-#define LIST_MEMBERS "user type method model known cold_start ratings offset total items"
+#define LIST_MEMBERS "user type method model known cold_start ratings offset total items unknown"
 #define ENTRY_MEMBERS "item title year? kind score position"
 #define BECAUSE_MEMBERS "method item? title? likeness? rating? people? films_agreed? people_rating?"
 
@@ -211,7 +213,12 @@ nobody(void **state)
     const struct mq_hybrid_request request = {.user = &user, .method = MQ_METHOD_USER_BASED};
     const struct mq_answer_options options = {
         .n = 3, .explain = true, .language = MQ_LANGUAGE_CHINESE, .path = "batch"};
+    const struct mq_answer_unknown seeds = {(const char *[]){"no\"ne", "99"}, 2};
+    a.unknown = &seeds;
     json_t *root = list_of(&a, &request, &options);
+    const json_t *unknown = json_object_get(root, "unknown");
+    assert_int_equal(json_array_size(unknown), 2);
+    assert_string_equal(json_string_value(json_array_get(unknown, 0)), "no\"ne");
     assert_string_equal(text_of(root, "user"), "n\"o\\body\n");
     assert_string_equal(text_of(root, "method"), "user-based");
     assert_true(json_is_false(json_object_get(root, "known")));
@@ -232,10 +239,11 @@ given_films(void **state)
     struct mq_error err = {0};
     begin(&a);
     struct mq_rated_user user = hybrid_bench_user(&a.b, "u2", NULL, 0);
+    const struct mq_answer_unknown seeds = {(const char *[]){"gone"}, 1};
     check_ok(mq_answer_rank(a.b.session, &user, MQ_METHOD_HYBRID, ids, (int32_t)MQ_COUNT(ids),
-                            &a.b.arena, &a.out, &err));
+                            &seeds, &a.b.arena, &a.out, &err));
     json_t *root = parse(&a);
-    check_members(root, "user method model known items unknown");
+    check_members(root, "user method model known cold_start items unknown");
     const json_t *items = json_object_get(root, "items"),
                  *unknown = json_object_get(root, "unknown");
     assert_int_equal(json_array_size(items), 4);
@@ -250,18 +258,22 @@ given_films(void **state)
             assert_true(number_of(item, "score") <=
                         number_of(json_array_get(items, i - 1), "score"));
     }
-    assert_int_equal(json_array_size(unknown), 3);
+    assert_true(json_is_true(json_object_get(root, "known")));
+    assert_true(json_is_false(json_object_get(root, "cold_start")));
+    assert_int_equal(json_array_size(unknown), 4);
     assert_string_equal(json_string_value(json_array_get(unknown, 0)), "none");
     assert_string_equal(json_string_value(json_array_get(unknown, 1)), "\"");
     assert_string_equal(json_string_value(json_array_get(unknown, 2)), "13"); /* newer */
+    assert_string_equal(json_string_value(json_array_get(unknown, 3)), "gone");
     json_decref(root);
 
     /* Of nobody a method knows nothing, and says so. */
     user = hybrid_bench_user(&a.b, "nobody", NULL, 0);
-    check_ok(
-        mq_answer_rank(a.b.session, &user, MQ_METHOD_ITEM_BASED, ids, 1, &a.b.arena, &a.out, &err));
+    check_ok(mq_answer_rank(a.b.session, &user, MQ_METHOD_ITEM_BASED, ids, 1, NULL, &a.b.arena,
+                            &a.out, &err));
     root = parse(&a);
     assert_true(json_is_false(json_object_get(root, "known")));
+    assert_true(json_is_true(json_object_get(root, "cold_start")));
     assert_int_equal(json_array_size(json_object_get(root, "items")), 1);
     json_decref(root);
     end(&a);
@@ -285,6 +297,7 @@ similar_films(void **state)
             assert_int_equal(st, compares ? MQ_OK : MQ_E_UNSUPPORTED);
             if (st != MQ_OK) {
                 check_contains(err.message, mq_method_name((enum mq_method)m));
+                check_contains(err.message, "content"); /* which would do */
                 assert_int_equal(a.out.size, 0);
                 continue;
             }
