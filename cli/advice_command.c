@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/hybrid_model.h"
 #include "cli/item_cells.h"
+#include "data/id_map.h"
 #include "flow/adviser.h"
 
 #define TITLE_COLUMNS 40
@@ -50,11 +51,18 @@ warn_of_missing(const struct mq_cli *cli, const json_t *document)
         flags != NULL ? flags : "");
 }
 
-static enum mq_language
-language_of(const struct mq_cli *cli)
+/* Ids of the command line; blanks around them are no part of them. */
+static enum mq_status
+check_ids(const struct mq_cli *cli, struct mq_error *err)
 {
-    return strcmp(mq_cli_text(cli, "--language"), "zh") == 0 ? MQ_LANGUAGE_CHINESE
-                                                             : MQ_LANGUAGE_ENGLISH;
+    for (int i = 0; i < mq_cli_positional_count(cli); i++) {
+        mq_autofree char *id = mq_id_trimmed(mq_cli_positional(cli, i));
+        if (id == NULL)
+            return mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
+        if (*id == '\0')
+            return mq_cli_usage(cli, err, "%s is empty", cli->command->positionals[i].name);
+    }
+    return MQ_OK;
 }
 
 static enum mq_status
@@ -103,9 +111,11 @@ static enum mq_status
 run_recommend(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
-    if (mq_cli_given(cli, "--method"))
+    enum mq_status st = check_ids(cli, err);
+    if (st == MQ_OK && mq_cli_given(cli, "--method"))
         return mq_cli_recommend_by_method(cli, err);
-    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st == MQ_OK)
+        st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
     bool reasons = mq_cli_given(cli, "--explain");
@@ -113,10 +123,12 @@ run_recommend(struct mq_cli *cli, struct mq_error *err)
         strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
     json_t *document = NULL;
     st = mq_adviser_recommend(adviser, mq_cli_positional(cli, 0), type, (int)mq_cli_int(cli, "--n"),
-                              reasons, language_of(cli), &document, err);
+                              reasons, mq_cli_language(cli), &document, err);
     mq_adviser_close(adviser);
     if (st == MQ_OK)
         warn_of_missing(cli, document);
+    else
+        mq_cli_hint_at_method(cli, "recommend", MQ_ARTIFACT_ACTION_PARQUET, err);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     st = print_recommendations(cli, document, reasons, err);
@@ -144,15 +156,21 @@ static enum mq_status
 run_explain(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
-    enum mq_status st = open_adviser(cli, &adviser, err);
+    enum mq_status st = check_ids(cli, err);
+    if (st == MQ_OK && mq_cli_given(cli, "--method"))
+        return mq_cli_explain_by_method(cli, err);
+    if (st == MQ_OK)
+        st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
     json_t *document = NULL;
     st = mq_adviser_explain(adviser, mq_cli_positional(cli, 0), mq_cli_positional(cli, 1),
-                            language_of(cli), &document, err);
+                            mq_cli_language(cli), &document, err);
     mq_adviser_close(adviser);
     if (st == MQ_OK)
         warn_of_missing(cli, document);
+    else
+        mq_cli_hint_at_method(cli, "explain", MQ_ARTIFACT_ACTION_PARQUET, err);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     st = print_explanation(cli, document);
@@ -164,9 +182,11 @@ static enum mq_status
 run_similar(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
-    if (mq_cli_given(cli, "--method"))
+    enum mq_status st = check_ids(cli, err);
+    if (st == MQ_OK && mq_cli_given(cli, "--method"))
         return mq_cli_similar_by_method(cli, err);
-    enum mq_status st = open_adviser(cli, &adviser, err);
+    if (st == MQ_OK)
+        st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
     json_t *document = NULL;
@@ -175,6 +195,8 @@ run_similar(struct mq_cli *cli, struct mq_error *err)
     mq_adviser_close(adviser);
     if (st == MQ_OK)
         warn_of_missing(cli, document);
+    else
+        mq_cli_hint_at_method(cli, "similar", MQ_ARTIFACT_ITEM_INDEX, err);
     if (st != MQ_OK || cli->json)
         return st == MQ_OK ? mq_cli_print_json(cli, document, err) : st;
     st = mq_cli_print_similar(cli, document, err);
@@ -186,7 +208,9 @@ static enum mq_status
 run_portrait(struct mq_cli *cli, struct mq_error *err)
 {
     struct mq_adviser *adviser;
-    enum mq_status st = open_adviser(cli, &adviser, err);
+    enum mq_status st = check_ids(cli, err);
+    if (st == MQ_OK)
+        st = open_adviser(cli, &adviser, err);
     if (st != MQ_OK)
         return st;
     json_t *document = NULL;
@@ -281,11 +305,16 @@ const struct mq_command mq_command_explain = {
     .name = "explain",
     .summary = "say why a programme is in a user's list, or which stage dropped it",
     .help = "Follows one programme through recall, rank and filter for one user: the verdict, the "
-            "scores and places at each stage, and the channels that named it.",
+            "scores and places at each stage, and the channels that named it.\n\n"
+            "With --method it is the hybrid model's list that is spoken of: whether the film is in "
+            "it and at which place, or why it is not, and what each method adds.",
     .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"},
                                                   {"ITEM", false, false, "a programme's id"},
                                                   {0}},
-    .flags = (const struct mq_flag[]){LANGUAGE_FLAG, {0}},
+    .flags = (const struct mq_flag[]){METHOD_FLAG("list of the hybrid model by this method, "
+                                                  "instead of the nightly job's"),
+                                      LANGUAGE_FLAG,
+                                      {0}},
     .run = run_explain,
 };
 

@@ -1,6 +1,7 @@
 #include "cli/hybrid_model.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "cli/item_cells.h"
 #include "flow/hybrid_answers.h"
 #include "format/json.h"
+#include "model/hybrid_registry.h"
 
 enum mq_status
 mq_cli_model_open(struct mq_cli *cli, struct mq_cli_model *ret_model, struct mq_error *err)
@@ -51,6 +53,13 @@ mq_cli_method(struct mq_cli *cli, const struct mq_cli_model *model, enum mq_meth
     mq_fail(err, MQ_E_INPUT, "the model %s was trained without the method '%s'", h->version, name);
     mq_error_hint(err, "add it to hybrid.methods and run: marquee run --change-type RATING");
     return MQ_E_INPUT;
+}
+
+enum mq_language
+mq_cli_language(const struct mq_cli *cli)
+{
+    return strcmp(mq_cli_text(cli, "--language"), "zh") == 0 ? MQ_LANGUAGE_CHINESE
+                                                             : MQ_LANGUAGE_ENGLISH;
 }
 
 /* Print an answer: as it is, or laid out. */
@@ -121,12 +130,10 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
     struct mq_rated_user user;
     struct mq_buffer out = {0};
     struct mq_hybrid_request request = {.user = &user};
-    const struct mq_answer_options options = {
-        .n = (int32_t)mq_cli_int(cli, "--n"),
-        .explain = mq_cli_given(cli, "--explain"),
-        .language = strcmp(mq_cli_text(cli, "--language"), "zh") == 0 ? MQ_LANGUAGE_CHINESE
-                                                                      : MQ_LANGUAGE_ENGLISH,
-        .path = "batch"};
+    const struct mq_answer_options options = {.n = (int32_t)mq_cli_int(cli, "--n"),
+                                              .explain = mq_cli_given(cli, "--explain"),
+                                              .language = mq_cli_language(cli),
+                                              .path = "batch"};
     request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
     enum mq_status st = mq_cli_model_open(cli, &model, err);
     if (st != MQ_OK)
@@ -142,6 +149,95 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
     mq_buffer_release(&out);
     mq_cli_model_close(&model);
     return st;
+}
+
+static enum mq_status
+lay_out_explanation(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
+{
+    const json_t *methods = json_object_get(answer, "methods");
+    const char *verdict = mq_cli_text_of(answer, "verdict");
+    fprintf(cli->out, "%s for user %s: %s", mq_cli_text_of(answer, "title"),
+            mq_cli_text_of(answer, "user"), verdict);
+    if (json_object_get(answer, "position") != NULL)
+        fprintf(cli->out, ", at place %lld",
+                (long long)json_integer_value(json_object_get(answer, "position")) + 1);
+    if (*mq_cli_text_of(answer, "barred") != '\0')
+        fprintf(cli->out, ": %s", mq_cli_text_of(answer, "barred"));
+    fprintf(cli->out, "\n%s\n", mq_cli_text_of(answer, "reason"));
+    if (json_object_get(answer, "predicted_rating") != NULL)
+        fprintf(cli->out, "predicted rating %.1f\n",
+                json_number_value(json_object_get(answer, "predicted_rating")));
+    if (json_object_size(methods) == 0)
+        return MQ_OK;
+    struct mq_table table = {0};
+    mq_table_column(&table, "method", false);
+    mq_table_column(&table, "weight", true);
+    mq_table_column(&table, "score", true);
+    mq_table_column(&table, "adds", true);
+    const char *name;
+    json_t *method;
+    json_object_foreach((json_t *)methods, name, method)
+    {
+        static const char *const columns[] = {"weight", "standard_score", "part"};
+        mq_table_cell(&table, "%s", name);
+        for (size_t i = 0; i < MQ_COUNT(columns); i++)
+            mq_table_cell(&table, "%.3f", json_number_value(json_object_get(method, columns[i])));
+    }
+    enum mq_status st = mq_table_print(&table, cli->out, cli->colour, err);
+    mq_table_release(&table);
+    return st;
+}
+
+enum mq_status
+mq_cli_explain_by_method(struct mq_cli *cli, struct mq_error *err)
+{
+    struct mq_cli_model model;
+    struct mq_rated_user user;
+    struct mq_buffer out = {0};
+    struct mq_hybrid_request request = {.user = &user};
+    const char *item = mq_cli_positional(cli, 1);
+    enum mq_status st = mq_cli_model_open(cli, &model, err);
+    if (st != MQ_OK)
+        return st;
+    const struct mq_catalogue *c = model.snapshot->catalogue;
+    int32_t row = mq_catalogue_find(c, item);
+    request.type = row >= 0 ? (enum mq_program_type)c->type[row] : MQ_PROGRAM_MOVIE;
+    st = mq_cli_method(cli, &model, &request.method, err);
+    if (st == MQ_OK)
+        st = mq_rated_user_make(model.snapshot->hybrid->hybrid, mq_cli_positional(cli, 0), NULL, 0,
+                                &model.arena, &user, err);
+    if (st == MQ_OK)
+        st = mq_answer_explain(model.session, &request, item, mq_cli_language(cli), &model.arena,
+                               &out, err);
+    if (st == MQ_OK)
+        st = print_answer(cli, &out, lay_out_explanation, err);
+    mq_buffer_release(&out);
+    mq_cli_model_close(&model);
+    return st;
+}
+
+void
+mq_cli_hint_at_method(struct mq_cli *cli, const char *command, enum mq_artifact artifact,
+                      struct mq_error *err)
+{
+    const char *region = mq_cli_region(cli);
+    struct mq_object_store *store;
+    struct mq_hybrid_pointer pointer = {0};
+    char hint[MQ_ERROR_HINT_MAX];
+    bool exists = true;
+    if (mq_cli_store(cli, &store, NULL) != MQ_OK ||
+        mq_artifact_exists(store, region, artifact, MQ_PROGRAM_MOVIE, &exists, NULL) != MQ_OK ||
+        exists || mq_hybrid_pointer_read(store, region, &pointer, NULL) != MQ_OK)
+        return;
+    if (*pointer.version != '\0') {
+        bool two = mq_cli_positional_count(cli) > 1;
+        snprintf(hint, sizeof(hint), "%s", err->hint);
+        mq_error_hint(err, "%s%sthe hybrid model answers `marquee %s %s%s%s --method %s`", hint,
+                      *hint != '\0' ? "; " : "", command, mq_cli_positional(cli, 0), two ? " " : "",
+                      two ? mq_cli_positional(cli, 1) : "",
+                      strcmp(command, "similar") == 0 ? "item-based" : "hybrid");
+    }
+    mq_hybrid_pointer_release(&pointer);
 }
 
 enum mq_status

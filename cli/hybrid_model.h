@@ -1,5 +1,5 @@
 /**
- * The hybrid model for commands that ask it: recommend --method, similar --method, score.
+ * The hybrid model for commands that ask it: recommend, explain and similar --method, score.
  * Threads: main.
  */
 #ifndef MQ_CLI_HYBRID_MODEL_H
@@ -7,6 +7,8 @@
 
 #include "base/arena.h"
 #include "cli/command.h"
+#include "data/artifact.h"
+#include "rec/explain.h"
 #include "rec/hybrid_recommend.h"
 
 struct mq_cli_model {
@@ -28,9 +30,22 @@ void mq_cli_model_close(struct mq_cli_model *model);
 enum mq_status mq_cli_method(struct mq_cli *cli, const struct mq_cli_model *model,
                              enum mq_method *ret_method, struct mq_error *err);
 
+/** The language of --language. */
+enum mq_language mq_cli_language(const struct mq_cli *cli);
+
 /** `marquee recommend USER --method M`. */
 enum mq_status mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err);
+/** `marquee explain USER ITEM --method M`. */
+enum mq_status mq_cli_explain_by_method(struct mq_cli *cli, struct mq_error *err);
 /** `marquee similar ITEM --method M`. */
 enum mq_status mq_cli_similar_by_method(struct mq_cli *cli, struct mq_error *err);
+
+/**
+ * The nightly job's answer failed with *err: where the store lacks an artifact of that job, but has
+ * a hybrid model, hint at the same question to the model too.
+ * @param command "recommend": takes the command's positionals and --method
+ */
+void mq_cli_hint_at_method(struct mq_cli *cli, const char *command, enum mq_artifact artifact,
+                           struct mq_error *err);
 
 #endif
