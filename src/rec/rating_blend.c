@@ -7,8 +7,8 @@
 #include "rec/predicted_ratings.h"
 
 #define CASES_OF_A_RANGE 1024
-/* As many ratings that say: no departure from the baseline. */
-#define RIDGE 10.0
+/* As many ratings that say: no departure from the best predictor alone. */
+#define RIDGE 200.0
 /* Unknowns: one a predictor (of the baseline: the intercept). */
 #define N MQ_PREDICTOR_COUNT
 
@@ -85,19 +85,36 @@ solve(double a[N][N], double *b)
     }
 }
 
-/* x: 1, then how far each predictor departs from the baseline; y: the rating's departure. */
+/* The predictor that errs least; their errors are told. */
+static int
+find_best(const struct learning *l, double *ret_rmse)
+{
+    int best = 0;
+    for (int k = 0; k < N; k++) {
+        double square = 0;
+        for (int64_t i = 0; i < l->cases->count; i++) {
+            double error = (double)l->cases->rating[i] - (double)l->parts[i * N + k];
+            square += error * error;
+        }
+        ret_rmse[k] = sqrt(square / (double)l->cases->count);
+        best = ret_rmse[k] < ret_rmse[best] ? k : best;
+    }
+    return best;
+}
+
+/* x: 1, then how far each predictor departs from the baseline; y: how far the rating departs from
+ * the best predictor; b: the departure from that one's weights. */
 static void
 fit(const struct learning *l, struct mq_rating_blend *blend)
 {
-    double a[N][N] = {{0}}, b[N] = {0}, squares[N] = {0}, square = 0, n = (double)l->cases->count;
+    double a[N][N] = {{0}}, b[N] = {0}, square = 0;
+    int best = find_best(l, blend->rmse);
     for (int64_t i = 0; i < l->cases->count; i++) {
         const float *part = l->parts + i * N;
-        double x[N] = {1}, y = (double)l->cases->rating[i] - (double)part[0];
+        double x[N] = {1}, y = (double)l->cases->rating[i] - (double)part[best];
         for (int k = 1; k < N; k++)
             x[k] = (double)part[k] - (double)part[0];
         for (int k = 0; k < N; k++) {
-            double error = (double)l->cases->rating[i] - (double)part[k];
-            squares[k] += error * error;
             b[k] += x[k] * y;
             for (int j = 0; j < N; j++)
                 a[k][j] += x[k] * x[j];
@@ -108,11 +125,13 @@ fit(const struct learning *l, struct mq_rating_blend *blend)
     solve(a, b);
     double rest = 1;
     for (int k = 1; k < N; k++) {
-        blend->weight[k] = (float)b[k];
-        rest -= b[k];
+        double weight = b[k] + (k == best ? 1 : 0);
+        blend->weight[k] = (float)weight;
+        rest -= weight;
     }
     blend->weight[0] = (float)rest;
     blend->bias = (float)b[0];
+    blend->best = (enum mq_rating_predictor)best;
     for (int64_t i = 0; i < l->cases->count; i++) {
         double rating = b[0];
         for (int k = 0; k < N; k++)
@@ -120,9 +139,7 @@ fit(const struct learning *l, struct mq_rating_blend *blend)
         rating = fmin(fmax(rating, (double)l->hybrid->rating_low), (double)l->hybrid->rating_high);
         square += (rating - (double)l->cases->rating[i]) * (rating - (double)l->cases->rating[i]);
     }
-    for (int k = 0; k < N; k++)
-        blend->rmse[k] = sqrt(squares[k] / n);
-    blend->rmse_blend = sqrt(square / n);
+    blend->rmse_blend = sqrt(square / (double)l->cases->count);
 }
 
 enum mq_status

@@ -2,9 +2,14 @@
  * Learning how predicted ratings are blended: from ratings that were held out when the predictors
  * were trained.
  *
- * Least squares of the held-out ratings on what the predictors say, with an intercept and a small
- * ridge on how far each departs from the baseline: where predictors agree the weights are shared,
- * and a model with nothing to learn from keeps the best single one.
+ * Least squares of the held-out ratings on what the predictors say, with an intercept and a ridge
+ * that pulls the weights to those of the best single predictor:
+ *
+ *   min_w Σ (r - bias - Σ_p weight[p] · p)² + 200 · (bias² + Σ_{p>0} (weight[p] - best[p])²)
+ *
+ * with a sum of weights of 1: where predictors agree the weights are shared, thousands of cases
+ * weigh freely, and few do not make the blend much worse than its best part
+ * (docs/decisions/hybrid-blend.md).
  *
  * Threads: one call at a time per pool. The weights do not depend on the number of threads.
  */
@@ -26,6 +31,7 @@ struct mq_rating_blend {
     float weight[MQ_PREDICTOR_COUNT], bias;
     double rmse[MQ_PREDICTOR_COUNT]; /**< of each on the held-out ratings */
     double rmse_blend;               /**< of the blend, on the ratings it was learned from */
+    enum mq_rating_predictor best;   /**< the one that did best alone */
 };
 
 /**

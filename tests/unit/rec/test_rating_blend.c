@@ -7,7 +7,7 @@
 
 /* Predicted ratings against their parts, and their blend against what least squares demands. */
 
-#define RIDGE 10.0
+#define RIDGE 200.0
 
 static float
 clip(const struct mq_hybrid *h, float rating)
@@ -184,7 +184,10 @@ check_least_squares(const struct cases *c, const struct mq_rating_blend *blend)
     }
     assert_float_equal(pull[0], RIDGE * (double)blend->bias, 0.02);
     for (int k = 1; k < MQ_PREDICTOR_COUNT; k++)
-        assert_float_equal(pull[k], RIDGE * (double)blend->weight[k], 0.02);
+        assert_float_equal(
+            pull[k], RIDGE * ((double)blend->weight[k] - (k == (int)blend->best ? 1 : 0)), 0.02);
+    for (int k = 0; k < MQ_PREDICTOR_COUNT; k++)
+        assert_true(blend->rmse[blend->best] <= blend->rmse[k]);
     for (int k = 0; k < MQ_PREDICTOR_COUNT; k++)
         sum += (double)blend->weight[k];
     assert_float_equal(sum, 1, 1e-6);
@@ -241,6 +244,28 @@ the_right_one_is_found(void **state)
     }
 }
 
+/* A handful of cases move the blend little from the best predictor: what they say of the others is
+ * chance. */
+static void
+few_cases_move_little(void **state)
+{
+    struct bench *b = *state;
+    for (int right = 1; right < MQ_PREDICTOR_COUNT; right++) {
+        struct cases *c = make_cases(b, right, 1);
+        struct mq_rng rng;
+        mq_rng_init(&rng, (uint64_t)right, 1);
+        c->count = MQ_MIN(c->count, 12);
+        for (int64_t n = 0; n < c->count; n++)
+            c->rating[n] += (float)(mq_rng_below(&rng, 3)) / 10.0F - 0.1F;
+        struct mq_rating_blend blend = learn(b, c, b->pool);
+        assert_int_equal(blend.best, right);
+        assert_float_equal(blend.bias, 0, 0.02);
+        for (int k = 0; k < MQ_PREDICTOR_COUNT; k++)
+            assert_float_equal(blend.weight[k], k == right, 0.05);
+        free(c);
+    }
+}
+
 static void
 threads_change_nothing(void **state)
 {
@@ -290,6 +315,7 @@ main(void)
         cmocka_unit_test_setup_teardown(strangers_and_plays, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(least_squares, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(the_right_one_is_found, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(few_cases_move_little, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(threads_change_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(nothing_to_learn_from, bench_setup, bench_teardown),
     };
