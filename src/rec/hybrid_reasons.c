@@ -199,6 +199,12 @@ by_people(struct explaining *e)
     int32_t n = mq_predictor_votes(predictor, e->entry->item, PEOPLE_MAX, votes);
     float within = AGREE_WITHIN * (e->hybrid->rating_high - e->hybrid->rating_low), sum = 0;
     int32_t people = 0, fewest = INT32_MAX;
+    for (int32_t k = 0; k < n; k++)
+        sum += votes[k].rating;
+    /* Counting is dear: not for a film that they do not like. */
+    if (n < PEOPLE_MIN || place_of(e, sum / (float)n) < LIKED_FROM)
+        return false;
+    sum = 0;
     for (int32_t k = 0; k < n && people + n - k >= PEOPLE_MIN; k++) {
         struct mq_agreement with =
             mq_predictor_agreement(predictor, votes[k].id, within, e->entry->item);

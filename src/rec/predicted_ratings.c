@@ -5,6 +5,16 @@
 
 #include "base/memory.h"
 
+/* A list's reasons cite the same people again and again: what was counted of them is kept, by the
+ * last bits of the code. A power of two. */
+#define COUNTED_MAX 256
+
+struct counted {
+    int32_t user; /* -1: none */
+    float within;
+    struct mq_agreement agreement; /* of all films */
+};
+
 struct mq_predictor {
     const struct mq_hybrid *hybrid;
     struct mq_rater_scratch *items, *users; /* NULL: the model has no such predictor */
@@ -21,7 +31,8 @@ struct mq_predictor {
     /* for agreement, filled when it is first asked of a user */
     int32_t stored; /* the user's code if its ratings are the model's, else -1 */
     bool has_own;
-    float *own; /* [items] what the user gave; NAN: nothing */
+    float *own;              /* [items] what the user gave; NAN: nothing */
+    struct counted *counted; /* [COUNTED_MAX] */
 };
 
 enum mq_status
@@ -39,6 +50,8 @@ mq_predictor_new(const struct mq_hybrid *hybrid, struct mq_predictor **ret_predi
         st = mq_rater_scratch_new(&hybrid->user_rater, &p->users, err);
     if (st == MQ_OK && hybrid->rating_users.ids != NULL)
         st = mq_alloc_array((size_t)hybrid->ratings->item_count, sizeof(*p->own), &p->own, err);
+    if (st == MQ_OK && hybrid->rating_users.ids != NULL)
+        st = mq_alloc_array((size_t)COUNTED_MAX, sizeof(*p->counted), &p->counted, err);
     if (st == MQ_OK && hybrid->rating_user_index != NULL)
         st = mq_neighbour_scratch_new(hybrid->rating_user_index, &p->search, err);
     if (st == MQ_OK && hybrid->factors != NULL)
@@ -62,6 +75,7 @@ mq_predictor_free(struct mq_predictor *p)
     mq_free(p->code);
     mq_free(p->rating);
     mq_free(p->own);
+    mq_free(p->counted);
     free(p);
 }
 
@@ -205,7 +219,21 @@ lay_out_own(struct mq_predictor *p)
     if (p->stored >= 0)
         for (int64_t at = m->user_offset[p->stored]; at < m->user_offset[p->stored + 1]; at++)
             p->own[m->user_item[at]] = m->user_rating[at];
+    for (int c = 0; c < COUNTED_MAX; c++)
+        p->counted[c].user = -1;
     p->has_own = true;
+}
+
+static void
+count_agreement(const struct mq_predictor *p, int32_t user, float within, struct counted *counted)
+{
+    const struct mq_rating_matrix *m = p->hybrid->ratings;
+    *counted = (struct counted){.user = user, .within = within};
+    for (int64_t at = m->user_offset[user]; at < m->user_offset[user + 1]; at++) {
+        float apart = fabsf(p->own[m->user_item[at]] - m->user_rating[at]);
+        counted->agreement.shared += !isnan(apart);
+        counted->agreement.agreed += apart <= within;
+    }
 }
 
 struct mq_agreement
@@ -217,12 +245,14 @@ mq_predictor_agreement(struct mq_predictor *p, int32_t user, float within, int32
         return agreement;
     if (!p->has_own)
         lay_out_own(p);
-    for (int64_t at = m->user_offset[user]; at < m->user_offset[user + 1]; at++) {
-        float apart = fabsf(p->own[m->user_item[at]] - m->user_rating[at]);
-        if (isnan(apart) || m->user_item[at] == but)
-            continue;
-        agreement.shared++;
-        agreement.agreed += apart <= within;
+    struct counted *counted = &p->counted[user % COUNTED_MAX];
+    if (counted->user != user || counted->within != within)
+        count_agreement(p, user, within, counted);
+    agreement = counted->agreement;
+    int64_t at = but >= 0 && !isnan(p->own[but]) ? mq_rating_matrix_find(m, user, but) : -1;
+    if (at >= 0) {
+        agreement.shared--;
+        agreement.agreed -= fabsf(p->own[but] - m->user_rating[at]) <= within;
     }
     return agreement;
 }

@@ -19,7 +19,7 @@
 struct mq_predictor;
 
 /** @param hybrid borrowed while the predictor lives @return MQ_OK | MQ_E_NOMEM
- * Memory: 36 bytes a film. */
+ * Memory: 36 bytes a film and 4 KiB. */
 enum mq_status mq_predictor_new(const struct mq_hybrid *hybrid, struct mq_predictor **ret_predictor,
                                 struct mq_error *err);
 /** NULL allowed. */
@@ -71,7 +71,7 @@ struct mq_agreement {
  * Of the user taken and a user of the model.
  * @param but an item that does not count, -1: all do
  * @return zeros where the model has no user-based predictor
- * Cost: O(ratings of the other); once a user taken, O(items) more.
+ * Cost: O(ratings of the other), mostly once a user taken; O(items) more, once.
  */
 struct mq_agreement mq_predictor_agreement(struct mq_predictor *predictor, int32_t user,
                                            float within, int32_t but);

@@ -103,6 +103,22 @@ agreement_with(const struct reading *r, int32_t other, int32_t but)
     return agreement;
 }
 
+/* With all films, without one that the user rated, and by another measure: counted anew each time.
+ */
+static void
+check_agreement(const struct reading *r, struct mq_predictor *predictor, int32_t other)
+{
+    const int32_t buts[] = {-1, r->user.items[0], r->user.items[r->user.count / 2]};
+    struct mq_agreement all = mq_predictor_agreement(predictor, other, 100, -1);
+    assert_int_equal(all.agreed, all.shared);
+    for (size_t k = 0; k < MQ_COUNT(buts); k++) {
+        struct mq_agreement due = agreement_with(r, other, buts[k]);
+        struct mq_agreement said = mq_predictor_agreement(predictor, other, 1.125F, buts[k]);
+        assert_int_equal(due.shared, said.shared);
+        assert_int_equal(due.agreed, said.agreed);
+    }
+}
+
 /* The sentence is true of each it counts, and its figure of all of them. */
 static void
 check_people(struct reading *r, const struct mq_hybrid_reason *reason,
@@ -121,6 +137,7 @@ check_people(struct reading *r, const struct mq_hybrid_reason *reason,
             mq_predictor_agreement(predictor, votes[k].id, 1.125F, entry->item);
         assert_int_equal(with.shared, said.shared);
         assert_int_equal(with.agreed, said.agreed);
+        check_agreement(r, predictor, votes[k].id);
         if (with.agreed < 3 || 2 * with.agreed <= with.shared)
             continue;
         people++;
