@@ -123,6 +123,24 @@ lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
     return st;
 }
 
+/* The model, the method and the user of a command USER … --method M. @param ret_user in the
+ * model's arena; close the model on success */
+static enum mq_status
+open_for_user(struct mq_cli *cli, struct mq_cli_model *ret_model, struct mq_rated_user *ret_user,
+              enum mq_method *ret_method, struct mq_error *err)
+{
+    enum mq_status st = mq_cli_model_open(cli, ret_model, err);
+    if (st != MQ_OK)
+        return st;
+    st = mq_cli_method(cli, ret_model, ret_method, err);
+    if (st == MQ_OK)
+        st = mq_rated_user_make(ret_model->snapshot->hybrid->hybrid, mq_cli_positional(cli, 0),
+                                NULL, 0, &ret_model->arena, ret_user, err);
+    if (st != MQ_OK)
+        mq_cli_model_close(ret_model);
+    return st;
+}
+
 enum mq_status
 mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
 {
@@ -135,15 +153,10 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
                                               .language = mq_cli_language(cli),
                                               .path = "batch"};
     request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
-    enum mq_status st = mq_cli_model_open(cli, &model, err);
+    enum mq_status st = open_for_user(cli, &model, &user, &request.method, err);
     if (st != MQ_OK)
         return st;
-    st = mq_cli_method(cli, &model, &request.method, err);
-    if (st == MQ_OK)
-        st = mq_rated_user_make(model.snapshot->hybrid->hybrid, mq_cli_positional(cli, 0), NULL, 0,
-                                &model.arena, &user, err);
-    if (st == MQ_OK)
-        st = mq_answer_list(model.session, &request, &options, NULL, &model.arena, &out, err);
+    st = mq_answer_list(model.session, &request, &options, NULL, &model.arena, &out, err);
     if (st == MQ_OK)
         st = print_answer(cli, &out, lay_out_list, err);
     mq_buffer_release(&out);
@@ -196,19 +209,14 @@ mq_cli_explain_by_method(struct mq_cli *cli, struct mq_error *err)
     struct mq_buffer out = {0};
     struct mq_hybrid_request request = {.user = &user};
     const char *item = mq_cli_positional(cli, 1);
-    enum mq_status st = mq_cli_model_open(cli, &model, err);
+    enum mq_status st = open_for_user(cli, &model, &user, &request.method, err);
     if (st != MQ_OK)
         return st;
     const struct mq_catalogue *c = model.snapshot->catalogue;
     int32_t row = mq_catalogue_find(c, item);
     request.type = row >= 0 ? (enum mq_program_type)c->type[row] : MQ_PROGRAM_MOVIE;
-    st = mq_cli_method(cli, &model, &request.method, err);
-    if (st == MQ_OK)
-        st = mq_rated_user_make(model.snapshot->hybrid->hybrid, mq_cli_positional(cli, 0), NULL, 0,
-                                &model.arena, &user, err);
-    if (st == MQ_OK)
-        st = mq_answer_explain(model.session, &request, item, mq_cli_language(cli), &model.arena,
-                               &out, err);
+    st = mq_answer_explain(model.session, &request, item, mq_cli_language(cli), &model.arena, &out,
+                           err);
     if (st == MQ_OK)
         st = print_answer(cli, &out, lay_out_explanation, err);
     mq_buffer_release(&out);

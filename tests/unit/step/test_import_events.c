@@ -373,8 +373,7 @@ csv_screen(void **state)
     put_file(f, "none.csv", "user,item,time,event\na,x,1600000000,rating\n");
     assert_int_equal(import_csv(f, "none.csv", sink), MQ_E_INPUT);
     check_contains(f->err.message, "are called ratings and have none");
-    put_file(f, "stars.csv",
-             "user,item,time,rating\na,x,1600000000,4\na,y,1600000001,4 stars\n");
+    put_file(f, "stars.csv", "user,item,time,rating\na,x,1600000000,4\na,y,1600000001,4 stars\n");
     assert_int_equal(import_csv(f, "stars.csv", sink), MQ_E_INPUT);
     check_contains(f->err.message, "stars.csv' line 3: rating '4 stars' (a number");
     put_file(f, "odd.csv", "user,item,time,event\na,x,1600000000,danced\n");
