@@ -335,6 +335,21 @@ mq_api_item(struct mq_http_request *http, void *context)
 
 /* ---- bodies ------------------------------------------------------------------------------- */
 
+/* Is it one of the names parted by ", "? */
+static bool
+is_listed(const char *name, const char *names)
+{
+    size_t size = strlen(name);
+    for (const char *at = names; *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        if (length == size && memcmp(at, name, size) == 0)
+            return true;
+        at += length;
+        at += strspn(at, ", ");
+    }
+    return false;
+}
+
 /**
  * A field that nobody knows is refused: one misspelt would be passed over, and the answer be
  * another's.
@@ -345,16 +360,8 @@ check_members(struct asking *a, const json_t *object, const char *known, const c
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)object, name, value)
-    {
-        size_t size = strlen(name);
-        const char *at = strstr(known, name);
-        while (at != NULL && ((at != known && at[-1] != ' ') || strchr(",", at[size]) == NULL))
-            at = strstr(at + 1, name);
-        if (size == 0 || at == NULL)
-            return mq_fail(&a->error, MQ_E_FORMAT, "%s has the unknown field '%.40s' (known: %s)",
-                           where, name, known);
-    }
+    json_object_foreach((json_t *)object, name, value) if (!is_listed(name, known)) return mq_fail(
+        &a->error, MQ_E_FORMAT, "%s has the unknown field '%.40s' (known: %s)", where, name, known);
     return MQ_OK;
 }
 

@@ -112,7 +112,7 @@ gives 400 "for whom? 'user_id' is due" POST /v1/rank '{"user_id":"","items":[],"
 gives 400 "unknown field 'user' (known: user_id, items, candidates, method)" POST /v1/rank '{"user":"u1","candidates":["1"]}'
 gives 400 "place 0: has the unknown field 'stars' (known: item, rating, timestamp)" POST /v1/rank \
     '{"candidates":["1"],"items":[{"item":"1","stars":3}]}'
-for field in seed_items item user method_ lan id ''; do
+for field in seed_items item user method_ lan id '' ' ' ',' 'user_id, items'; do
     gives 400 "has the unknown field '$field' (known: user_id, items, method, " POST /v1/recommendations "{\"$field\":[\"1\"]}"
 done
 for body in '{"n":0}' '{"n":1.5}' '{"offset":-1}' '{"type":"film"}' '{"lang":"fr"}' '{"explain":1}' '{"exclude":"1"}'; do
