@@ -130,11 +130,11 @@ on_rebalance(rd_kafka_t *handle, rd_kafka_resp_err_t code, rd_kafka_topic_partit
     for (int i = 0; known && consumer->from_latest && i < list->cnt; i++)
         if (list->elems[i].offset < 0)
             list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    move_partitions(handle, assigning, list);
-    if (assigning) { /* they are paused still if they were when they went */
+    /* They would be paused still when they come back. Not then: a partition that is resumed while
+     * its offset is asked for may never be fetched. */
+    if (!assigning && consumer->paused)
         rd_kafka_resume_partitions(handle, list);
-        consumer->paused = false;
-    }
+    move_partitions(handle, assigning, list);
     if (assigning && count > 0 && options->on_assigned != NULL)
         options->on_assigned(options->context, positions, count);
 }
