@@ -359,6 +359,14 @@ bad_input_is_refused(void **state)
     input = fixture_input(&fixture, 10, entries);
     entries[0].name = "\xff";
     check_fails(MQ_E_RANGE, mq_eval_report_make(&input, NULL, &report, &err));
+    input = fixture_input(&fixture, 10, entries);
+    struct mq_rating_task strangers = *input.ratings;
+    int32_t stranger = input.task->history->user_count;
+    strangers.user = &stranger;
+    strangers.count = 1;
+    input.ratings = &strangers;
+    check_fails(MQ_E_RANGE, mq_eval_report_make(&input, NULL, &report, &err));
+    check_contains(err.message, "of whom there is no history");
     float broken = fixture.predicted[2][4];
     input = fixture_input(&fixture, 10, entries);
     fixture.predicted[2][4] = NAN;

@@ -214,6 +214,24 @@ one_of_two_deploys_wins(void **state)
     mq_hybrid_free(second);
 }
 
+/* The literal form predicts ratings, so it cannot do without. */
+static void
+literal_needs_predictors(void **state)
+{
+    (void)state;
+    struct mq_config *config;
+    struct mq_hybrid_options options;
+    struct mq_error err = {0};
+    check_ok(mq_config_new(&config, &err));
+    check_ok(mq_config_set(config, "hybrid.neighbour_form", "literal", MQ_FROM_FLAG, "test", &err));
+    check_ok(mq_hybrid_options_read(config, &options, &err));
+    assert_true(options.literal);
+    check_ok(mq_config_set(config, "hybrid.predict", "false", MQ_FROM_FLAG, "test", &err));
+    check_fails(MQ_E_CONFIG, mq_hybrid_options_read(config, &options, &err));
+    check_contains(err.message, "hybrid.predict is false");
+    mq_config_free(config);
+}
+
 /* The time of all users' lists is bounded. */
 static void
 users_compared(void **state)
@@ -231,6 +249,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(users_compared),
+        cmocka_unit_test(literal_needs_predictors),
         cmocka_unit_test_setup_teardown(loads_what_was_saved, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_damage, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_newer_form, setup, teardown),
