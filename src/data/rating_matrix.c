@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "data/rating_matrix_parts.h"
@@ -240,6 +241,21 @@ mq_rating_matrix_free(struct mq_rating_matrix *m)
     free(m);
 }
 
+/* A part whose user side is filled, unless `st` says otherwise. */
+static enum mq_status
+end_part(struct mq_rating_matrix *m, enum mq_status st, struct mq_rating_matrix **ret_part,
+         struct mq_error *err)
+{
+    if (st == MQ_OK)
+        st = mq_rating_matrix_transpose(m, err);
+    if (st != MQ_OK) {
+        mq_rating_matrix_free(m);
+        return st;
+    }
+    *ret_part = m;
+    return MQ_OK;
+}
+
 enum mq_status
 mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep,
                       struct mq_rating_matrix **ret_part, struct mq_error *err)
@@ -274,14 +290,33 @@ mq_rating_matrix_part(const struct mq_rating_matrix *matrix, const uint8_t *keep
         }
         m->user_offset[user + 1] = m->count;
     }
-    if (st == MQ_OK)
-        st = mq_rating_matrix_transpose(m, err);
-    if (st != MQ_OK) {
-        mq_rating_matrix_free(m);
-        return st;
+    return end_part(m, st, ret_part, err);
+}
+
+enum mq_status
+mq_rating_matrix_of_users(const struct mq_rating_matrix *matrix, const int32_t *users,
+                          int32_t count, struct mq_rating_matrix **ret_part, struct mq_error *err)
+{
+    struct mq_rating_matrix *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a rating matrix");
+    m->user_count = count;
+    m->item_count = matrix->item_count;
+    int64_t ratings = 0;
+    for (int32_t k = 0; k < count; k++)
+        ratings += matrix->user_offset[users[k] + 1] - matrix->user_offset[users[k]];
+    enum mq_status st = mq_rating_matrix_allocate(m, ratings, err);
+    for (int32_t k = 0; st == MQ_OK && k < count; k++) {
+        int64_t first = matrix->user_offset[users[k]], to = m->count;
+        size_t n = (size_t)(matrix->user_offset[users[k] + 1] - first);
+        memcpy(m->user_item + to, matrix->user_item + first, n * sizeof(*m->user_item));
+        memcpy(m->user_rating + to, matrix->user_rating + first, n * sizeof(*m->user_rating));
+        memcpy(m->user_time + to, matrix->user_time + first, n * sizeof(*m->user_time));
+        memcpy(m->user_sequence + to, matrix->user_sequence + first, n * sizeof(*m->user_sequence));
+        m->count += (int64_t)n;
+        m->user_offset[k + 1] = m->count;
     }
-    *ret_part = m;
-    return MQ_OK;
+    return end_part(m, st, ret_part, err);
 }
 
 int64_t

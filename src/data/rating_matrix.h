@@ -112,6 +112,15 @@ enum mq_status mq_rating_matrix_part(const struct mq_rating_matrix *matrix, cons
                                      struct mq_rating_matrix **ret_part, struct mq_error *err);
 
 /**
+ * The ratings of some users, who get codes of their own: users[k] becomes k. Items keep theirs.
+ * Ids are not copied.
+ * @param users int32 [count] in [0, user_count), ascending
+ */
+enum mq_status mq_rating_matrix_of_users(const struct mq_rating_matrix *matrix,
+                                         const int32_t *users, int32_t count,
+                                         struct mq_rating_matrix **ret_part, struct mq_error *err);
+
+/**
  * A user's items from the oldest to the newest.
  * @param ret_items int32 [ratings of the user]
  */

@@ -204,6 +204,12 @@ mq_answer_rank(struct mq_hybrid_session *session, const struct mq_rated_user *us
         if (row >= 0)
             mq_json_put_string(&t, "title", snapshot->catalogue->title[row]);
         mq_json_put_decimal(&t, "score", (double)order[i].score, 5);
+        mq_json_key(&t, "method_score");
+        if (known)
+            mq_json_decimal(
+                &t, (double)mq_hybrid_ranker_raw(mq_hybrid_session_ranker(session), item), 7);
+        else
+            mq_json_null(&t);
         mq_json_put_decimal(&t, "predicted_rating",
                             (double)mq_predict_rating(predictor, item, NULL), 2);
         mq_json_put_bool(&t, "seen", was_rated(user, item));

@@ -48,8 +48,11 @@ enum mq_status mq_answer_list(struct mq_hybrid_session *session,
 /**
  * Given films in order, best first.
  *   {"user", "method", "model", "known": bool, "cold_start": bool, "items": [{"item", "title",
- *    "score", "predicted_rating", "seen": bool}], "unknown": [ids that the model does not know]}
- * In a cold start, where the method knows nothing of the user, scores are those for anybody.
+ *    "score", "method_score", "predicted_rating", "seen": bool}], "unknown": [ids that the model
+ *    does not know]}
+ * "score" is final, among these films (mq_hybrid_rank_given); "method_score" the method's own. In a
+ * cold start, where the method knows nothing of the user, scores are those for anybody, and
+ * "method_score" is null.
  * @param ids [count] films as they were asked for
  * @param unknown other films that the request named; NULL: none
  */

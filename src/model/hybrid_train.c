@@ -110,6 +110,14 @@ measure_films(struct training *t, struct mq_error *err)
 
 /* ---- neighbours ---- */
 
+int32_t
+mq_hybrid_list_length(int32_t neighbours, int32_t rows)
+{
+    int64_t fit = MQ_HYBRID_LIST_ENTRIES_MAX / MQ_MAX(rows, 1);
+    int64_t length = MQ_MIN((int64_t)neighbours, MQ_MAX(fit, MQ_HYBRID_LIST_LENGTH_MIN));
+    return (int32_t)MQ_MAX(MQ_MIN(length, (int64_t)rows - 1), 1);
+}
+
 static enum mq_status
 make_lists(struct training *t, const struct mq_rating_matrix *matrix,
            const struct mq_rating_baseline *baseline, struct mq_neighbour_options options,
@@ -117,7 +125,7 @@ make_lists(struct training *t, const struct mq_rating_matrix *matrix,
 {
     struct mq_neighbour_index *index;
     int32_t rows = options.side == MQ_NEIGHBOUR_ITEMS ? matrix->item_count : matrix->user_count;
-    options.k = MQ_MAX(MQ_MIN(k, rows - 1), 1);
+    options.k = mq_hybrid_list_length(k, rows);
     enum mq_status st = mq_neighbour_index_new(matrix, baseline, &options, t->pool, &index, err);
     if (st != MQ_OK)
         return st;

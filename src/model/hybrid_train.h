@@ -53,6 +53,14 @@ struct mq_hybrid_report {
     bool left_out[MQ_METHOD_COUNT]; /**< asked for, but the catalogue is too large for it */
 };
 
+/** Most entries of all lists of one kind, 12 bytes each; but for lists of so many entries or less.
+ */
+#define MQ_HYBRID_LIST_ENTRIES_MAX (INT64_C(1) << 26)
+#define MQ_HYBRID_LIST_LENGTH_MIN 20
+
+/** Neighbours that each of `rows` films or users keeps, of `neighbours` asked for: 1 at least. */
+int32_t mq_hybrid_list_length(int32_t neighbours, int32_t rows);
+
 /**
  * @param ratings taken on success; its first items are the catalogue's rows in order
  * @param catalogue for content; NULL: no content

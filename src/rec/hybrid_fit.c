@@ -13,10 +13,10 @@
 #define RATING_CASES_MAX 200000
 
 /* Streams of random numbers, one a purpose. */
-enum { DRAW_USERS = 1, DRAW_RATINGS };
+enum { DRAW_USERS = 1, DRAW_RATINGS, DRAW_SAMPLE };
 
 struct fitting {
-    const struct mq_rating_matrix *ratings;
+    const struct mq_rating_matrix *ratings; /* that blends are learned on */
     const struct mq_catalogue *catalogue;
     const struct mq_hybrid_fit_options *options;
     int64_t made_s;
@@ -32,6 +32,7 @@ mq_hybrid_fit_options_read(const struct mq_config *config,
     ret_options->blend_worth = mq_config_real(config, "hybrid.blend_worth");
     ret_options->blend_newest =
         strcmp(mq_config_text(config, "hybrid.blend_choices"), "newest") == 0;
+    ret_options->blend_ratings = mq_config_int(config, "hybrid.blend_ratings");
     ret_options->blend_others = (int32_t)mq_config_int(config, "hybrid.blend_others");
     enum mq_status st = mq_methods_parse(mq_config_text(config, "hybrid.blended"), "hybrid.blended",
                                          &ret_options->blended, err);
@@ -195,31 +196,67 @@ learn_rating_blend(const struct fitting *f, struct mq_hybrid_fit_report *report,
     return st;
 }
 
+/* All ratings of users drawn at random, as many users as have about `blend_ratings` together.
+ * *ret_sample stays NULL where there are no more than that. */
+static enum mq_status
+draw_sample(const struct fitting *f, struct mq_rating_matrix **ret_sample, struct mq_error *err)
+{
+    const struct mq_rating_matrix *m = f->ratings;
+    int64_t most = f->options->blend_ratings;
+    if (most == 0 || m->count <= most)
+        return MQ_OK;
+    double share = (double)most / (double)m->count;
+    int32_t wanted = MQ_MAX(1, (int32_t)((double)m->user_count * share)), count = 0;
+    mq_autofree int32_t *users = NULL;
+    struct mq_rng rng;
+    mq_rng_init(&rng, f->seed, DRAW_SAMPLE);
+    enum mq_status st = mq_alloc_array_raw((size_t)wanted, sizeof(*users), &users, err);
+    for (int32_t u = 0; st == MQ_OK && u < m->user_count; u++)
+        if (draw(&rng, m->user_count - u, wanted - count))
+            users[count++] = u;
+    return st == MQ_OK ? mq_rating_matrix_of_users(m, users, count, ret_sample, err) : st;
+}
+
+/* @param ret_blend [MQ_METHOD_COUNT] set where report->blend.cases > 0 */
+static enum mq_status
+learn_blends(struct fitting *f, float *ret_blend, struct mq_hybrid_fit_report *report,
+             struct mq_error *err)
+{
+    const struct mq_rating_matrix *all = f->ratings;
+    struct mq_rating_matrix *sample = NULL;
+    double begun = mq_clock_monotonic_s();
+    enum mq_status st = draw_sample(f, &sample, err);
+    if (sample != NULL)
+        f->ratings = sample;
+    report->blend_ratings = f->ratings->count;
+    if (st == MQ_OK && f->options->blend_users > 0)
+        st = learn_blend(f, ret_blend, report, err);
+    report->blend_s = mq_clock_monotonic_s() - begun;
+    if (st == MQ_OK && f->options->model.predict)
+        st = learn_rating_blend(f, report, err);
+    report->rating_blend_s = mq_clock_monotonic_s() - begun - report->blend_s;
+    f->ratings = all;
+    mq_rating_matrix_free(sample);
+    return st;
+}
+
 enum mq_status
 mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catalogue,
               const struct mq_hybrid_fit_options *options, int64_t made_s, uint64_t seed,
               struct mq_pool *pool, struct mq_hybrid **ret_hybrid,
               struct mq_hybrid_fit_report *ret_report, struct mq_error *err)
 {
-    const struct fitting f = {.ratings = ratings,
-                              .catalogue = catalogue,
-                              .options = options,
-                              .made_s = made_s,
-                              .seed = seed,
-                              .pool = pool};
+    struct fitting f = {.ratings = ratings,
+                        .catalogue = catalogue,
+                        .options = options,
+                        .made_s = made_s,
+                        .seed = seed,
+                        .pool = pool};
     struct mq_hybrid_fit_report report = {0};
     struct mq_hybrid *h = NULL;
     float blend[MQ_METHOD_COUNT];
+    enum mq_status st = learn_blends(&f, blend, &report, err);
     double begun = mq_clock_monotonic_s();
-    enum mq_status st = MQ_OK;
-    if (options->blend_users > 0)
-        st = learn_blend(&f, blend, &report, err);
-    report.blend_s = mq_clock_monotonic_s() - begun;
-    begun += report.blend_s;
-    if (st == MQ_OK && options->model.predict)
-        st = learn_rating_blend(&f, &report, err);
-    report.rating_blend_s = mq_clock_monotonic_s() - begun;
-    begun += report.rating_blend_s;
     if (st == MQ_OK)
         st = mq_hybrid_train(ratings, catalogue, &options->model, made_s, seed, pool, &h,
                              &report.parts, err);
@@ -235,11 +272,11 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
         memcpy(h->rating_weight, report.rating_blend.weight, sizeof(h->rating_weight));
         h->rating_bias = report.rating_blend.bias;
     }
-    mq_log_debug("hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats; of %lld ratings "
-                 "in %.1f s, RMSE %.4f",
-                 (long long)report.blend.cases, report.blend_s, report.blend.loss,
-                 report.blend.loss_uniform, (long long)report.rating_cases, report.rating_blend_s,
-                 report.rating_blend.rmse_blend);
+    mq_log_debug("hybrid: by %lld ratings: blend of %lld choices in %.1f s, loss %.3f of %.3f "
+                 "nats; of %lld ratings in %.1f s, RMSE %.4f",
+                 (long long)report.blend_ratings, (long long)report.blend.cases, report.blend_s,
+                 report.blend.loss, report.blend.loss_uniform, (long long)report.rating_cases,
+                 report.rating_blend_s, report.rating_blend.rmse_blend);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(h, (enum mq_method)m))
             mq_log_debug("hybrid: %s weighs %.3f", mq_method_name((enum mq_method)m),

@@ -131,6 +131,12 @@ mq_hybrid_rank_given(struct mq_hybrid_ranker *r, const struct mq_rated_user *use
 }
 
 float
+mq_hybrid_ranker_raw(const struct mq_hybrid_ranker *r, int32_t item)
+{
+    return r->scores[item];
+}
+
+float
 mq_hybrid_ranker_part(const struct mq_hybrid_ranker *r, enum mq_method method, int32_t item)
 {
     return mq_blended_part(r->scorer, method, item);

@@ -71,6 +71,10 @@ enum mq_status mq_hybrid_rank_given(struct mq_hybrid_ranker *ranker,
 /** The ranker's methods, to be asked alone. Borrowed. */
 struct mq_method_scorer *mq_hybrid_ranker_methods(struct mq_hybrid_ranker *ranker);
 
+/** The method's own score of a film, as in struct mq_hybrid_candidate, in the last list or the last
+ *  films given. @param item of the model */
+float mq_hybrid_ranker_raw(const struct mq_hybrid_ranker *ranker, int32_t item);
+
 /** What a method added to a film's raw score in the hybrid's last list (mq_blended_part). */
 float mq_hybrid_ranker_part(const struct mq_hybrid_ranker *ranker, enum mq_method method,
                             int32_t item);

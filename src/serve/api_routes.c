@@ -217,8 +217,11 @@ static const struct mq_http_route routes[] = {
      .name = "rank",
      .summary = "Given films in order",
      .help = "Orders the candidates for a user of the model, for one who is told by `items`, or "
-             "both. Ids that the model does not know come back as `unknown`; of whom nothing is "
-             "known the scores are those for anybody, with `cold_start` true.",
+             "both. `score`, in [0, 1], is the place among these candidates, with the share of "
+             "quality that lists have; `method_score` is the method's own, as `marquee score` "
+             "prints it. Ids that the model does not know come back as `unknown`; of whom nothing "
+             "is known the scores are those for anybody, with `cold_start` true and no "
+             "`method_score`.",
      .scope = MQ_SCOPE_RECOMMEND_READ,
      .body_schema = "RankRequest",
      .outcomes = rank_outcomes,

@@ -182,8 +182,8 @@ static const char *const recommend_schemas[][2] = {
      "\"items\":{\"type\":\"array\",\"items\":{"
      "\"type\":\"object\",\"required\":[\"item\",\"score\"],\"properties\":{"
      "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
-     "\"score\":{\"type\":\"number\"},\"predicted_rating\":{\"type\":\"number\"},"
-     "\"seen\":{\"type\":\"boolean\"}}}},"
+     "\"score\":{\"type\":\"number\"},\"method_score\":{\"type\":[\"number\",\"null\"]},"
+     "\"predicted_rating\":{\"type\":\"number\"},\"seen\":{\"type\":\"boolean\"}}}},"
      "\"unknown\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
     {"Similar",
      "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","

@@ -151,6 +151,12 @@ for method in item-based content mf; do
     marquee similar 5 --method $method --n 6 --json >printed || fail "similar by $method"
     [ "$(packed body)" = "$(packed printed)" ] || { cat body printed; fail "similar by $method differs"; }
 done
+for method in hybrid item-based user-based content mf popular; do
+    gives 200 '"items":[' POST /v1/rank "{\"user_id\":\"u2\",\"method\":\"$method\",\"candidates\":[\"9\",\"2\",\"5\"]}"
+    grep -o '"item":"[0-9]*"\|"method_score":[^,]*' body | paste -d, - - | sed 's/method_score/score/' | sort >ranked
+    for item in 9 2 5; do printf 'u2\t%d\n' $item; done | marquee score --method $method >scores || fail "score by $method"
+    sed 's/.*\("item":.*\)}/\1/' scores | sort | diff ranked - || { cat body; fail "score and rank by $method differ"; }
+done
 # Scores stand in the order that rank gives, where quality has no say.
 serve_stop
 export MARQUEE_HYBRID_QUALITY_WEIGHT=0

@@ -90,6 +90,45 @@ parts(void **state)
     mq_rating_matrix_free(m);
 }
 
+/* Some users, with codes of their own; items and histories as they were. */
+static void
+of_users(void **state)
+{
+    (void)state;
+    const int32_t user[] = {1, 1, 1, 2, 2}, item[] = {3, 0, 2, 1, 3};
+    const float rating[] = {2, 3, 4, 5, 1};
+    const uint32_t time[] = {7, 9, 3, 5, 4};
+    struct mq_rating_matrix *m = build(5, user, item, rating, time), *part;
+    struct mq_error err = {0};
+    int32_t history[3];
+    check_ok(mq_rating_matrix_of_users(m, (const int32_t[]){1, 2}, 2, &part, &err));
+    assert_int_equal(part->user_count, 2);
+    assert_int_equal(part->item_count, m->item_count);
+    assert_int_equal(part->count, 5);
+    assert_memory_equal(part->user_offset, ((int64_t[]){0, 3, 5}), 3 * sizeof(int64_t));
+    assert_memory_equal(part->user_item, ((int32_t[]){0, 2, 3, 1, 3}), 5 * sizeof(int32_t));
+    assert_memory_equal(part->user_rating, ((float[]){3, 4, 2, 5, 1}), 5 * sizeof(float));
+    assert_memory_equal(part->user_time, ((uint32_t[]){9, 3, 7, 5, 4}), 5 * sizeof(uint32_t));
+    assert_memory_equal(part->item_offset, ((int64_t[]){0, 1, 2, 3, 5}), 5 * sizeof(int64_t));
+    assert_memory_equal(part->item_user, ((int32_t[]){0, 1, 0, 0, 1}), 5 * sizeof(int32_t));
+    assert_memory_equal(part->item_rating, ((float[]){3, 5, 4, 2, 1}), 5 * sizeof(float));
+    mq_rating_matrix_history(part, 0, history);
+    assert_memory_equal(history, ((int32_t[]){2, 3, 0}), sizeof(history));
+    mq_rating_matrix_free(part);
+
+    check_ok(mq_rating_matrix_of_users(m, (const int32_t[]){0, 2}, 2, &part, &err));
+    assert_memory_equal(part->user_offset, ((int64_t[]){0, 0, 2}), 3 * sizeof(int64_t));
+    assert_memory_equal(part->user_item, ((int32_t[]){1, 3}), 2 * sizeof(int32_t));
+    assert_memory_equal(part->item_user, ((int32_t[]){1, 1}), 2 * sizeof(int32_t));
+    mq_rating_matrix_history(part, 1, history);
+    assert_memory_equal(history, ((int32_t[]){3, 1}), 2 * sizeof(*history));
+    mq_rating_matrix_free(part);
+    check_ok(mq_rating_matrix_of_users(m, NULL, 0, &part, &err));
+    assert_int_equal(part->count, 0);
+    mq_rating_matrix_free(part);
+    mq_rating_matrix_free(m);
+}
+
 static void
 empty_and_refused(void **state)
 {
@@ -142,9 +181,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_sides),        cmocka_unit_test(last_rating_wins),
-        cmocka_unit_test(sequences),         cmocka_unit_test(parts),
-        cmocka_unit_test(empty_and_refused), cmocka_unit_test(builder_errors),
+        cmocka_unit_test(both_sides),     cmocka_unit_test(last_rating_wins),
+        cmocka_unit_test(sequences),      cmocka_unit_test(parts),
+        cmocka_unit_test(of_users),       cmocka_unit_test(empty_and_refused),
+        cmocka_unit_test(builder_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -249,7 +249,7 @@ given_films(void **state)
     assert_int_equal(json_array_size(items), 4);
     for (size_t i = 0; i < 4; i++) {
         const json_t *item = json_array_get(items, i);
-        check_members(item, "item title score predicted_rating seen");
+        check_members(item, "item title score method_score predicted_rating seen");
         bool seen = false;
         for (int32_t k = 0; k < user.count; k++)
             seen |= user.items[k] == item_of_id(&a.b, text_of(item, "item"));
@@ -275,6 +275,8 @@ given_films(void **state)
     assert_true(json_is_false(json_object_get(root, "known")));
     assert_true(json_is_true(json_object_get(root, "cold_start")));
     assert_int_equal(json_array_size(json_object_get(root, "items")), 1);
+    assert_true(json_is_null(
+        json_object_get(json_array_get(json_object_get(root, "items"), 0), "method_score")));
     json_decref(root);
     end(&a);
 }

@@ -91,6 +91,58 @@ blends_are_learned(void **state)
     mq_catalogue_free(catalogue);
 }
 
+/* Blends of some users' ratings, the model of all. */
+static void
+blends_of_a_sample(void **state)
+{
+    (void)state;
+    struct mq_catalogue *catalogue = fixture_catalogue(films, ITEMS);
+    struct mq_hybrid_fit_options options = options_of(METHODS, "20");
+    struct mq_hybrid_fit_report whole, report;
+    struct mq_hybrid *all = fit(make_ratings(2), catalogue, &options, 2, &whole);
+    assert_int_equal(options.blend_ratings, 10000000);
+    assert_int_equal(whole.blend_ratings, all->ratings->count);
+
+    options.blend_ratings = all->ratings->count / 3;
+    struct mq_hybrid *h = fit(make_ratings(2), catalogue, &options, 2, &report);
+    assert_int_equal(h->ratings->count, all->ratings->count);
+    assert_in_range(report.blend_ratings, options.blend_ratings / 2, options.blend_ratings * 2);
+    assert_int_equal(report.blend.cases, USERS / 3);
+    assert_int_equal(report.rating_cases, report.blend_ratings / 20);
+    assert_memory_equal(h->items.scores, all->items.scores,
+                        (size_t)h->items.count * (size_t)h->items.k * sizeof(*h->items.scores));
+    assert_memory_equal(h->rating_weight, report.rating_blend.weight, sizeof(h->rating_weight));
+    mq_hybrid_free(h);
+
+    options.blend_ratings = all->ratings->count; /* no more than that: all */
+    h = fit(make_ratings(2), catalogue, &options, 2, &report);
+    assert_int_equal(report.blend_ratings, whole.blend_ratings);
+    assert_memory_equal(h->blend, all->blend, sizeof(h->blend));
+    mq_hybrid_free(h);
+
+    options.blend_ratings = 1; /* one user */
+    h = fit(make_ratings(2), catalogue, &options, 2, &report);
+    assert_int_equal(report.blend.cases, 1);
+    mq_hybrid_free(h);
+    mq_hybrid_free(all);
+    mq_catalogue_free(catalogue);
+}
+
+/* Lists of very many users are shorter, but never without end. */
+static void
+list_lengths(void **state)
+{
+    (void)state;
+    assert_int_equal(mq_hybrid_list_length(200, 6040), 200);
+    assert_int_equal(mq_hybrid_list_length(200, 335544), 200);
+    assert_int_equal(mq_hybrid_list_length(200, 1000000), 67);
+    assert_int_equal(mq_hybrid_list_length(200, 16000000), MQ_HYBRID_LIST_LENGTH_MIN);
+    assert_int_equal(mq_hybrid_list_length(5, 16000000), 5);
+    assert_int_equal(mq_hybrid_list_length(200, 12), 11);
+    assert_int_equal(mq_hybrid_list_length(200, 1), 1);
+    assert_int_equal(mq_hybrid_list_length(200, 0), 1);
+}
+
 /* Without users to learn from all that may be blended weigh the same; what may not is trained. */
 static void
 what_may_be_blended(void **state)
@@ -426,6 +478,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_rating_is_a_choice),
         cmocka_unit_test(blends_are_learned),
+        cmocka_unit_test(blends_of_a_sample),
+        cmocka_unit_test(list_lengths),
         cmocka_unit_test(what_may_be_blended),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(one_rating),

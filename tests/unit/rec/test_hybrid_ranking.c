@@ -198,6 +198,8 @@ given_films(void **state)
                            0.75 * ((double)scores[items[i]] - least) / (most - least) +
                                0.25 * (double)r->view->quality[items[i]],
                            1e-5);
+    for (int32_t i = 0; i < ITEMS; i++)
+        assert_float_equal(mq_hybrid_ranker_raw(r->ranker, i), scores[i], 0);
     /* What each method added adds up. */
     for (int32_t i = 0; i < ITEMS; i++) {
         double sum = 0;
