@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "eval/report_parts.h"
 #include "format/utf8.h"
 
 /* Seeds of draws that are independent of each other. */
@@ -90,8 +91,8 @@ blank_figure(struct mq_eval_figure *figure)
     figure->difference = no_interval;
 }
 
-static void
-blank_system(struct mq_eval_system *system)
+void
+mq_eval_system_blank(struct mq_eval_system *system)
 {
     for (int c = 0; c < MQ_EVAL_CUTS_MAX; c++) {
         for (int f = 0; f < MQ_LIST_FIGURE_COUNT; f++)
@@ -521,7 +522,7 @@ fill_head(struct mq_eval_report *report, const struct mq_eval_input *input, stru
     bool named = report->data != NULL && report->protocol != NULL;
     for (int s = 0; s < input->entry_count && st == MQ_OK; s++) {
         struct mq_eval_system *system = &report->systems[report->system_count++];
-        blank_system(system);
+        mq_eval_system_blank(system);
         system->name = mq_strdup(input->entries[s].name);
         system->role = input->entries[s].role;
         system->has_ranking = input->entries[s].ranking != NULL;
@@ -563,8 +564,10 @@ mq_eval_report_free(struct mq_eval_report *report)
 {
     if (report == NULL)
         return;
-    for (int s = 0; s < report->system_count; s++)
+    for (int s = 0; s < report->system_count; s++) {
         free(report->systems[s].name);
+        free(report->systems[s].recorded);
+    }
     mq_free(report->systems);
     free(report->data);
     free(report->protocol);

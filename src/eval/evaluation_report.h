@@ -73,6 +73,8 @@ struct mq_eval_band {
 struct mq_eval_system {
     char *name;
     enum mq_system_role role;
+    char *recorded; /**< what it was measured on, where that was not this report's cases
+                         (eval/recorded_figures.h); NULL: here */
     bool has_ranking, has_ratings;
     struct mq_eval_figure figure[MQ_EVAL_CUTS_MAX][MQ_LIST_FIGURE_COUNT];
     struct mq_eval_figure coverage[MQ_EVAL_CUTS_MAX]; /**< without intervals: drawing users again

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "eval/recorded_figures.h"
 #include "format/json.h"
 #include "format/number_text.h"
 
@@ -194,22 +195,6 @@ judge_difference(const struct mq_interval *d, int better, struct mq_gate_outcome
     outcome->passed = better > 0 ? end >= 0 : end <= 0;
 }
 
-/* An interval as recorded. @return false: there is none of that name */
-static bool
-recorded_figure(const json_t *figures, const char *key, struct mq_interval *ret_interval)
-{
-    const json_t *figure = json_object_get(figures, key);
-    const json_t *value = json_object_get(figure, "value");
-    const json_t *low = json_object_get(figure, "low"), *high = json_object_get(figure, "high");
-    if (!json_is_number(value))
-        return false;
-    bool has_range = json_is_number(low) && json_is_number(high);
-    *ret_interval = (struct mq_interval){json_number_value(value),
-                                         has_range ? json_number_value(low) : (double)NAN,
-                                         has_range ? json_number_value(high) : (double)NAN};
-    return true;
-}
-
 static double
 root_of_squares(double a, double b)
 {
@@ -236,7 +221,7 @@ judge_recorded(const struct mq_gate_rule *rule, const struct mq_interval *figure
         outcome->passed = true;
         return;
     }
-    if (!recorded_figure(live->figures, rule->key, &outcome->live)) {
+    if (!mq_recorded_figure(live->figures, rule->key, &outcome->live)) {
         note(outcome, "not judged: the live model's own evaluation, %.80s, lacks it; %.64s",
              live->data, live->why);
         outcome->passed = true;

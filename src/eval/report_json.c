@@ -99,6 +99,8 @@ system_json(const struct mq_eval_report *report, const struct mq_eval_system *sy
     json_t *figures = json_object(), *differences = json_object();
     json_t *object =
         json_pack("{s:s, s:s}", "name", system->name, "role", mq_system_role_name(system->role));
+    if (system->recorded != NULL)
+        json_object_set_new(object, "recorded", json_string(system->recorded));
     if (system->has_ranking)
         put_ranking(report, system, figures, differences);
     if (system->has_ratings) {
@@ -111,7 +113,7 @@ system_json(const struct mq_eval_report *report, const struct mq_eval_system *sy
         json_object_set_new(object, "difference_from_reference", differences);
     else
         json_decref(differences);
-    if (system->has_ranking && report->band_count > 0)
+    if (system->has_ranking && system->recorded == NULL && report->band_count > 0)
         json_object_set_new(object, "bands", bands_json(report, system));
     if (system->bin_count > 0)
         json_object_set_new(object, "calibration", bins_json(system));

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "eval/hybrid_evaluation.h"
 #include "eval/quality_gate.h"
+#include "eval/recorded_figures.h"
 #include "eval/split_choice.h"
 #include "format/json.h"
 #include "model/hybrid_registry.h"
@@ -135,9 +136,12 @@ judge(struct work *w, struct mq_error *err)
     st = mq_hybrid_evaluate(&task, &options, c->now_s, c->pool, &w->report, &w->live_cases, err);
     if (st == MQ_OK)
         st = recall_live(w, &live, err);
-    return st == MQ_OK
-               ? mq_quality_gate(w->report, &gate, *live.why != '\0' ? &live : NULL, &w->gate, err)
-               : st;
+    if (st == MQ_OK)
+        st = mq_quality_gate(w->report, &gate, *live.why != '\0' ? &live : NULL, &w->gate, err);
+    if (st == MQ_OK && w->recorded.figures != NULL && w->live_cases == 0)
+        st = mq_eval_report_add_recorded(w->report, "live", MQ_SYSTEM_LIVE, w->recorded.figures,
+                                         w->recorded.data, err);
+    return st;
 }
 
 /* Too little data to hold anything out fails no run: the gate says so. */

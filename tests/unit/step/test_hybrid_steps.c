@@ -459,9 +459,19 @@ far_worse_on_unchanged_data(void **state)
     check_contains(text_at(judged, "note"),
                    "the live model's own evaluation, silver/ratings up to " D2 ": 1 (1 to 1)");
     check_contains(text_at(judged, "note"), "it has seen the held-out choices");
+    const json_t *systems = json_object_get(json_object_get(outcome, "report"), "systems");
+    const json_t *last = json_array_get(systems, json_array_size(systems) - 1);
+    assert_string_equal(text_at(last, "name"), "live");
+    assert_string_equal(text_at(last, "role"), "live");
+    assert_string_equal(text_at(last, "recorded"), "silver/ratings up to " D2);
+    assert_true(json_real_value(json_object_get(
+                    json_object_get(json_object_get(last, "figures"), "ndcg_10"), "value")) == 1);
+    assert_null(json_object_get(last, "bands"));
+    assert_null(json_object_get(last, "difference_from_reference"));
     json_decref(outcome);
     char *page = fixture_get(f, "runs/run1/report.html");
     check_contains(page, "compared with the live model");
+    check_contains(page, "live (live, then on silver/ratings up to " D2 ")");
     free(page);
     assert_int_equal(fixture_run(f, mq_step_deploy), MQ_E_INPUT);
     check_contains(f->err.message, "the live model's own evaluation");
