@@ -93,14 +93,21 @@ has_model(struct mq_api *api, struct mq_http_request *request)
 
 /* ---- models ------------------------------------------------------------------------------- */
 
+/* Of one that a newer Marquee made no more is known than that it is there. */
 static void
 put_model(struct mq_json_text *t, const struct mq_hybrid_entry *entry)
 {
     const char *const counts[] = {"users", "items", "ratings"};
+    bool newer = entry->form > MQ_HYBRID_FORM;
     mq_json_open(t, '{');
     mq_json_put_string(t, "version", entry->version);
-    mq_json_put_string(t, "made", json_string_value(json_object_get(entry->model, "made")));
     mq_json_put_int(t, "bytes", entry->bytes);
+    mq_json_put_bool(t, "newer", newer);
+    if (newer) {
+        mq_json_close(t, '}');
+        return;
+    }
+    mq_json_put_string(t, "made", json_string_value(json_object_get(entry->model, "made")));
     for (size_t i = 0; i < MQ_COUNT(counts); i++)
         mq_json_put_int(t, counts[i], json_integer_value(json_object_get(entry->model, counts[i])));
     mq_json_key(t, "blend");
@@ -141,8 +148,7 @@ list_models(struct mq_api *api, struct mq_http_request *request)
     mq_json_key(&t, "models");
     mq_json_open(&t, '[');
     for (size_t i = 0; st == MQ_OK && i < list.count; i++)
-        if (list.entries[i].form <= MQ_HYBRID_FORM) /* others cannot serve here */
-            put_model(&t, &list.entries[i]);
+        put_model(&t, &list.entries[i]);
     mq_json_close(&t, ']');
     mq_json_close(&t, '}');
     if (st == MQ_OK)

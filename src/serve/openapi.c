@@ -219,7 +219,10 @@ static const char *const recommend_schemas[][2] = {
                "\"deployed\":{\"type\":[\"string\",\"null\"]},\"problem\":{\"type\":"
                "\"string\",\"description\":\"why it is not known which is deployed\"},"
                "\"models\":{\"type\":\"array\","
-               "\"items\":{\"type\":\"object\",\"required\":[\"version\"]}}}}"},
+               "\"items\":{\"type\":\"object\",\"required\":[\"version\",\"bytes\",\"newer\"],"
+               "\"properties\":{\"version\":{\"type\":\"string\"},"
+               "\"bytes\":{\"type\":\"integer\"},\"newer\":{\"type\":\"boolean\","
+               "\"description\":\"a newer Marquee made it: it cannot serve here\"}}}}}}"},
     {"Reload", "{\"type\":\"object\",\"required\":[\"version\",\"previous\",\"seconds\"],"
                "\"properties\":{\"version\":{\"type\":\"string\"},"
                "\"previous\":{\"type\":[\"string\",\"null\"]},\"seconds\":{\"type\":\"number\"}}}"},

@@ -132,6 +132,7 @@ done
 # Of a newer Marquee; a pointer to nothing; no pointer at all that can be read.
 sed -i 's/"form": 1/"form": 99/' "$path"
 refused "a newer Marquee made it"
+gives 200 '"newer":true}' GET /v1/models
 cp whole "$path"
 pointer=store/1/model/hybrid/current.json
 cp $pointer kept
