@@ -1,7 +1,7 @@
 /**
- * Parts of the embedded event log that its files share: event_log_lmdb.c (topics, writing, bounds),
- * event_retention_lmdb.c (what is forgotten), event_group_lmdb.c (consumers and groups) and
- * event_reading_lmdb.c (polls). Only these include it.
+ * Parts of the embedded event log that its files share: event_log_lmdb.c (topics, bounds),
+ * event_writing_lmdb.c, event_retention_lmdb.c (what is forgotten), event_group_lmdb.c (consumers
+ * and groups) and event_reading_lmdb.c (polls). Only these include it.
  *
  * Databases of the environment:
  *   "events:<topic>:<partition>"  offset (u64) -> i64 time_ms · u32 key size · key · value
@@ -39,15 +39,26 @@ struct mq_lmdb_log {
 enum mq_status mq_lmdb_log_partition(struct mq_lmdb_log *log, const char *topic, int32_t partition,
                                      MDB_dbi *ret_dbi, struct mq_error *err);
 
+enum mq_status mq_lmdb_log_partitions(struct mq_event_log *base, const char *topic,
+                                      int *ret_partitions, struct mq_error *err);
+
 /** Next offset of a partition, within a transaction; LMDB code. */
 int mq_lmdb_log_end(struct mq_lmdb_log *log, MDB_txn *txn, const char *topic, int32_t partition,
                     uint64_t *ret_end);
+int mq_lmdb_log_set_end(struct mq_lmdb_log *log, MDB_txn *txn, const char *topic, int32_t partition,
+                        uint64_t end);
 
 /** First offset held, or the end where none is; LMDB code. */
 int mq_lmdb_log_first(MDB_txn *txn, MDB_dbi events, uint64_t end, uint64_t *ret_first);
 
 /** When an event was taken; LMDB code, MDB_NOTFOUND where it is not held. */
 int mq_lmdb_log_time(MDB_txn *txn, MDB_dbi events, uint64_t offset, int64_t *ret_time_ms);
+
+/* event_writing_lmdb.c */
+enum mq_status mq_lmdb_log_produce(struct mq_event_log *base, const char *topic,
+                                   const struct mq_new_event *events, size_t count,
+                                   int64_t timeout_ms, struct mq_produced *ret_produced,
+                                   struct mq_error *err);
 
 /* event_retention_lmdb.c */
 
