@@ -1,10 +1,12 @@
 #include "eval/hybrid_evaluation.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/progress.h"
 #include "eval/item_genres.h"
 #include "rec/hybrid_ranking.h"
 #include "rec/predicted_ratings.h"
@@ -415,8 +417,14 @@ run_system(struct evaluation *e, const struct model *model, enum mq_method metho
     /* One that the model lacks is here for its predictions alone. */
     bool ranks = e->options->rank && mq_hybrid_has(h, method);
     enum mq_status st = MQ_OK;
-    if (ranks)
-        st = mq_ranking_evaluate(&e->ranking, &system, e->pool, NULL, &e->results[at], err);
+    if (ranks) {
+        struct mq_progress progress;
+        char what[40];
+        snprintf(what, sizeof(what), "lists by %s", name);
+        mq_progress_begin(&progress, what, "users", e->cases.count);
+        st = mq_ranking_evaluate(&e->ranking, &system, e->pool, &progress, &e->results[at], err);
+        mq_progress_end(&progress);
+    }
     e->entries[at] = (struct mq_eval_entry){
         .name = name,
         .role = role,

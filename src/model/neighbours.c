@@ -10,6 +10,7 @@
 
 #include "base/cancel.h"
 #include "base/memory.h"
+#include "base/progress.h"
 #include "model/neighbour_tiles.h"
 
 /* Groups a thread: tiles are filled once a group. */
@@ -126,6 +127,7 @@ struct all_rows {
     const struct mq_neighbour_index *index;
     const int32_t *group_first; /* [groups+1] */
     struct mq_neighbours *result;
+    struct mq_progress *progress; /* rows */
 };
 
 /* One group at work. */
@@ -268,6 +270,7 @@ work_group(void *context, int64_t begin, int64_t end, int worker, struct mq_erro
     }
     mq_row_group_release(&group);
     release_working(&w);
+    mq_progress_add(all->progress, rows);
     return st;
 }
 
@@ -308,8 +311,13 @@ mq_neighbours_of_all(const struct mq_neighbour_index *x, struct mq_pool *pool,
         st = mq_alloc_array_raw((size_t)x->row_count + 1, sizeof(*first), &first, err);
     if (st == MQ_OK) {
         int32_t groups = cut_groups(x, mq_pool_threads(pool), first);
-        struct all_rows all = {x, first, &result};
+        struct mq_progress progress;
+        struct all_rows all = {x, first, &result, &progress};
+        bool items = x->options.side == MQ_NEIGHBOUR_ITEMS;
+        mq_progress_begin(&progress, items ? "neighbours of films" : "neighbours of users",
+                          items ? "films" : "users", x->row_count);
         st = mq_pool_for(pool, groups, 1, work_group, &all, err);
+        mq_progress_end(&progress);
     }
     if (st != MQ_OK) {
         mq_neighbours_release(&result);
