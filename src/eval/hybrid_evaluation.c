@@ -481,10 +481,13 @@ open_candidate(struct evaluation *e, struct mq_error *err)
 static enum mq_status
 open_live(struct evaluation *e, struct mq_error *err)
 {
-    if (e->task->live == NULL)
-        return MQ_OK;
-    enum mq_status st = mq_hybrid_view_new(e->task->live, NULL, &e->live.view, err);
-    if (st != MQ_OK)
+    const struct mq_hybrid *live = NULL;
+    enum mq_status st = MQ_OK;
+    if (e->task->read_live != NULL)
+        st = e->task->read_live(e->task->live_context, &live, err);
+    if (st == MQ_OK && live != NULL)
+        st = mq_hybrid_view_new(live, NULL, &e->live.view, err);
+    if (st != MQ_OK || live == NULL)
         return st;
     e->live.train = e->candidate.train;
     e->live.users = &e->task->matrix->users;

@@ -20,14 +20,23 @@
 #include "eval/evaluation_report.h"
 #include "rec/hybrid_fit.h"
 
+/**
+ * The model that serves, asked for when the candidate is rebuilt: its training and a live model
+ * need not be in memory together.
+ * @param ret_live borrowed until the evaluation ends; NULL: none
+ */
+typedef enum mq_status (*mq_live_model_fn)(void *context, const struct mq_hybrid **ret_live,
+                                           struct mq_error *err);
+
 /** All borrowed. */
 struct mq_hybrid_eval_task {
     const struct mq_rating_matrix *matrix;  /**< all parts, with ids where there is a live model */
     const uint8_t *marks;                   /**< uint8 [matrix->count] of eval/rating_splits.h */
     const struct mq_candidate_lists *lists; /**< candidates made elsewhere; NULL: none */
     const struct mq_catalogue *catalogue;   /**< whose rows are the first items; NULL: none */
-    const struct mq_hybrid *live;           /**< NULL: none */
-    const char *data, *protocol;            /**< as in struct mq_eval_input */
+    mq_live_model_fn read_live;             /**< NULL: there is no live model */
+    void *live_context;
+    const char *data, *protocol; /**< as in struct mq_eval_input */
 };
 
 struct mq_hybrid_eval_options {

@@ -28,11 +28,13 @@ struct work {
     struct mq_step_context *context;
     struct mq_hybrid_input input;
     json_t *candidate;
-    const char *version;                /* of the candidate, borrowed from it */
-    struct mq_hybrid *live;             /* NULL: none, it cannot be read, or it is the candidate */
-    char not_judged[160];               /* why there is no `live`, where a model serves */
-    json_t *method;                     /* how it is measured */
-    struct mq_live_evaluation recorded; /* of the live model */
+    const char *version;                       /* of the candidate, borrowed from it */
+    char live_version[MQ_HYBRID_VERSION_SIZE]; /* "": none, it cannot be read, or it is the
+                                                  candidate */
+    struct mq_hybrid *live;                    /* of that version, once it is read */
+    char not_judged[160];                      /* why there is no `live`, where a model serves */
+    json_t *method;                            /* how it is measured */
+    struct mq_live_evaluation recorded;        /* of the live model */
     char protocol[MQ_PROTOCOL_SIZE];
     struct mq_eval_report *report;
     struct mq_gate_result gate;
@@ -40,31 +42,43 @@ struct work {
     struct mq_error nothing; /* why nothing could be held out, where `report` is NULL */
 };
 
-/* The model that serves. One that is damaged or gone is no reason not to deploy a good one. */
+/* Which model serves. */
 static enum mq_status
-read_live(struct work *w, struct mq_error *err)
+find_live(struct work *w, struct mq_error *err)
 {
     struct mq_step_context *c = w->context;
     struct mq_hybrid_pointer pointer = {0};
-    struct mq_error own = {0};
     enum mq_status st = mq_hybrid_pointer_read(c->store, c->region, &pointer, err);
-    if (st == MQ_OK && strcmp(pointer.version, w->version) == 0) {
+    if (st == MQ_OK && strcmp(pointer.version, w->version) == 0)
         snprintf(w->not_judged, sizeof(w->not_judged), "the candidate is the model that serves");
-    } else if (st == MQ_OK && pointer.version[0] != '\0') {
-        enum mq_status found =
-            mq_hybrid_load(c->store, c->region, pointer.version, c->pool, &w->live, &own);
-        if (mq_hybrid_is_unreadable(found)) {
-            mq_step_note(c, "the live model %s cannot be read and is not compared: %s",
-                         pointer.version, own.message);
-            snprintf(w->not_judged, sizeof(w->not_judged), "live model %s cannot be read",
-                     pointer.version);
-        } else if (found != MQ_OK) {
-            if (err != NULL)
-                *err = own;
-            st = found;
-        }
-    }
+    else if (st == MQ_OK)
+        snprintf(w->live_version, sizeof(w->live_version), "%s", pointer.version);
     mq_hybrid_pointer_release(&pointer);
+    return st;
+}
+
+/* One that is damaged or gone is no reason not to deploy a good one. */
+static enum mq_status
+read_live(void *context, const struct mq_hybrid **ret_live, struct mq_error *err)
+{
+    struct work *w = context;
+    struct mq_step_context *c = w->context;
+    struct mq_error own = {0};
+    if (w->live_version[0] == '\0')
+        return MQ_OK;
+    enum mq_status st =
+        mq_hybrid_load(c->store, c->region, w->live_version, c->pool, &w->live, &own);
+    *ret_live = w->live;
+    if (mq_hybrid_is_unreadable(st)) {
+        mq_step_note(c, "the live model %s cannot be read and is not compared: %s", w->live_version,
+                     own.message);
+        snprintf(w->not_judged, sizeof(w->not_judged), "live model %s cannot be read",
+                 w->live_version);
+        w->live_version[0] = '\0';
+        return MQ_OK;
+    }
+    if (st != MQ_OK && err != NULL)
+        *err = own;
     return st;
 }
 
@@ -130,7 +144,8 @@ judge(struct work *w, struct mq_error *err)
     const struct mq_hybrid_eval_task task = {.matrix = w->input.ratings,
                                              .marks = marks,
                                              .catalogue = w->input.catalogue,
-                                             .live = w->live,
+                                             .read_live = read_live,
+                                             .live_context = w,
                                              .data = data,
                                              .protocol = w->protocol};
     st = mq_hybrid_evaluate(&task, &options, c->now_s, c->pool, &w->report, &w->live_cases, err);
@@ -198,7 +213,7 @@ write_outcome(const struct work *w, struct mq_error *err)
     if (st == MQ_OK)
         outcome = json_pack("{s:s, s:s, s:s?, s:I, s:O, s:o}", "version", w->version, "run",
                             c->run_id != NULL ? c->run_id : "", "live",
-                            w->live != NULL ? w->live->version : NULL, "live_cases",
+                            w->live_version[0] != '\0' ? w->live_version : NULL, "live_cases",
                             (json_int_t)w->live_cases, "method", w->method, "report", report);
     return st == MQ_OK ? mq_artifact_put_json(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
                                               outcome, err)
@@ -252,7 +267,7 @@ mq_step_evaluate(struct mq_step_context *context, struct mq_error *err)
         st = mq_hybrid_input_load(context->store, context->region, context->config,
                                   context->scratch, context->date, &w.input, err);
     if (st == MQ_OK)
-        st = read_live(&w, err);
+        st = find_live(&w, err);
     if (st == MQ_OK)
         st = judge_or_say_why(&w, err);
     if (st == MQ_OK && w.report != NULL)

@@ -27,6 +27,14 @@ struct world {
     struct mq_arena arena;
 };
 
+static enum mq_status
+give_live(void *context, const struct mq_hybrid **ret_live, struct mq_error *err)
+{
+    (void)err;
+    *ret_live = context;
+    return MQ_OK;
+}
+
 static struct mq_hybrid_eval_options
 options_of(const char *methods, const char *blended)
 {
@@ -397,7 +405,8 @@ given_candidates(void **state)
     struct mq_ranking_cases cases = {0};
     int64_t live_cases = 9;
     w->task.lists = &lists;
-    w->task.live = live;
+    w->task.read_live = give_live;
+    w->task.live_context = live;
     w->options.live_cases_min = 1;
     struct mq_eval_report *report = evaluate(w, &live_cases);
     assert_int_equal(live_cases, 0);
@@ -485,7 +494,8 @@ live_on_what_it_has_not_seen(void **state)
     struct mq_hybrid_view *view;
     struct mq_hybrid_ranker *ranker;
     int64_t live_cases = 0;
-    w->task.live = live;
+    w->task.read_live = give_live;
+    w->task.live_context = live;
     struct mq_eval_report *report = evaluate(w, &live_cases);
     struct places ours = {0}, theirs = {0};
     check_ok(mq_hybrid_view_new(live, NULL, &view, &err));
@@ -595,7 +605,8 @@ threads_change_nothing(void **state)
     struct mq_error err = {0};
     struct mq_hybrid *live = make_live(w);
     char *text[3];
-    w->task.live = live;
+    w->task.read_live = give_live;
+    w->task.live_context = live;
     for (int threads = 1; threads <= 3; threads++) {
         struct mq_eval_report *report;
         struct mq_pool *pool;
