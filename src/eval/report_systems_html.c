@@ -59,6 +59,16 @@ ranked_here(const struct mq_eval_system *system)
     return system->has_ranking && system->recorded == NULL;
 }
 
+/* What a table's caption ends with, where a row is of other cases. */
+static const char *
+of_recorded(const struct mq_eval_report *report)
+{
+    for (int s = 0; s < report->system_count; s++)
+        if (report->systems[s].recorded != NULL)
+            return "; of what was not measured here its own evaluation, on its own cases";
+    return "";
+}
+
 static bool
 any_ranking(const struct mq_eval_report *report)
 {
@@ -179,8 +189,8 @@ write_systems(const struct mq_report_page *view)
     mq_html_section(view->page, "Systems side by side");
     for (int c = 0; c < r->cut_count; c++) {
         snprintf(caption, sizeof(caption),
-                 "What is found among the first %d: means over %s cases%s; best in bold",
-                 r->cuts[c], cases, with);
+                 "What is found among the first %d: means over %s cases%s; best in bold%s",
+                 r->cuts[c], cases, with, of_recorded(r));
         write_figures(view, caption, kinds, figures, c, false);
     }
     snprintf(caption, sizeof(caption), "Hit rate%s", with);
@@ -398,8 +408,8 @@ mq_report_write_ratings(const struct mq_report_page *view)
     mq_html_section(view->page, "Predicted ratings");
     mq_count_text(r->rating_count, count);
     mq_count_text(r->rating_users, users);
-    snprintf(caption, sizeof(caption), "Errors over %s ratings of %s users; best in bold", count,
-             users);
+    snprintf(caption, sizeof(caption), "Errors over %s ratings of %s users; best in bold%s", count,
+             users, of_recorded(r));
     int best[] = {best_of(r, "rmse"), best_of(r, "mae")};
     int drawn = -1;
     begin_table(view, caption, titles, 3);

@@ -80,7 +80,8 @@ static void
 bound_candidates(const struct mq_hybrid *hybrid, struct mq_neighbour_options *options)
 {
     if (options->side == MQ_NEIGHBOUR_USERS)
-        options->candidates_max = mq_hybrid_users_compared(hybrid->ratings->user_count);
+        options->candidates_max =
+            mq_hybrid_users_compared(MQ_MAX(hybrid->ratings->user_count, hybrid->scale_users));
 }
 
 struct mq_neighbour_options

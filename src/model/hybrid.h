@@ -79,8 +79,9 @@ struct mq_hybrid {
     float rating_low, rating_high; /**< scale of the ratings, as configured */
     bool literal;                  /**< neighbours in seed 001's form: mq_hybrid_rating_options */
     float threshold;               /**< of that form; -1…1 */
-    float recency; /**< times the exponents by which newer films of a history weigh more; not
-                      sequence's */
+    int32_t scale_users; /**< while it is trained: as in struct mq_hybrid_options; not kept */
+    float recency;       /**< times the exponents by which newer films of a history weigh more; not
+                            sequence's */
 
     /* Ranking; what a model lacks is empty or NULL, and its blend 0. */
     struct mq_neighbours items;     /**< of films, by choices */

@@ -125,7 +125,8 @@ make_lists(struct training *t, const struct mq_rating_matrix *matrix,
 {
     struct mq_neighbour_index *index;
     int32_t rows = options.side == MQ_NEIGHBOUR_ITEMS ? matrix->item_count : matrix->user_count;
-    options.k = mq_hybrid_list_length(k, rows);
+    int32_t scale = options.side == MQ_NEIGHBOUR_USERS ? t->options->scale_users : 0;
+    options.k = MQ_MIN(mq_hybrid_list_length(k, MQ_MAX(rows, scale)), MQ_MAX(rows - 1, 1));
     enum mq_status st = mq_neighbour_index_new(matrix, baseline, &options, t->pool, &index, err);
     if (st != MQ_OK)
         return st;
@@ -164,7 +165,8 @@ train_content(struct training *t, struct mq_error *err)
         return st;
     struct mq_neighbour_options options = mq_neighbour_options_cosine(MQ_NEIGHBOUR_ITEMS);
     options.binary = false;
-    st = make_lists(t, terms, NULL, options, t->options->content_neighbours, &known, err);
+    int32_t length = mq_hybrid_list_length(t->options->content_neighbours, h->ratings->item_count);
+    st = make_lists(t, terms, NULL, options, length, &known, err);
     mq_rating_matrix_free(terms);
     if (st != MQ_OK)
         return st;
@@ -220,7 +222,7 @@ train_sequence(struct training *t, struct mq_error *err)
     if (h->ratings->item_count <= t->options->slit.items_max)
         return mq_slit_train(h->ratings, &t->options->slit, t->pool, &h->slit, err);
     struct mq_sequence_options options = mq_sequence_options_default();
-    options.k = t->options->neighbours;
+    options.k = mq_hybrid_list_length(t->options->neighbours, h->ratings->item_count);
     return mq_sequence_neighbours(h->ratings, &options, t->pool, &h->following, err);
 }
 
@@ -356,6 +358,7 @@ mq_hybrid_train(struct mq_rating_matrix *ratings, const struct mq_catalogue *cat
     h->recency = options->recency;
     h->literal = options->literal;
     h->threshold = options->threshold;
+    h->scale_users = options->scale_users;
     struct training t = {
         .options = options, .catalogue = catalogue, .hybrid = h, .pool = pool, .seed = seed};
     enum mq_status st = train_all(&t, &report, err);

@@ -27,6 +27,8 @@ struct mq_hybrid_options {
     float recency; /**< as in struct mq_hybrid, 0…MQ_HYBRID_RECENCY_MAX */
     bool literal;  /**< as there; needs `predict` */
     float threshold;
+    int32_t scale_users; /**< bounds of users' lists and comparisons are those of so many users: of
+                              ratings that stand for more; 0: of those that there are */
     struct mq_content_options content;
     struct mq_ials_options ials;
     struct mq_ease_options ease;

@@ -17,6 +17,7 @@ enum { DRAW_USERS = 1, DRAW_RATINGS, DRAW_SAMPLE };
 
 struct fitting {
     const struct mq_rating_matrix *ratings; /* that blends are learned on */
+    int32_t user_count;                     /* of all */
     const struct mq_catalogue *catalogue;
     const struct mq_hybrid_fit_options *options;
     int64_t made_s;
@@ -145,9 +146,11 @@ train_part(const struct fitting *f, const struct held_out *h,
            struct mq_error *err)
 {
     struct mq_rating_matrix *part = NULL;
+    struct mq_hybrid_options scaled = *options;
+    scaled.scale_users = f->user_count; /* no better neighbours than the model will have */
     enum mq_status st = mq_rating_matrix_part(f->ratings, h->keep, &part, err);
     if (st == MQ_OK)
-        st = mq_hybrid_train(part, f->catalogue, options, f->made_s, f->seed, f->pool, ret_hybrid,
+        st = mq_hybrid_train(part, f->catalogue, &scaled, f->made_s, f->seed, f->pool, ret_hybrid,
                              NULL, err);
     if (st != MQ_OK)
         mq_rating_matrix_free(part);
@@ -247,6 +250,7 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
               struct mq_hybrid_fit_report *ret_report, struct mq_error *err)
 {
     struct fitting f = {.ratings = ratings,
+                        .user_count = ratings->user_count,
                         .catalogue = catalogue,
                         .options = options,
                         .made_s = made_s,

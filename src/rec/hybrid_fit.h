@@ -47,8 +47,8 @@ struct mq_hybrid_fit_report {
  * @param made_s  the run's instant, epoch seconds
  * @param ret_report may be NULL
  * @return MQ_OK | MQ_E_INPUT (no ratings) | MQ_E_NOMEM | MQ_E_CANCELLED
- * Cost: that of training twice, the first time on blend_ratings at most. Memory: those once or
- * twice more (24 bytes each) while blends are learned.
+ * Cost: that of training twice, the first time on about blend_ratings (0: on all). Memory: those
+ * once or twice more (24 bytes each) while blends are learned.
  */
 enum mq_status mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catalogue,
                              const struct mq_hybrid_fit_options *options, int64_t made_s,

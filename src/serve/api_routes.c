@@ -219,9 +219,10 @@ static const struct mq_http_route routes[] = {
      .help = "Orders the candidates for a user of the model, for one who is told by `items`, or "
              "both. `score`, in [0, 1], is the place among these candidates, with the share of "
              "quality that lists have; `method_score` is the method's own, as `marquee score` "
-             "prints it. Ids that the model does not know come back as `unknown`; of whom nothing "
-             "is known the scores are those for anybody, with `cold_start` true and no "
-             "`method_score`.",
+             "prints it for the same history. Ids that the model does not know come back as "
+             "`unknown`; of whom nothing "
+             "is known the scores are those for anybody, with `cold_start` true and "
+             "`method_score` null.",
      .scope = MQ_SCOPE_RECOMMEND_READ,
      .body_schema = "RankRequest",
      .outcomes = rank_outcomes,

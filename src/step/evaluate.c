@@ -213,7 +213,7 @@ write_outcome(const struct work *w, struct mq_error *err)
     if (st == MQ_OK)
         outcome = json_pack("{s:s, s:s, s:s?, s:I, s:O, s:o}", "version", w->version, "run",
                             c->run_id != NULL ? c->run_id : "", "live",
-                            w->live_version[0] != '\0' ? w->live_version : NULL, "live_cases",
+                            w->live != NULL ? w->live->version : NULL, "live_cases",
                             (json_int_t)w->live_cases, "method", w->method, "report", report);
     return st == MQ_OK ? mq_artifact_put_json(c->store, c->region, MQ_ARTIFACT_HYBRID_EVALUATION,
                                               outcome, err)

@@ -4,6 +4,7 @@
 
 #include "evaluation_fixture.h"
 #include "eval/quality_gate.h"
+#include "eval/recorded_figures.h"
 
 #define NEAR(a, b) assert_true(fabs((a) - (b)) < 1e-12)
 
@@ -196,6 +197,71 @@ json_says_what_was_measured(void **state)
     mq_eval_report_free(report);
 }
 
+/* What was measured elsewhere stands last: neither the best, nor in charts, bands or differences.
+ */
+static void
+a_recorded_system(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_eval_entry entries[EVALUATION_SYSTEMS];
+    struct mq_eval_report *report;
+    struct mq_buffer json[2], page[2];
+    struct mq_interval interval;
+    struct mq_eval_input input = fixture_input(&fixture, 0, entries);
+    check_ok(mq_eval_report_make(&input, NULL, &report, &err));
+    write_both(report, NULL, &json[0], &page[0]);
+    json_t *none = json_pack("{s:{s:f}, s:s}", "ndcg_77", "value", 1.0, "ndcg_5", "much");
+    assert_false(mq_recorded_figure(none, "ndcg_5", &interval));
+    check_ok(mq_eval_report_add_recorded(report, "then", MQ_SYSTEM_LIVE, none, "a day", &err));
+    check_ok(mq_eval_report_add_recorded(report, "then", MQ_SYSTEM_LIVE, NULL, "a day", &err));
+    assert_int_equal(report->system_count, EVALUATION_SYSTEMS);
+    json_decref(none);
+
+    json_t *figures =
+        json_pack("{s:{s:f, s:f, s:f}, s:{s:f}, s:{s:f}}", "ndcg_5", "value", 0.999, "low", 0.99,
+                  "high", 1.0, "coverage_5", "value", 0.998, "rmse", "value", 0.001);
+    check_ok(mq_eval_report_add_recorded(report, "then", MQ_SYSTEM_LIVE, figures, "a day", &err));
+    assert_int_equal(report->system_count, EVALUATION_SYSTEMS + 1);
+    const struct mq_eval_figure *ndcg =
+        mq_eval_report_find(report, EVALUATION_SYSTEMS, "ndcg_5", NULL);
+    NEAR(ndcg->value.low, 0.99);
+    NEAR(ndcg->value.high, 1.0);
+    assert_true(isnan(ndcg->difference.value));
+    assert_true(
+        isnan(mq_eval_report_find(report, EVALUATION_SYSTEMS, "coverage_5", NULL)->value.low));
+    assert_true(isnan(mq_eval_report_find(report, EVALUATION_SYSTEMS, "mae", NULL)->value.value));
+    write_both(report, NULL, &json[1], &page[1]);
+    check_contains(page[1].data, "then (live, then on a day)");
+    check_contains(page[1].data, "its own evaluation, on its own cases");
+    assert_null(strstr(page[0].data, "its own evaluation"));
+    /* As many cells in bold as without it, and none of its own. */
+    size_t best[2] = {0};
+    for (int i = 0; i < 2; i++)
+        for (const char *at = page[i].data; (at = strstr(at, "class=\"n best\"")) != NULL; at++)
+            best[i]++;
+    assert_true(best[0] > 0);
+    assert_int_equal(best[0], best[1]);
+    assert_null(strstr(page[1].data, "n best\">0.9990"));
+    json_t *root;
+    check_ok(mq_json_parse(json[1].data, json[1].size, "report", &root, &err));
+    const json_t *system = json_array_get(json_object_get(root, "systems"), EVALUATION_SYSTEMS);
+    assert_string_equal(json_string_value(json_object_get(system, "recorded")), "a day");
+    assert_true(json_equal(json_object_get(system, "figures"), figures));
+    assert_null(json_object_get(system, "bands"));
+    json_decref(root);
+    while (report->system_count < MQ_EVAL_SYSTEMS_MAX)
+        check_ok(mq_eval_report_add_recorded(report, "x", MQ_SYSTEM_LIVE, figures, "y", &err));
+    assert_int_equal(mq_eval_report_add_recorded(report, "x", MQ_SYSTEM_LIVE, figures, "y", &err),
+                     MQ_E_RANGE);
+    json_decref(figures);
+    for (int i = 0; i < 2; i++) {
+        mq_buffer_release(&json[i]);
+        mq_buffer_release(&page[i]);
+    }
+    mq_eval_report_free(report);
+}
+
 static void
 parts_may_be_missing(void **state)
 {
@@ -383,6 +449,7 @@ main(void)
         cmocka_unit_test(bands_make_up_the_whole),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(json_says_what_was_measured),
+        cmocka_unit_test(a_recorded_system),
         cmocka_unit_test(parts_may_be_missing),
         cmocka_unit_test(differences_from_another_system),
         cmocka_unit_test(one_relevant_item_a_case_says_less),

@@ -143,6 +143,30 @@ list_lengths(void **state)
     assert_int_equal(mq_hybrid_list_length(200, 0), 1);
 }
 
+/* Users who stand for more have no better neighbours than among so many. */
+static void
+bounds_of_a_sample(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_hybrid_options options = options_of("user-based", "0").model;
+    struct mq_hybrid *h;
+    options.methods = 1u << MQ_METHOD_USER_BASED | 1u << MQ_METHOD_ITEM_BASED;
+    options.neighbours = 25;
+    for (int scaled = 0; scaled < 2; scaled++) {
+        options.scale_users = scaled ? 16000000 : 0;
+        check_ok(mq_hybrid_train(make_ratings(2), NULL, &options, NOW, 7, NULL, &h, NULL, &err));
+        assert_int_equal(h->users.k, scaled ? MQ_HYBRID_LIST_LENGTH_MIN : 25);
+        assert_int_equal(h->rating_users.k, h->users.k);
+        assert_int_equal(h->items.k, ITEMS - 1);
+        assert_int_equal(mq_hybrid_choice_options(h, MQ_NEIGHBOUR_USERS).candidates_max,
+                         scaled ? 8192 : 65536);
+        assert_int_equal(mq_hybrid_rating_options(h, MQ_NEIGHBOUR_USERS).candidates_max,
+                         scaled ? 8192 : 65536);
+        mq_hybrid_free(h);
+    }
+}
+
 /* Without users to learn from all that may be blended weigh the same; what may not is trained. */
 static void
 what_may_be_blended(void **state)
@@ -480,6 +504,7 @@ main(void)
         cmocka_unit_test(blends_are_learned),
         cmocka_unit_test(blends_of_a_sample),
         cmocka_unit_test(list_lengths),
+        cmocka_unit_test(bounds_of_a_sample),
         cmocka_unit_test(what_may_be_blended),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(one_rating),
