@@ -1,4 +1,4 @@
-/** The SQL files of src/step/sql as text, generated at build time by tools/embed-sql. */
+/** The SQL files of src/step/sql as text, generated at build time by tools/embed-text. */
 #ifndef MQ_DATA_SQL_FILES_H
 #define MQ_DATA_SQL_FILES_H
 

@@ -8,6 +8,7 @@
 #include "data/event_schema.h"
 #include "format/json.h"
 #include "serve/api_parts.h"
+#include "serve/api_schemas.h"
 
 #ifndef MQ_VERSION
 #define MQ_VERSION "0"
@@ -138,185 +139,53 @@ operation(const struct mq_http_route *route)
     return value;
 }
 
-#define TEXT(macro) TEXT_OF(macro)
-#define TEXT_OF(value) #value
-
-/* What recommending takes and answers, in JSON Schema as it stands. */
-static const char *const recommend_schemas[][2] = {
-    {"Film", "{\"type\":\"object\",\"required\":[\"item\",\"title\"],\"properties\":{"
-             "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
-             "\"year\":{\"type\":\"integer\"}}}"},
-    {"Because", "{\"type\":\"object\",\"description\":\"The figures behind a reason.\","
-                "\"required\":[\"method\"],\"properties\":{\"method\":{\"type\":\"string\"},"
-                "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
-                "\"likeness\":{\"type\":\"number\"},\"rating\":{\"type\":\"number\"},"
-                "\"people\":{\"type\":\"integer\"},\"films_agreed\":{\"type\":\"integer\"},"
-                "\"people_rating\":{\"type\":\"number\"}}}"},
-    {"Recommendation",
-     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
-     "\"required\":[\"kind\",\"score\",\"position\"],\"properties\":{"
-     "\"kind\":{\"enum\":[\"recommend\",\"diversity\"]},"
-     "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1},"
-     "\"position\":{\"type\":\"integer\",\"minimum\":0},"
-     "\"recall\":{\"type\":\"number\"},\"quality\":{\"type\":\"number\"},"
-     "\"place\":{\"type\":\"integer\"},\"predicted_rating\":{\"type\":\"number\"},"
-     "\"reason\":{\"type\":\"string\"},"
-     "\"because\":{\"$ref\":\"#/components/schemas/Because\"},"
-     "\"parts\":{\"type\":\"object\",\"additionalProperties\":{\"type\":\"number\"}},"
-     "\"trace\":{\"type\":\"string\"}}}"},
-    {"Recommendations",
-     "{\"type\":\"object\",\"required\":[\"user\",\"type\",\"method\",\"model\",\"known\","
-     "\"cold_start\",\"items\",\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
-     "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"method\":{\"type\":\"string\"},"
-     "\"model\":{\"type\":\"string\"},\"known\":{\"type\":\"boolean\"},"
-     "\"cold_start\":{\"type\":\"boolean\"},\"ratings\":{\"type\":\"integer\"},"
-     "\"offset\":{\"type\":\"integer\"},\"total\":{\"type\":\"integer\"},"
-     "\"items\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/"
-     "Recommendation\"}},"
-     "\"unknown\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
-    {"Ranking",
-     "{\"type\":\"object\",\"required\":[\"user\",\"method\",\"model\",\"known\","
-     "\"cold_start\",\"items\",\"unknown\"],\"properties\":{\"user\":{\"type\":\"string\"},"
-     "\"method\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
-     "\"known\":{\"type\":\"boolean\"},\"cold_start\":{\"type\":\"boolean\"},"
-     "\"items\":{\"type\":\"array\",\"items\":{"
-     "\"type\":\"object\",\"required\":[\"item\",\"score\"],\"properties\":{"
-     "\"item\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
-     "\"score\":{\"type\":\"number\"},\"method_score\":{\"type\":[\"number\",\"null\"]},"
-     "\"predicted_rating\":{\"type\":\"number\"},\"seen\":{\"type\":\"boolean\"}}}},"
-     "\"unknown\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"},
-    {"Similar",
-     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
-     "\"required\":[\"method\",\"model\",\"items\"],\"properties\":{"
-     "\"method\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
-     "\"items\":{\"type\":\"array\",\"items\":{\"allOf\":[{\"$ref\":\"#/components/schemas/"
-     "Film\"}],\"type\":\"object\",\"required\":[\"similarity\"],\"properties\":{"
-     "\"similarity\":{\"type\":\"number\"},\"shared_users\":{\"type\":\"integer\"}}}}}}"},
-    {"Neighbours",
-     "{\"type\":\"object\",\"required\":[\"user\",\"model\",\"known\",\"neighbours\"],"
-     "\"properties\":{\"user\":{\"type\":\"string\"},\"model\":{\"type\":\"string\"},"
-     "\"known\":{\"type\":\"boolean\"},\"neighbours\":{\"type\":\"array\",\"items\":{"
-     "\"type\":\"object\",\"required\":[\"user\",\"likeness\"],\"properties\":{"
-     "\"user\":{\"type\":\"string\"},\"likeness\":{\"type\":\"number\"},"
-     "\"films_in_common\":{\"type\":\"integer\"}}}}}}"},
-    {"Item", "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
-             "\"required\":[\"type\",\"offered\"],\"properties\":{"
-             "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"offered\":{\"type\":\"boolean\"},"
-             "\"average\":{\"type\":\"number\"},\"ratings\":{\"type\":\"integer\"}}}"},
-    {"Features", "{\"type\":\"object\",\"required\":[\"user\",\"version\",\"features\"],"
-                 "\"properties\":{\"user\":{\"type\":\"string\"},"
-                 "\"version\":{\"type\":\"integer\"},\"features\":{\"type\":\"object\"}}}"},
-    {"Explanation",
-     "{\"allOf\":[{\"$ref\":\"#/components/schemas/Film\"}],\"type\":\"object\","
-     "\"required\":[\"user\",\"method\",\"model\",\"verdict\"],\"properties\":{"
-     "\"user\":{\"type\":\"string\"},\"method\":{\"type\":\"string\"},"
-     "\"model\":{\"type\":\"string\"},\"verdict\":{\"enum\":[\"listed\",\"diversity\","
-     "\"barred\",\"seen\",\"not-known\",\"ranked-lower\"]},"
-     "\"predicted_rating\":{\"type\":\"number\"},\"reason\":{\"type\":\"string\"},"
-     "\"because\":{\"$ref\":\"#/components/schemas/Because\"}}}"},
-    {"Models", "{\"type\":\"object\",\"required\":[\"serving\",\"deployed\",\"models\"],"
-               "\"properties\":{\"serving\":{\"type\":[\"string\",\"null\"]},"
-               "\"deployed\":{\"type\":[\"string\",\"null\"]},\"problem\":{\"type\":"
-               "\"string\",\"description\":\"why it is not known which is deployed\"},"
-               "\"models\":{\"type\":\"array\","
-               "\"items\":{\"type\":\"object\",\"required\":[\"version\",\"bytes\",\"newer\"],"
-               "\"properties\":{\"version\":{\"type\":\"string\"},"
-               "\"bytes\":{\"type\":\"integer\"},\"newer\":{\"type\":\"boolean\","
-               "\"description\":\"a newer Marquee made it: it cannot serve here\"}}}}}}"},
-    {"Reload", "{\"type\":\"object\",\"required\":[\"version\",\"previous\",\"seconds\"],"
-               "\"properties\":{\"version\":{\"type\":\"string\"},"
-               "\"previous\":{\"type\":[\"string\",\"null\"]},\"seconds\":{\"type\":\"number\"}}}"},
-    {"RatedFilm",
-     "{\"description\":\"A film that was watched: its id, or the id with how and when it was "
-     "rated.\",\"oneOf\":[{\"type\":\"string\",\"minLength\":1},{\"type\":\"object\","
-     "\"additionalProperties\":false,\"required\":[\"item\"],\"properties\":{\"item\":{\"type\":"
-     "\"string\",\"minLength\":1},"
-     "\"rating\":{\"type\":\"number\"},\"timestamp\":{\"type\":\"integer\",\"minimum\":0,"
-     "\"maximum\":4294967295}}}]}"},
-    {"SessionRequest",
-     "{\"type\":\"object\",\"additionalProperties\":false,"
-     "\"properties\":{\"user_id\":{\"type\":\"string\"},"
-     "\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
-         MQ_API_RATED_MAX) ","
-                           "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-                           "\"method\":{\"$ref\":\"#/components/schemas/Method\"},"
-                           "\"type\":{\"enum\":[\"movie\",\"tv\"]},\"n\":{\"type\":\"integer\","
-                           "\"minimum\":1,\"maximum\":"
-                           "" TEXT(
-                               MQ_API_LIST_MAX) "},"
-                                                "\"offset\":{\"type\":\"integer\",\"minimum\":0,"
-                                                "\"maximum\":" TEXT(
-                                                    MQ_API_OFFSET_MAX) "},"
-                                                                       "\"explain\":{\"type\":"
-                                                                       "\"boolean\"},\"lang\":{"
-                                                                       "\"enum\":[\"en\",\"zh\"]},"
-                                                                       "\"exclude\":{\"type\":"
-                                                                       "\"array\","
-                                                                       "\"maxItems\":" TEXT(
-                                                                           MQ_API_CANDIDATES_MAX) ",\"items\":{\"type\":\"string\","
-                                                                                                  "\"minLength\":1}}}}"},
-    {"RankRequest",
-     "{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"candidates\"],"
-     "\"anyOf\":[{\"required\":[\"user_id\"],\"properties\":{\"user_id\":{\"minLength\":1}}},"
-     "{\"required\":[\"items\"],\"properties\":{\"items\":{\"minItems\":1}}}],"
-     "\"properties\":{"
-     "\"user_id\":{\"type\":\"string\"},\"items\":{\"type\":\"array\",\"maxItems\":" TEXT(
-         MQ_API_RATED_MAX) ","
-                           "\"items\":{\"$ref\":\"#/components/schemas/RatedFilm\"}},"
-                           "\"method\":{\"$ref\":\"#/components/schemas/"
-                           "Method\"},\"candidates\":{\"type\":\"array\","
-                           "\"minItems\":1,\"maxItems\":" TEXT(
-                               MQ_API_CANDIDATES_MAX) ",\"items\":{\"type\":\"string\","
-                                                      "\"minLength\":1}}}}"},
-};
-
-static void
-add_recommend_schemas(json_t *schemas)
+/* A limit that serve/api_schemas.json names, or -1. */
+static json_int_t
+limit_named(const char *name)
 {
-    for (size_t i = 0; i < MQ_COUNT(recommend_schemas); i++)
-        json_object_set_new(schemas, recommend_schemas[i][0],
-                            json_loads(recommend_schemas[i][1], 0, NULL));
-    json_object_set_new(
-        schemas, "Method",
-        json_pack("{s:s, s:o}", "type", "string", "enum", choices_of(MQ_METHOD_CHOICES)));
+    static const struct {
+        const char *name;
+        json_int_t value;
+    } limits[] = {
+        {"MQ_API_EVENTS_MAX", MQ_API_EVENTS_MAX},
+        {"MQ_API_RATED_MAX", MQ_API_RATED_MAX},
+        {"MQ_API_LIST_MAX", MQ_API_LIST_MAX},
+        {"MQ_API_OFFSET_MAX", MQ_API_OFFSET_MAX},
+        {"MQ_API_CANDIDATES_MAX", MQ_API_CANDIDATES_MAX},
+    };
+    for (size_t i = 0; i < MQ_COUNT(limits); i++)
+        if (strcmp(limits[i].name, name) == 0)
+            return limits[i].value;
+    return -1;
+}
+
+/* Put limits where their names stand. */
+static void
+set_limits(json_t *value)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+    json_object_foreach(value, key, member)
+    {
+        const char *text = json_string_value(member);
+        if (text != NULL && text[0] == '=')
+            json_object_set_new(value, key, json_integer(limit_named(text + 1)));
+        else
+            set_limits(member);
+    }
+    json_array_foreach(value, i, member) set_limits(member);
 }
 
 static json_t *
 components(void)
 {
-    json_t *schemas = json_object();
+    json_t *schemas = json_loads(mq_api_schema_files[0].text, 0, NULL);
+    set_limits(schemas);
     json_object_set_new(schemas, "Event", mq_event_schema(false));
-    json_object_set_new(schemas, "Events",
-                        json_pack("{s:[o, {s:s, s:o, s:i, s:i}]}", "oneOf", reference("Event"),
-                                  "type", "array", "items", reference("Event"), "minItems", 1,
-                                  "maxItems", MQ_API_EVENTS_MAX));
-    json_object_set_new(schemas, "ErrorText",
-                        json_pack("{s:s, s:[ss], s:{s:{s:s}, s:{s:s}, s:{s:s, s:s}, s:{s:s}}}",
-                                  "type", "object", "required", "code", "message", "properties",
-                                  "code", "type", "string", "message", "type", "string", "place",
-                                  "type", "string", "description", "JSON pointer into the body",
-                                  "request_id", "type", "string"));
-    json_object_set_new(schemas, "Error",
-                        json_pack("{s:s, s:[s], s:{s:o}}", "type", "object", "required", "error",
-                                  "properties", "error", reference("ErrorText")));
-    json_object_set_new(schemas, "EventAnswer",
-                        json_pack("{s:s, s:s, s:{s:{s:s, s:i}, s:{s:s, s:i}, s:o}}", "type",
-                                  "object", "description", "Where the event is, or why it is not.",
-                                  "properties", "partition", "type", "integer", "minimum", 0,
-                                  "offset", "type", "integer", "minimum", 0, "error",
-                                  reference("ErrorText")));
-    json_object_set_new(schemas, "EventsAnswer",
-                        json_pack("{s:s, s:{s:{s:s, s:s}, s:{s:s, s:s}, s:{s:s, s:s, s:o}, s:o}}",
-                                  "type", "object", "properties", "taken", "type", "integer",
-                                  "description", "events that are durable", "refused", "type",
-                                  "integer", "description", "events that are not valid", "events",
-                                  "type", "array", "description",
-                                  "one for each event sent, in order", "items",
-                                  reference("EventAnswer"), "error", reference("ErrorText")));
-    json_object_set_new(schemas, "Status",
-                        json_pack("{s:s, s:[s], s:{s:{s:s}}}", "type", "object", "required",
-                                  "status", "properties", "status", "type", "string"));
-    add_recommend_schemas(schemas);
+    json_object_set_new(
+        schemas, "Method",
+        json_pack("{s:s, s:o}", "type", "string", "enum", choices_of(MQ_METHOD_CHOICES)));
     return json_pack("{s:o, s:{s:{s:s, s:s, s:s}}}", "schemas", schemas, "securitySchemes", "token",
                      "type", "http", "scheme", "bearer", "description",
                      "Made by `marquee token create`.");

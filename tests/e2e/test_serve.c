@@ -200,6 +200,11 @@ other_paths(void **state)
     expect(200, "\"ready\"", "GET", "/readyz", NULL, NULL);
     expect(200, "text/plain; version=0.0.4", "GET", "/metrics", NULL, NULL);
     expect(200, "\"openapi\": \"3.1.0\"", "GET", "/openapi.json", NULL, NULL);
+    struct answer description = ask("GET", "/openapi.json", NULL, NULL, -1);
+    assert_non_null(strstr(description.body.data, "\"maxItems\": 1000"));
+    assert_null(strstr(description.body.data, "\"=MQ_")); /* each limit is a number */
+    assert_null(strstr(description.body.data, ": -1"));
+    free_answer(&description);
     expect(200, "Content-Length: 16", "HEAD", "/healthz", NULL, NULL);
     expect(404, "\"code\":\"not-found\"", "GET", "/nope", NULL, NULL);
     expect(405, "Allow: POST", "GET", "/v1/events", NULL, NULL);
