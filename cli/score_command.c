@@ -147,7 +147,8 @@ const struct mq_command mq_command_score = {
         "for each, in order: {\"user\": …, \"item\": …, \"score\": …}. The score is the "
         "method's own, greater is better; only scores of one user can be compared. It is null "
         "where the model does not know the film, or the method nothing of the user. POST /v1/rank "
-        "gives the same number, for the same history, as method_score, beside a score from 0 to 1 among the "
+        "gives the same number, for the same history, as method_score, beside a score from 0 to 1 "
+        "among the "
         "candidates of one request.\n\n"
         "Lines of one user that follow each other are scored together: sorted input is many "
         "times faster.",

@@ -220,25 +220,18 @@ draw_sample(const struct fitting *f, struct mq_rating_matrix **ret_sample, struc
     return st == MQ_OK ? mq_rating_matrix_of_users(m, users, count, ret_sample, err) : st;
 }
 
-/* @param ret_blend [MQ_METHOD_COUNT] set where report->blend.cases > 0 */
 static enum mq_status
-learn_blends(struct fitting *f, float *ret_blend, struct mq_hybrid_fit_report *report,
-             struct mq_error *err)
+learn_rating_blend_by_sample(const struct fitting *f, struct mq_hybrid_fit_report *report,
+                             struct mq_error *err)
 {
-    const struct mq_rating_matrix *all = f->ratings;
+    struct fitting part = *f;
     struct mq_rating_matrix *sample = NULL;
-    double begun = mq_clock_monotonic_s();
     enum mq_status st = draw_sample(f, &sample, err);
     if (sample != NULL)
-        f->ratings = sample;
-    report->blend_ratings = f->ratings->count;
-    if (st == MQ_OK && f->options->blend_users > 0)
-        st = learn_blend(f, ret_blend, report, err);
-    report->blend_s = mq_clock_monotonic_s() - begun;
-    if (st == MQ_OK && f->options->model.predict)
-        st = learn_rating_blend(f, report, err);
-    report->rating_blend_s = mq_clock_monotonic_s() - begun - report->blend_s;
-    f->ratings = all;
+        part.ratings = sample;
+    report->blend_ratings = part.ratings->count;
+    if (st == MQ_OK)
+        st = learn_rating_blend(&part, report, err);
     mq_rating_matrix_free(sample);
     return st;
 }
@@ -249,18 +242,26 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
               struct mq_pool *pool, struct mq_hybrid **ret_hybrid,
               struct mq_hybrid_fit_report *ret_report, struct mq_error *err)
 {
-    struct fitting f = {.ratings = ratings,
-                        .user_count = ratings->user_count,
-                        .catalogue = catalogue,
-                        .options = options,
-                        .made_s = made_s,
-                        .seed = seed,
-                        .pool = pool};
+    const struct fitting f = {.ratings = ratings,
+                              .user_count = ratings->user_count,
+                              .catalogue = catalogue,
+                              .options = options,
+                              .made_s = made_s,
+                              .seed = seed,
+                              .pool = pool};
     struct mq_hybrid_fit_report report = {0};
     struct mq_hybrid *h = NULL;
     float blend[MQ_METHOD_COUNT];
-    enum mq_status st = learn_blends(&f, blend, &report, err);
     double begun = mq_clock_monotonic_s();
+    enum mq_status st = MQ_OK;
+    if (options->blend_users > 0)
+        st = learn_blend(&f, blend, &report, err);
+    report.blend_s = mq_clock_monotonic_s() - begun;
+    begun += report.blend_s;
+    if (st == MQ_OK && options->model.predict)
+        st = learn_rating_blend_by_sample(&f, &report, err);
+    report.rating_blend_s = mq_clock_monotonic_s() - begun;
+    begun += report.rating_blend_s;
     if (st == MQ_OK)
         st = mq_hybrid_train(ratings, catalogue, &options->model, made_s, seed, pool, &h,
                              &report.parts, err);
@@ -276,11 +277,12 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
         memcpy(h->rating_weight, report.rating_blend.weight, sizeof(h->rating_weight));
         h->rating_bias = report.rating_blend.bias;
     }
-    mq_log_debug("hybrid: by %lld ratings: blend of %lld choices in %.1f s, loss %.3f of %.3f "
-                 "nats; of %lld ratings in %.1f s, RMSE %.4f",
-                 (long long)report.blend_ratings, (long long)report.blend.cases, report.blend_s,
-                 report.blend.loss, report.blend.loss_uniform, (long long)report.rating_cases,
-                 report.rating_blend_s, report.rating_blend.rmse_blend);
+    mq_log_debug("hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats; of %lld ratings "
+                 "out of %lld in %.1f s, RMSE %.4f",
+                 (long long)report.blend.cases, report.blend_s, report.blend.loss,
+                 report.blend.loss_uniform, (long long)report.rating_cases,
+                 (long long)report.blend_ratings, report.rating_blend_s,
+                 report.rating_blend.rmse_blend);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(h, (enum mq_method)m))
             mq_log_debug("hybrid: %s weighs %.3f", mq_method_name((enum mq_method)m),

@@ -5,7 +5,8 @@
  * rating (or any) is held out, and methods learn to order films (rec/blend_learning.h); of all
  * ratings one in twenty, and predictors learn to agree (rec/rating_blend.h). Then everything is
  * trained on all ratings, with the blends that were learned. Where there are very many ratings, the
- * blends are learned on those of some users, drawn at random (docs/decisions/hybrid-blend.md).
+ * predictors' blend is learned on those of some users, drawn at random; the methods' is not, for
+ * the fewer ratings, the less they are worth (docs/decisions/hybrid-blend.md).
  *
  * Threads: one call at a time per pool. Same ratings, options and seed, same bytes.
  */
@@ -23,8 +24,8 @@ struct mq_hybrid_fit_options {
     bool blend_newest;    /**< their newest, else any */
     int32_t blend_others; /**< these two as in struct mq_blend_options */
     double blend_worth;
-    int64_t blend_ratings; /**< more than so many: blends by users who have about as many together;
-                                0: by all */
+    int64_t blend_ratings; /**< more than so many: the predictors' blend by users who have about as
+                                many together; 0: by all */
 };
 
 /** From the settings hybrid.* (as mq_hybrid_options_read). */
@@ -37,7 +38,7 @@ struct mq_hybrid_fit_report {
     struct mq_blend_report blend;
     struct mq_rating_blend rating_blend;
     int64_t rating_cases;  /**< held out for it */
-    int64_t blend_ratings; /**< that the blends were learned on, the held-out ones included */
+    int64_t blend_ratings; /**< out of which */
     double blend_s, rating_blend_s, train_s;
 };
 
@@ -47,8 +48,8 @@ struct mq_hybrid_fit_report {
  * @param made_s  the run's instant, epoch seconds
  * @param ret_report may be NULL
  * @return MQ_OK | MQ_E_INPUT (no ratings) | MQ_E_NOMEM | MQ_E_CANCELLED
- * Cost: that of training twice, the first time on about blend_ratings (0: on all). Memory: those
- * once or twice more (24 bytes each) while blends are learned.
+ * Cost: that of training twice, the predictors the first time on about blend_ratings (0: on all).
+ * Memory: the ratings once more (24 bytes each) while blends are learned.
  */
 enum mq_status mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catalogue,
                              const struct mq_hybrid_fit_options *options, int64_t made_s,

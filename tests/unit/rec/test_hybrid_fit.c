@@ -91,7 +91,7 @@ blends_are_learned(void **state)
     mq_catalogue_free(catalogue);
 }
 
-/* Blends of some users' ratings, the model of all. */
+/* The predictors' blend by some users' ratings, the methods' and the model by all. */
 static void
 blends_of_a_sample(void **state)
 {
@@ -107,7 +107,8 @@ blends_of_a_sample(void **state)
     struct mq_hybrid *h = fit(make_ratings(2), catalogue, &options, 2, &report);
     assert_int_equal(h->ratings->count, all->ratings->count);
     assert_in_range(report.blend_ratings, options.blend_ratings / 2, options.blend_ratings * 2);
-    assert_int_equal(report.blend.cases, USERS / 3);
+    assert_int_equal(report.blend.cases, whole.blend.cases);
+    assert_memory_equal(h->blend, all->blend, sizeof(h->blend));
     assert_int_equal(report.rating_cases, report.blend_ratings / 20);
     assert_memory_equal(h->items.scores, all->items.scores,
                         (size_t)h->items.count * (size_t)h->items.k * sizeof(*h->items.scores));
@@ -117,12 +118,13 @@ blends_of_a_sample(void **state)
     options.blend_ratings = all->ratings->count; /* no more than that: all */
     h = fit(make_ratings(2), catalogue, &options, 2, &report);
     assert_int_equal(report.blend_ratings, whole.blend_ratings);
-    assert_memory_equal(h->blend, all->blend, sizeof(h->blend));
+    assert_memory_equal(h->rating_weight, all->rating_weight, sizeof(h->rating_weight));
     mq_hybrid_free(h);
 
-    options.blend_ratings = 1; /* one user */
+    options.blend_ratings = 1; /* one user, of whom nothing can be held out */
     h = fit(make_ratings(2), catalogue, &options, 2, &report);
-    assert_int_equal(report.blend.cases, 1);
+    assert_in_range(report.blend_ratings, 1, 6);
+    assert_int_equal(report.rating_cases, 0);
     mq_hybrid_free(h);
     mq_hybrid_free(all);
     mq_catalogue_free(catalogue);
