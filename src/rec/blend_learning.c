@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "math/topk.h"
 #include "model/choice_model.h"
+#include "rec/blend_selection.h"
 #include "rec/blended_scores.h"
 
 #define CASES_OF_A_RANGE 8
@@ -234,7 +235,11 @@ fit(const struct learning *l, struct mq_pool *pool, double *ret_weight,
     st = mq_alloc_array_raw((size_t)offset[count] * (size_t)l->method_count, sizeof(*feature),
                             &feature, err);
     const struct fit fit = {l, offset, chosen, feature, pool};
-    return st == MQ_OK ? fit_all(&fit, ret_weight, &report->loss, err) : st;
+    if (st == MQ_OK)
+        st = fit_all(&fit, ret_weight, &report->loss, err);
+    const struct mq_blend_table table = {l->cases->count, l->method_count, l->room, l->alternatives,
+                                         l->feature};
+    return st == MQ_OK ? mq_blend_select(&table, ret_weight, &report->by_order, err) : st;
 }
 
 enum mq_status

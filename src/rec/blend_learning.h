@@ -9,7 +9,8 @@
  * (model/choice_model.h) of which alternative was chosen, none below 0: so the blend is fitted to
  * the order at the top of the lists, not guessed. Then the method of least weight is left out, as
  * long as the choices are explained about as well without it: what says nothing new is not asked
- * again at each request.
+ * again at each request. Last, other weights are taken where they put the choices clearly higher
+ * (rec/blend_selection.h).
  *
  * Threads: one call at a time per pool. The weights do not depend on the number of threads.
  */
@@ -48,6 +49,7 @@ struct mq_blend_report {
     int64_t cases, alternatives;
     double loss;         /**< mean of -log P(chosen), in nats */
     double loss_uniform; /**< of a blend that knows nothing */
+    bool by_order;       /**< other weights put the choices higher, and `loss` is not theirs */
 };
 
 /**

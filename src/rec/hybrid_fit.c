@@ -277,12 +277,12 @@ mq_hybrid_fit(struct mq_rating_matrix *ratings, const struct mq_catalogue *catal
         memcpy(h->rating_weight, report.rating_blend.weight, sizeof(h->rating_weight));
         h->rating_bias = report.rating_blend.bias;
     }
-    mq_log_debug("hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats; of %lld ratings "
-                 "out of %lld in %.1f s, RMSE %.4f",
-                 (long long)report.blend.cases, report.blend_s, report.blend.loss,
-                 report.blend.loss_uniform, (long long)report.rating_cases,
-                 (long long)report.blend_ratings, report.rating_blend_s,
-                 report.rating_blend.rmse_blend);
+    mq_log_debug(
+        "hybrid: blend of %lld choices in %.1f s, loss %.3f of %.3f nats%s; of %lld ratings "
+        "out of %lld in %.1f s, RMSE %.4f",
+        (long long)report.blend.cases, report.blend_s, report.blend.loss, report.blend.loss_uniform,
+        report.blend.by_order ? ", then by their order" : "", (long long)report.rating_cases,
+        (long long)report.blend_ratings, report.rating_blend_s, report.rating_blend.rmse_blend);
     for (int m = 0; m < MQ_METHOD_COUNT; m++)
         if (mq_hybrid_has(h, (enum mq_method)m))
             mq_log_debug("hybrid: %s weighs %.3f", mq_method_name((enum mq_method)m),
