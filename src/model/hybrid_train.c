@@ -277,7 +277,8 @@ train_predictors(struct training *t, struct mq_error *err)
     struct mq_hybrid *h = t->hybrid;
     const struct mq_rating_baseline_options options = mq_rating_baseline_options_default();
     enum mq_status st = mq_rating_baseline_fit(h->ratings, &options, t->pool, &h->baseline, err);
-    if (st != MQ_OK || !t->options->predict)
+    bool literal = t->options->literal; /* which ranks by these lists */
+    if (st != MQ_OK || (!t->options->predict && !literal))
         return st;
     st = make_lists(t, h->ratings, &h->baseline, mq_hybrid_rating_options(h, MQ_NEIGHBOUR_ITEMS),
                     t->options->neighbours, &h->rating_items, err);
@@ -285,7 +286,7 @@ train_predictors(struct training *t, struct mq_error *err)
         st =
             make_lists(t, h->ratings, &h->baseline, mq_hybrid_rating_options(h, MQ_NEIGHBOUR_USERS),
                        t->options->neighbours, &h->rating_users, err);
-    if (st == MQ_OK)
+    if (st == MQ_OK && t->options->predict)
         st = mq_biased_mf_train(h->ratings, &t->options->factors, t->seed, t->pool, &h->factors,
                                 NULL, err);
     return st;

@@ -25,7 +25,7 @@ struct mq_hybrid_options {
     double average_prior;       /**< ratings of the mean that a film's average begins with */
     float rating_low, rating_high;
     float recency; /**< as in struct mq_hybrid, 0…MQ_HYBRID_RECENCY_MAX */
-    bool literal;  /**< as there; needs `predict` */
+    bool literal;  /**< as there; lists of neighbours by ratings are made without `predict`, too */
     float threshold;
     int32_t scale_users; /**< bounds of users' lists and comparisons are those of so many users: of
                               ratings that stand for more; 0: of those that there are */

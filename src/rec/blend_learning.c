@@ -31,7 +31,7 @@ struct learning {
     enum mq_method method[MQ_METHOD_COUNT];
     size_t room;             /* alternatives of a case at most */
     struct scratch *scratch; /* [threads] */
-    float *feature;          /* [cases, room, methods], closed up afterwards */
+    float *feature;          /* [cases, room, methods] */
     int32_t *alternatives;   /* [cases] */
 };
 

@@ -55,11 +55,12 @@ struct mq_blend_report {
 /**
  * @param hybrid trained without the cases; its blend is not looked at
  * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
- *                  explains the choices, all that the model has weigh the same
+ *                  explains the choices nor puts them clearly higher than chance would, all that the
+ *                  model has weigh the same
  * @param ret_report may be NULL
  * @return MQ_OK | MQ_E_RANGE (more cases or others than allowed, or together more than
  *         MQ_BLEND_BYTES_MAX: names the settings) | MQ_E_NOMEM | MQ_E_CANCELLED
- * Cost: every method's scores for every case; then up to 8 fits.
+ * Cost: every method's scores for every case; then up to 8 fits, and mq_blend_select.
  */
 enum mq_status mq_blend_learn(const struct mq_hybrid *hybrid, const struct mq_blend_cases *cases,
                               const struct mq_blend_options *options, struct mq_pool *pool,

@@ -3,11 +3,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/memory.h"
 #include "model/hybrid.h"
 
-/* Standard errors that a difference must have, and the weights that are tried for a method. */
-#define CLEARLY 2.0
+/* Standard errors that a difference must have: many weights are tried on the same cases. */
+#define CLEARLY 2.5
+
+/* Fewer cases say nothing. */
+#define CASES_MIN 30
+
+/* Weights that are tried for a method, in units of the greatest. */
 static const double steps[] = {0.125, 0.25, 0.5, 1, 2};
 
 static double
@@ -50,7 +56,7 @@ clearly_better(const double *ranks, const double *than, int64_t count)
         sum += d;
         squares += d * d;
     }
-    double variance = fmax(squares / n - (sum / n) * (sum / n), 0);
+    double variance = fmax(squares - sum * sum / n, 0) / (n - 1);
     return sum / n > CLEARLY * sqrt(variance / n);
 }
 
@@ -61,63 +67,61 @@ struct selection {
     double *weights; /* [methods] those others */
 };
 
-/* Take `weights` over into `weight`, if they are clearly better. */
-static bool
-take_over(const struct selection *s, double *weight)
+static void
+copy_weights(const struct selection *s, const double *from, double *to)
 {
-    const struct mq_blend_table *t = s->table;
-    mq_blend_reciprocal_ranks(t, s->weights, s->tried);
-    if (!clearly_better(s->tried, s->ranks, t->case_count))
-        return false;
-    memcpy(weight, s->weights, sizeof(*weight) * (size_t)t->method_count);
-    memcpy(s->ranks, s->tried, sizeof(*s->ranks) * (size_t)t->case_count);
-    return true;
+    memcpy(to, from, sizeof(*to) * (size_t)s->table->method_count);
 }
 
+/* The best method alone, if it is clearly better. */
 static bool
 take_best_alone(const struct selection *s, double *weight)
 {
-    double best = -1;
-    int32_t method = 0;
+    double best = 0;
+    int32_t method = -1;
     for (int32_t m = 0; m < s->table->method_count; m++) {
         memset(s->weights, 0, sizeof(*s->weights) * MQ_METHOD_COUNT);
         s->weights[m] = 1;
-        double mean = mq_blend_reciprocal_ranks(s->table, s->weights, NULL);
-        if (mean > best) {
+        double mean = mq_blend_reciprocal_ranks(s->table, s->weights, s->tried);
+        if (mean > best && clearly_better(s->tried, s->ranks, s->table->case_count)) {
             best = mean;
             method = m;
         }
     }
+    if (method < 0)
+        return false;
     memset(s->weights, 0, sizeof(*s->weights) * MQ_METHOD_COUNT);
     s->weights[method] = 1;
-    return take_over(s, weight);
+    copy_weights(s, s->weights, weight);
+    mq_blend_reciprocal_ranks(s->table, weight, s->ranks);
+    return true;
 }
 
-/* Add the method, at the weight, that raises the mean most. */
+/* Add, of the methods and weights that are clearly better, the best. */
 static bool
 add_best(const struct selection *s, double *weight)
 {
-    double best = -1, step_taken = 0, unit = 0;
-    int32_t taken = -1;
+    double best = 0, best_weight = 0, unit = 0;
+    int32_t method = -1;
     for (int32_t m = 0; m < s->table->method_count; m++)
         unit = fmax(unit, weight[m]);
     for (int32_t m = 0; m < s->table->method_count; m++) {
-        memcpy(s->weights, weight, sizeof(*weight) * (size_t)s->table->method_count);
+        copy_weights(s, weight, s->weights);
         for (size_t k = 0; weight[m] == 0 && k < MQ_COUNT(steps); k++) {
             s->weights[m] = steps[k] * unit;
-            double mean = mq_blend_reciprocal_ranks(s->table, s->weights, NULL);
-            if (mean > best) {
+            double mean = mq_blend_reciprocal_ranks(s->table, s->weights, s->tried);
+            if (mean > best && clearly_better(s->tried, s->ranks, s->table->case_count)) {
                 best = mean;
-                taken = m;
-                step_taken = steps[k] * unit;
+                method = m;
+                best_weight = s->weights[m];
             }
         }
     }
-    if (taken < 0)
+    if (method < 0)
         return false;
-    memcpy(s->weights, weight, sizeof(*weight) * (size_t)s->table->method_count);
-    s->weights[taken] = step_taken;
-    return take_over(s, weight);
+    weight[method] = best_weight;
+    mq_blend_reciprocal_ranks(s->table, weight, s->ranks);
+    return true;
 }
 
 enum mq_status
@@ -128,6 +132,9 @@ mq_blend_select(const struct mq_blend_table *table, double *weight, bool *ret_ch
     mq_autofree double *ranks = NULL;
     mq_autofree double *tried = NULL;
     size_t cases = (size_t)table->case_count;
+    *ret_changed = false;
+    if (cases < CASES_MIN)
+        return MQ_OK;
     enum mq_status st = mq_alloc_array_raw(cases, sizeof(*ranks), &ranks, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(cases, sizeof(*tried), &tried, err);
@@ -135,8 +142,11 @@ mq_blend_select(const struct mq_blend_table *table, double *weight, bool *ret_ch
         return st;
     const struct selection s = {table, ranks, tried, weights};
     mq_blend_reciprocal_ranks(table, weight, ranks);
-    *ret_changed = cases > 0 && take_best_alone(&s, weight);
-    while (cases > 0 && add_best(&s, weight))
+    *ret_changed = take_best_alone(&s, weight);
+    st = mq_cancel_check(err);
+    while (st == MQ_OK && add_best(&s, weight)) {
         *ret_changed = true;
-    return MQ_OK;
+        st = mq_cancel_check(err);
+    }
+    return st;
 }

@@ -40,12 +40,12 @@ double mq_blend_reciprocal_ranks(const struct mq_blend_table *table, const doubl
 
 /**
  * Better weights, where there are clearly better ones: those of the best method alone; then those
- * of others, added one by one at an eighth to twice the greatest weight. Clearly: the mean rises by
- * more than two standard errors of the difference, case by case.
+ * of others, added one by one at an eighth to twice the greatest weight. Clearly: of 30 cases or
+ * more, the mean rises by more than two and a half standard errors of the difference, case by case.
  * @param weight      double [method_count], in and out; at least 0
  * @param ret_changed whether they changed
- * @return MQ_OK | MQ_E_NOMEM
- * Cost: at most 6 · method_count² passes.
+ * @return MQ_OK | MQ_E_NOMEM | MQ_E_CANCELLED
+ * Cost: at most 6 · method_count² passes, on this thread.
  */
 enum mq_status mq_blend_select(const struct mq_blend_table *table, double *weight,
                                bool *ret_changed, struct mq_error *err);

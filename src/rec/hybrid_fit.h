@@ -47,7 +47,8 @@ struct mq_hybrid_fit_report {
  * @param catalogue for content; NULL: no content
  * @param made_s  the run's instant, epoch seconds
  * @param ret_report may be NULL
- * @return MQ_OK | MQ_E_INPUT (no ratings) | MQ_E_NOMEM | MQ_E_CANCELLED
+ * @return MQ_OK | MQ_E_INPUT (no ratings) | MQ_E_RANGE (blends learned on too many choices and
+ *         films at once, as mq_blend_learn) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Cost: that of training twice, the predictors the first time on about blend_ratings (0: on all).
  * Memory: the ratings once more (24 bytes each) while blends are learned.
  */

@@ -200,6 +200,8 @@ mq_api_description(const struct mq_http_route *routes, size_t count)
         "User events in, recommendations out. Errors are JSON with code, message and request id.",
         "license", "name", "Apache-2.0", "identifier", "Apache-2.0", "paths", "components",
         components());
+    if (root == NULL)
+        return NULL;
     json_t *paths = json_object_get(root, "paths");
     for (size_t i = 0; i < count; i++) {
         json_t *path = json_object_get(paths, routes[i].path);
@@ -212,7 +214,7 @@ mq_api_description(const struct mq_http_route *routes, size_t count)
     }
     struct mq_buffer text = {0};
     char *description = NULL;
-    if (root != NULL && mq_json_dump(root, MQ_JSON_INDENTED, &text, NULL) == MQ_OK &&
+    if (mq_json_dump(root, MQ_JSON_INDENTED, &text, NULL) == MQ_OK &&
         mq_buffer_append_char(&text, '\n', NULL) == MQ_OK)
         description = mq_buffer_take(&text);
     mq_buffer_release(&text);

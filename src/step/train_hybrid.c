@@ -25,17 +25,19 @@ facts_of(const struct mq_step_context *context, const struct mq_hybrid_input *in
                             json_real(report->rating_blend.rmse[p]));
     if (report->rating_cases > 0)
         json_object_set_new(rmse, "blend", json_real(report->rating_blend.rmse_blend));
-    return json_pack(
-        "{s:s, s:s, s:I, s:{s:i, s:i, s:i, s:f, s:s, s:s}, s:{s:I, s:f, s:f}, s:{s:I, s:o}, s:o}",
-        "run", context->run_id != NULL ? context->run_id : "", "last_day", input->figures.last_day,
-        "seed", (json_int_t)context->seed, "settings", "neighbours", options->model.neighbours,
-        "content_neighbours", options->model.content_neighbours, "factors",
-        options->model.ials.factors, "half_life_days", options->model.half_life_days, "methods",
-        mq_config_text(context->config, "hybrid.methods"), "events",
-        mq_config_text(context->config, "hybrid.events"), "blend_learned_on", "choices",
-        (json_int_t)report->blend.cases, "loss", report->blend.loss, "loss_uniform",
-        report->blend.loss_uniform, "rating_weights_learned_on", "ratings",
-        (json_int_t)report->rating_cases, "rmse", rmse, "left_out", left_out);
+    return json_pack("{s:s, s:s, s:I, s:{s:i, s:i, s:i, s:f, s:s, s:s}, s:{s:I, s:f, s:f, s:b}, "
+                     "s:{s:I, s:o}, s:o}",
+                     "run", context->run_id != NULL ? context->run_id : "", "last_day",
+                     input->figures.last_day, "seed", (json_int_t)context->seed, "settings",
+                     "neighbours", options->model.neighbours, "content_neighbours",
+                     options->model.content_neighbours, "factors", options->model.ials.factors,
+                     "half_life_days", options->model.half_life_days, "methods",
+                     mq_config_text(context->config, "hybrid.methods"), "events",
+                     mq_config_text(context->config, "hybrid.events"), "blend_learned_on",
+                     "choices", (json_int_t)report->blend.cases, "loss", report->blend.loss,
+                     "loss_uniform", report->blend.loss_uniform, "by_order",
+                     (int)report->blend.by_order, "rating_weights_learned_on", "ratings",
+                     (json_int_t)report->rating_cases, "rmse", rmse, "left_out", left_out);
 }
 
 static enum mq_status

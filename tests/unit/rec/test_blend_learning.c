@@ -163,6 +163,26 @@ two_are_right(void **state)
     free(c);
 }
 
+/* A method that is not worth its nats is taken in again, if it puts the choices clearly higher. */
+static void
+order_has_the_last_word(void **state)
+{
+    struct bench *b = *state;
+    struct mq_error err = {0};
+    const float truth[MQ_METHOD_COUNT] = {[MQ_METHOD_SEQUENCE] = 1.5F, [MQ_METHOD_CONTENT] = 1};
+    float got[MQ_METHOD_COUNT];
+    struct mq_blend_report report;
+    struct choices *c = draw_choices(b, truth, 300);
+    const struct mq_blend_cases cases = {.count = c->count, .user = c->user, .item = c->item};
+    const struct mq_blend_options nothing_is_worth = {.worth = 1000};
+    check_ok(mq_blend_learn(b->hybrid, &cases, &nothing_is_worth, b->pool, got, &report, &err));
+    assert_true(report.by_order);
+    assert_true(got[MQ_METHOD_SEQUENCE] > 0 && got[MQ_METHOD_CONTENT] > 0);
+    learn(b, c, b->pool, got, &report);
+    assert_false(report.by_order);
+    free(c);
+}
+
 /* Every film is an alternative already: those drawn by chance are none of the user's, and none
  * stands there twice. */
 static void
@@ -283,6 +303,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(one_is_right, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(two_are_right, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(order_has_the_last_word, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(others_are_passed_over, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(what_little_is_worth, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(threads_change_nothing, bench_setup, bench_teardown),

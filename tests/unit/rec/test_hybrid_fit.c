@@ -145,6 +145,29 @@ list_lengths(void **state)
     assert_int_equal(mq_hybrid_list_length(200, 0), 1);
 }
 
+/* The literal form ranks by neighbours by ratings: they are there where blends are learned, too. */
+static void
+literal_form_is_blended(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    struct mq_hybrid_fit_options options = options_of("item-based|user-based|popular", "30");
+    struct mq_hybrid *h;
+    options.model.literal = true;
+    options.model.predict = false;
+    check_ok(mq_hybrid_train(make_ratings(2), NULL, &options.model, NOW, 7, NULL, &h, NULL, &err));
+    assert_true(mq_hybrid_has(h, MQ_METHOD_ITEM_BASED) && mq_hybrid_has(h, MQ_METHOD_USER_BASED));
+    assert_null(h->factors);
+    mq_hybrid_free(h);
+    /* Choices that no method explains: all that were candidates weigh the same. */
+    options.model.predict = true;
+    options.blended = 1u << MQ_METHOD_ITEM_BASED | 1u << MQ_METHOD_USER_BASED;
+    options.model.methods = options.blended | 1u << MQ_METHOD_POPULAR;
+    h = fit(make_ratings(2), NULL, &options, 1, NULL);
+    assert_true(h->blend[MQ_METHOD_ITEM_BASED] > 0 || h->blend[MQ_METHOD_USER_BASED] > 0);
+    mq_hybrid_free(h);
+}
+
 /* Users who stand for more have no better neighbours than among so many. */
 static void
 bounds_of_a_sample(void **state)
@@ -507,6 +530,7 @@ main(void)
         cmocka_unit_test(blends_of_a_sample),
         cmocka_unit_test(list_lengths),
         cmocka_unit_test(bounds_of_a_sample),
+        cmocka_unit_test(literal_form_is_blended),
         cmocka_unit_test(what_may_be_blended),
         cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(one_rating),
