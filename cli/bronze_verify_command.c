@@ -6,6 +6,7 @@
 #include "cli/configured_stores.h"
 #include "cli/terminal_table.h"
 #include "data/bronze_verify.h"
+#include "serve/consume.h"
 
 /* The topic's place among the configured stores: it is always one of them. */
 static const struct mq_store_place *
@@ -21,9 +22,9 @@ place_of(const struct mq_configured_stores *stores, const char *topic)
 /* What the configured log says. One that is not there, or does not answer, is a reason, no failure;
  * and looking makes none. */
 static enum mq_status
-ask_ends(struct mq_cli *cli, const char *topic, struct mq_bronze_ends *ends, struct mq_error *err)
+ask_ends(struct mq_cli *cli, const char *topic, const char *group, struct mq_bronze_ends *ends,
+         struct mq_error *err)
 {
-    const char *group = mq_config_text(cli->config, "events.group");
     struct mq_configured_stores stores;
     struct mq_event_log *log;
     struct mq_error own = {0};
@@ -130,6 +131,8 @@ run(struct mq_cli *cli, struct mq_error *err)
     const char *date = NULL;
     struct mq_object_store *store;
     const char *refusals = mq_config_text(cli->config, "events.rejected_topic");
+    const char *group = mq_config_text(cli->config, "events.group");
+    char refusals_group[MQ_TOPIC_NAME_MAX + 1];
     mq_autofree struct mq_bronze_ends *ends = calloc(2, sizeof(*ends));
     if (ends == NULL)
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate the ends of a topic");
@@ -137,10 +140,11 @@ run(struct mq_cli *cli, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_cli_store(cli, &store, err); /* before a log is asked in vain */
     if (st == MQ_OK)
-        st = ask_ends(cli, mq_config_text(cli->config, "events.topic"), &ends[0], err);
+        st = ask_ends(cli, mq_config_text(cli->config, "events.topic"), group, &ends[0], err);
     bool has_refusals = *refusals != '\0' && st == MQ_OK && strcmp(refusals, ends[0].topic) != 0;
+    mq_refusals_group(group, refusals_group);
     if (has_refusals)
-        st = ask_ends(cli, refusals, &ends[1], err);
+        st = ask_ends(cli, refusals, refusals_group, &ends[1], err);
     return st == MQ_OK ? verify(cli, date, &ends[0], has_refusals ? &ends[1] : NULL, err) : st;
 }
 

@@ -1,5 +1,6 @@
 #include "serve/consume.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -101,6 +102,12 @@ need_refusals(const struct mq_consume_options *o, struct mq_error *err)
     return st;
 }
 
+void
+mq_refusals_group(const char *group, char ret_group[MQ_TOPIC_NAME_MAX + 1])
+{
+    snprintf(ret_group, MQ_TOPIC_NAME_MAX + 1, "%s" MQ_REFUSALS_GROUP_SUFFIX, group);
+}
+
 static enum mq_status
 prepare(struct consume *c, struct mq_error *err)
 {
@@ -114,7 +121,6 @@ prepare(struct consume *c, struct mq_error *err)
     if (st == MQ_OK)
         st = mq_consume_writers_new(o->writers > 0 ? o->writers : 2, &o->layer, o->log,
                                     o->give_up_ms, c->work.counts.failures, &c->work.writers, err);
-    /* Both join before either polls, so that the group shares out once. */
     if (st == MQ_OK)
         st = mq_source_open(&c->sources[c->source_count++], &c->work, o->topic, is_refusals, err);
     if (st == MQ_OK && has_refusals && !o->replay)

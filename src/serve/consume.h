@@ -33,9 +33,23 @@
 /** Least memory_bytes. */
 #define MQ_CONSUME_MEMORY_MIN ((size_t)64 << 20)
 
+/** What a group's name is followed by where it reads refusals. */
+#define MQ_REFUSALS_GROUP_SUFFIX ".rejected"
+
+/** Longest name of a group that consumes. */
+#define MQ_CONSUME_GROUP_MAX (MQ_TOPIC_NAME_MAX - (int)sizeof(MQ_REFUSALS_GROUP_SUFFIX) + 1)
+
+/**
+ * The group that reads the topic of refusals: one of its own. In Kafka all members of a group must
+ * read the same topics: the one that shares out partitions hears only of those that its own topics
+ * gain.
+ */
+void mq_refusals_group(const char *group, char ret_group[MQ_TOPIC_NAME_MAX + 1]);
+
 struct mq_consume_options {
     struct mq_event_log *log; /**< this and all that follows: borrowed */
-    const char *topic, *group;
+    const char *topic;
+    const char *group; /**< at most MQ_CONSUME_GROUP_MAX bytes */
     /** The topic of rejected events, read too: what the API refused goes to bronze/rejected. Made
      * where it is missing; not `topic`. NULL: not read. A replay reads only `topic`, which may be
      * this one. */

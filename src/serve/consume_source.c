@@ -1,6 +1,7 @@
 #include "serve/consume_source.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -506,13 +507,20 @@ mq_source_open(struct mq_source *s, struct mq_consume_work *work, const char *to
 {
     const struct mq_consume_options *o = work->options;
     int partitions;
+    *s = (struct mq_source){.work = work, .topic = topic, .holds_refusals = holds_refusals};
+    if (!o->replay && strlen(o->group) > (size_t)MQ_CONSUME_GROUP_MAX)
+        return mq_fail(err, MQ_E_RANGE, "consumer group '%.40s…' is longer than %d bytes", o->group,
+                       MQ_CONSUME_GROUP_MAX);
+    if (!o->replay && holds_refusals)
+        mq_refusals_group(o->group, s->group);
+    else if (!o->replay)
+        snprintf(s->group, sizeof(s->group), "%s", o->group);
     struct mq_consumer_options member = {.topic = topic,
-                                         .group = o->replay ? NULL : o->group,
+                                         .group = o->replay ? NULL : s->group,
                                          .session_timeout_ms = o->session_ms,
                                          .on_assigned = on_assigned,
                                          .on_revoked = on_revoked,
                                          .context = s};
-    *s = (struct mq_source){.work = work, .topic = topic, .holds_refusals = holds_refusals};
     enum mq_status st = mq_alloc_array(MQ_PARTITIONS_MAX, sizeof(*s->lanes), &s->lanes, err);
     if (st == MQ_OK)
         st = mq_alloc_array(MQ_PARTITIONS_MAX, sizeof(*s->ends), &s->ends, err);

@@ -31,6 +31,7 @@ struct mq_source {
     struct mq_consume_work *work;
     const char *topic;
     bool holds_refusals;
+    char group[MQ_TOPIC_NAME_MAX + 1]; /**< that it reads as; of refusals mq_refusals_group */
     struct mq_consumer *consumer;
     struct mq_lane *lanes; /**< [MQ_PARTITIONS_MAX], lane_count of them in use */
     int64_t *ends; /**< [MQ_PARTITIONS_MAX] until_end: what the topic held at first; 0: nothing */
