@@ -140,10 +140,11 @@ def ease(matrix):
                  peerlib.timed(lists, chosen.runs), matrix.shape[0], "users")
 
 
-matrix, user, item = load(chosen.sequences)
-if chosen.what == "als":
-    als(matrix)
-elif chosen.what == "ease":
-    ease(matrix)
-else:
-    lenskit(matrix, user, item)
+if __name__ == "__main__":  # LensKit's processes read this file again
+    matrix, user, item = load(chosen.sequences)
+    if chosen.what == "als":
+        als(matrix)
+    elif chosen.what == "ease":
+        ease(matrix)
+    else:
+        lenskit(matrix, user, item)
