@@ -509,8 +509,10 @@ mq_source_open(struct mq_source *s, struct mq_consume_work *work, const char *to
     int partitions;
     *s = (struct mq_source){.work = work, .topic = topic, .holds_refusals = holds_refusals};
     if (!o->replay && strlen(o->group) > (size_t)MQ_CONSUME_GROUP_MAX)
-        return mq_fail(err, MQ_E_RANGE, "consumer group '%.40s…' is longer than %d bytes", o->group,
-                       MQ_CONSUME_GROUP_MAX);
+        return mq_fail(err, MQ_E_CONFIG,
+                       "events.group is '%.40s…', longer than %d bytes: refusals are read by a "
+                       "group of that name followed by " MQ_REFUSALS_GROUP_SUFFIX,
+                       o->group, MQ_CONSUME_GROUP_MAX);
     if (!o->replay && holds_refusals)
         mq_refusals_group(o->group, s->group);
     else if (!o->replay)

@@ -536,6 +536,41 @@ keeps_what_the_api_refused(void **state)
     mq_buffer_release(&text);
 }
 
+/* Refusals are read by a group of their own; its name must have room. */
+static void
+refusals_have_a_group(void **state)
+{
+    (void)state;
+    struct mq_error err = {0};
+    char group[MQ_TOPIC_NAME_MAX + 1], name[MQ_TOPIC_NAME_MAX + 1];
+    int64_t committed = 0;
+    open_log(1);
+    f.options.refusals_topic = f.options.layer.rejected_topic = REFUSALS;
+    check_ok(mq_event_log_create_topic(f.log, REFUSALS, 1, &err));
+    send_line(OF_API);
+    send_events(2);
+    check_ok(consume_all(&err));
+    mq_refusals_group(f.options.group, group);
+    check_ok(mq_event_log_committed(f.log, REFUSALS, group, 1, &committed, &err));
+    assert_int_equal(committed, 1);
+    check_ok(mq_event_log_committed(f.log, REFUSALS, f.options.group, 1, &committed, &err));
+    assert_int_equal(committed, -1);
+    check_ok(mq_event_log_committed(f.log, TOPIC, f.options.group, 1, &committed, &err));
+    assert_int_equal(committed, 2);
+
+    const char *own = f.options.group;
+    memset(name, 'g', sizeof(name));
+    f.options.group = name;
+    name[MQ_CONSUME_GROUP_MAX + 1] = '\0';
+    check_fails(MQ_E_CONFIG, consume_all(&err));
+    check_contains(err.message, "events.group");
+    check_contains(err.message, "longer than 191 bytes");
+    err = (struct mq_error){0};
+    name[MQ_CONSUME_GROUP_MAX] = '\0';
+    check_ok(consume_all(&err));
+    f.options.group = own;
+}
+
 /* The topic is made where it is missing, but not by a replay. */
 static void
 makes_the_topic_of_refusals(void **state)
@@ -584,6 +619,7 @@ main(void)
         CONSUME_TEST(commits_the_others),
         CONSUME_TEST(measures_what_is_not_durable),
         CONSUME_TEST(keeps_what_the_api_refused),
+        CONSUME_TEST(refusals_have_a_group),
         CONSUME_TEST(makes_the_topic_of_refusals),
         CONSUME_TEST(stopped_before_the_end),
     };
