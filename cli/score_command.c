@@ -142,16 +142,14 @@ run_score(struct mq_cli *cli, struct mq_error *err)
 const struct mq_command mq_command_score = {
     .name = "score",
     .summary = "score pairs of user and film",
-    .help =
-        "Reads lines of a user, a tab and a film from standard input, and prints a JSON object "
-        "for each, in order: {\"user\": …, \"item\": …, \"score\": …}. The score is the "
-        "method's own, greater is better; only scores of one user can be compared. It is null "
-        "where the model does not know the film, or the method nothing of the user. POST /v1/rank "
-        "gives the same number, for the same history, as method_score, beside a score from 0 to 1 "
-        "among the "
-        "candidates of one request.\n\n"
-        "Lines of one user that follow each other are scored together: sorted input is many "
-        "times faster.",
+    .help = "Reads lines of a user, a tab and a film from standard input, and prints a JSON object "
+            "for each, in order: {\"user\": …, \"item\": …, \"score\": …}. The score is the "
+            "method's own, greater is better; only scores of one user can be compared. It is null "
+            "where the model does not know the film, or the method nothing of the user. "
+            "POST /v1/rank gives the same number, for the same history, as method_score, beside a "
+            "score from 0 to 1 among the candidates of one request.\n\n"
+            "Lines of one user that follow each other are scored together: sorted input is many "
+            "times faster.",
     .flags = (const struct mq_flag[]){{.name = "--method",
                                        .type = MQ_FLAG_TEXT,
                                        .placeholder = "METHOD",

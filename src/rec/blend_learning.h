@@ -55,8 +55,8 @@ struct mq_blend_report {
 /**
  * @param hybrid trained without the cases; its blend is not looked at
  * @param ret_blend float32 [MQ_METHOD_COUNT], at least 0; without a case, or where no method
- *                  explains the choices nor puts them clearly higher than chance would, all that
- * the model has weigh the same
+ *                  explains the choices nor puts them clearly higher than chance would, all
+ *                  that the model has weigh the same
  * @param ret_report may be NULL
  * @return MQ_OK | MQ_E_RANGE (more cases or others than allowed, or together more than
  *         MQ_BLEND_BYTES_MAX: names the settings) | MQ_E_NOMEM | MQ_E_CANCELLED

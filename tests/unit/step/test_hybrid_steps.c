@@ -237,6 +237,8 @@ a_model_and_its_candidate(void **state)
     assert_int_equal(json_integer_value(json_object_get(settings, "neighbours")), 5);
     assert_string_equal(text_at(settings, "events"), "rating");
     assert_non_null(json_object_get(json_object_get(model, "blend_learned_on"), "loss"));
+    assert_true(
+        json_is_boolean(json_object_get(json_object_get(model, "blend_learned_on"), "by_order")));
     assert_non_null(json_object_get(
         json_object_get(json_object_get(model, "rating_weights_learned_on"), "rmse"), "blend"));
     json_decref(model);
