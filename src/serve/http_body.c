@@ -21,12 +21,13 @@ enum mq_status
 mq_http_body_account(struct mq_http_body *body, struct mq_http_budget *budget, size_t bytes,
                      struct mq_error *err)
 {
-    int64_t held = atomic_fetch_add(&budget->held, (int64_t)bytes) + (int64_t)bytes;
-    if (held <= (int64_t)budget->bodies_bytes) {
-        body->accounted += bytes;
-        return MQ_OK;
-    }
-    atomic_fetch_sub(&budget->held, (int64_t)bytes);
+    /* Added when it fits only: what is taken back again would refuse others in the meantime. */
+    int64_t held = atomic_load(&budget->held);
+    while (held + (int64_t)bytes + atomic_load(&budget->answers) <= (int64_t)budget->bodies_bytes)
+        if (atomic_compare_exchange_weak(&budget->held, &held, held + (int64_t)bytes)) {
+            body->accounted += bytes;
+            return MQ_OK;
+        }
     /* What never fits must not be told to come again. */
     if (body->accounted + bytes > budget->bodies_bytes)
         return fail_size(budget->bodies_bytes, err);
@@ -36,10 +37,10 @@ mq_http_body_account(struct mq_http_body *body, struct mq_http_budget *budget, s
 }
 
 void
-mq_http_body_charge(struct mq_http_body *body, struct mq_http_budget *budget, size_t bytes)
+mq_http_answer_charge(struct mq_http_body *body, struct mq_http_budget *budget, size_t bytes)
 {
-    atomic_fetch_add(&budget->held, (int64_t)bytes);
-    body->accounted += bytes;
+    atomic_fetch_add(&budget->answers, (int64_t)bytes);
+    body->answer_bytes += bytes;
 }
 
 /* Grow a body's memory, when the budget allows. */
@@ -81,6 +82,7 @@ mq_http_body_release(struct mq_http_body *body, struct mq_http_budget *budget)
 {
     free(body->bytes);
     atomic_fetch_sub(&budget->held, (int64_t)body->accounted);
+    atomic_fetch_sub(&budget->answers, (int64_t)body->answer_bytes);
     *body = (struct mq_http_body){0};
 }
 

@@ -17,16 +17,18 @@
 
 /** What all bodies of a server may hold together. */
 struct mq_http_budget {
-    size_t body_bytes;   /**< largest body, as sent and as expanded */
-    size_t bodies_bytes; /**< all of them */
-    _Atomic int64_t held;
+    size_t body_bytes;       /**< largest body, as sent and as expanded */
+    size_t bodies_bytes;     /**< all of them */
+    _Atomic int64_t held;    /**< by bodies, and what their requests need: at most bodies_bytes */
+    _Atomic int64_t answers; /**< by answers under way, whose room bodies wait for */
 };
 
 /** A body; zero-initialise, release. */
 struct mq_http_body {
     char *bytes;
     size_t size, capacity;
-    size_t accounted; /* of budget->held */
+    size_t accounted;    /* of budget->held */
+    size_t answer_bytes; /* of budget->answers */
 };
 
 /**
@@ -53,8 +55,8 @@ enum mq_status mq_http_body_expand(struct mq_http_body *body, struct mq_http_bud
 enum mq_status mq_http_body_account(struct mq_http_body *body, struct mq_http_budget *budget,
                                     size_t bytes, struct mq_error *err);
 
-/** The same for what is there already: always, others wait then. */
-void mq_http_body_charge(struct mq_http_body *body, struct mq_http_budget *budget, size_t bytes);
+/** An answer, which is there already: always; new bodies wait then. Given back by release. */
+void mq_http_answer_charge(struct mq_http_body *body, struct mq_http_budget *budget, size_t bytes);
 
 /** Give memory and budget back; the body is empty then. */
 void mq_http_body_release(struct mq_http_body *body, struct mq_http_budget *budget);

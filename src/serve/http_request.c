@@ -428,7 +428,7 @@ queue_answer(struct mq_http_request *request)
     request->stage = STAGE_QUEUED;
     /* The client may take its time: from here on the answer counts in place of the body. */
     mq_http_body_release(&request->body, &server->bodies);
-    mq_http_body_charge(&request->body, &server->bodies, request->answer_size);
+    mq_http_answer_charge(&request->body, &server->bodies, request->answer_size);
     if (request->type != NULL)
         MHD_add_response_header(response, "Content-Type", request->type);
     MHD_add_response_header(response, "X-Request-Id", request->id);

@@ -138,6 +138,12 @@ bodies_now(void *context)
     return (double)atomic_load(&((struct mq_http_server *)context)->bodies.held);
 }
 
+static double
+answers_now(void *context)
+{
+    return (double)atomic_load(&((struct mq_http_server *)context)->bodies.answers);
+}
+
 static void
 make_metrics(struct mq_http_server *server)
 {
@@ -152,7 +158,10 @@ make_metrics(struct mq_http_server *server)
     mq_metrics_gauge_of(options->metrics, "marquee_http_in_flight", "Requests not yet answered.",
                         NULL, in_flight_now, server);
     mq_metrics_gauge_of(options->metrics, "marquee_http_body_bytes",
-                        "Bodies of requests and answers held in memory.", NULL, bodies_now, server);
+                        "Bodies of requests held in memory, as sent and expanded.", NULL,
+                        bodies_now, server);
+    mq_metrics_gauge_of(options->metrics, "marquee_http_answer_bytes",
+                        "Answers not yet taken by their clients.", NULL, answers_now, server);
 }
 
 /* libmicrohttpd takes up to 128 events at a time from the kernel. When it got just so many it asks

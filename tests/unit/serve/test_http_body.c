@@ -1,9 +1,11 @@
 /* Compressed bodies: whole, several members, cut, damaged, and a bomb. */
 #include "check.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "base/memory.h"
 #include "serve/http_body.h"
 
 #define LIMIT 100000
@@ -152,24 +154,78 @@ budget_holds(void **state)
     assert_int_equal(atomic_load(&budget.held), 70001);
     check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &budget, LIMIT, 0, &err));
     check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &budget, 1, LIMIT + 1, &err));
-    mq_http_body_charge(&body, &budget, 5 * LIMIT);
-    assert_int_equal(atomic_load(&budget.held), 570001);
+    mq_http_answer_charge(&body, &budget, 5 * LIMIT);
+    assert_int_equal(atomic_load(&budget.held), 70001);
+    assert_int_equal(atomic_load(&budget.answers), 5 * LIMIT);
+    check_fails(MQ_E_NOMEM, mq_http_body_account(&bodies[0], &budget, 1, &err)); /* waits for it */
     mq_http_body_release(&body, &budget);
     assert_int_equal(atomic_load(&budget.held), 0);
+    assert_int_equal(atomic_load(&budget.answers), 0);
+    check_ok(mq_http_body_account(&bodies[0], &budget, 1, &err));
+    mq_http_body_release(&bodies[0], &budget);
     struct mq_http_budget small = budget_of(LIMIT, 1000);
     check_fails(MQ_E_RANGE, mq_http_body_reserve(&body, &small, 2000, 2000, &err));
     check_contains(err.message, "more than 1000 bytes");
     free(zeros);
 }
 
+#define TAKERS 4
+#define ROUNDS 50000
+
+struct taker {
+    pthread_t thread;
+    struct mq_http_budget *budget;
+    size_t bytes;
+    int64_t most_seen;
+    int refused;
+};
+
+static void *
+take_and_give(void *context)
+{
+    struct taker *t = context;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct mq_http_body body = {0};
+        struct mq_error err = {0};
+        t->refused += mq_http_body_account(&body, t->budget, t->bytes, &err) != MQ_OK;
+        t->most_seen = MQ_MAX(t->most_seen, atomic_load(&t->budget->held));
+        mq_http_body_release(&body, t->budget);
+    }
+    return NULL;
+}
+
+/* Nobody ever sees more than the budget, and what asks in vain takes no room from what fits. */
+static void
+threads_stay_within(void **state)
+{
+    (void)state;
+    struct mq_http_budget budget = budget_of(LIMIT, LIMIT);
+    struct mq_error err = {0};
+    struct mq_http_body there = {0};
+    struct taker takers[TAKERS] = {
+        {.bytes = 1000}, {.bytes = 1000}, {.bytes = 600}, {.bytes = 900}};
+    check_ok(mq_http_body_account(&there, &budget, LIMIT - 800, &err));
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i].budget = &budget;
+        assert_int_equal(pthread_create(&takers[i].thread, NULL, take_and_give, &takers[i]), 0);
+    }
+    for (int i = 0; i < TAKERS; i++)
+        pthread_join(takers[i].thread, NULL);
+    for (int i = 0; i < TAKERS; i++) {
+        assert_true(takers[i].most_seen <= LIMIT);
+        assert_int_equal(takers[i].refused, takers[i].bytes > 800 ? ROUNDS : 0);
+    }
+    mq_http_body_release(&there, &budget);
+    assert_int_equal(atomic_load(&budget.held), 0);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(expands_within_the_limit),
-        cmocka_unit_test(members_join),
-        cmocka_unit_test(bombs_are_refused),
-        cmocka_unit_test(budget_holds),
+        cmocka_unit_test(expands_within_the_limit), cmocka_unit_test(members_join),
+        cmocka_unit_test(bombs_are_refused),        cmocka_unit_test(budget_holds),
+        cmocka_unit_test(threads_stay_within),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
