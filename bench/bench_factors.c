@@ -153,7 +153,8 @@ time_factor_lists(const struct mq_rating_matrix *matrix, const struct mq_ials *m
     for (int run = 0; run <= RUNS && st == MQ_OK; run++) {
         struct mq_factor_panels panels = {0};
         double begin = mq_clock_monotonic_s();
-        st = mq_factor_panels_build(model->item, model->item_count, model->factors, &panels, err);
+        st = mq_factor_panels_build(model->item, model->item_count, model->factors, pool, &panels,
+                                    err);
         if (st == MQ_OK)
             st = mq_factor_lists(&panels, &queries, K, pool, items, scores, err);
         if (run > 0)

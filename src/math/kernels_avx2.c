@@ -79,5 +79,6 @@ vs_bits(const vs acc[VS_PER_PANEL], int16_t above)
 
 #include "math/kernels_vector.h"
 #include "math/kernels_sparse.h"
+#include "math/kernels_keys.h"
 
 const struct mq_kernels mq_kernels_avx2 = {MQ_KERNEL_TABLE(MQ_KERNEL_AVX2)};

@@ -77,5 +77,6 @@ typedef __m512i vp;
 
 #include "math/kernels_vector.h"
 #include "math/kernels_sparse.h"
+#include "math/kernels_keys.h"
 
 const struct mq_kernels mq_kernels_avx512 = {MQ_KERNEL_TABLE(MQ_KERNEL_AVX512)};

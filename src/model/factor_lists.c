@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -10,6 +11,10 @@
 
 /* Users of one parallel range: a panel is read once for all of them. */
 #define GROUP 48
+
+/* Items and panels of one parallel range while panels are built. */
+#define MEASURED 256
+#define FILLED 8
 
 /* Products are rounded: a bound must be this much below to count. */
 #define SLACK 1e-4
@@ -28,25 +33,56 @@ longer_first(const void *left, const void *right)
     return (a->item > b->item) - (a->item < b->item);
 }
 
-static void
-fill_panels(struct mq_factor_panels *p, const float *item, const struct length *order)
+struct building {
+    struct mq_factor_panels *panels;
+    const float *item;
+    struct length *order;
+};
+
+static enum mq_status
+measure(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
 {
-    for (int64_t at = 0; at < p->panel_count * MQ_DOT_PANEL; at++) {
-        int64_t panel = at / MQ_DOT_PANEL, column = at % MQ_DOT_PANEL;
-        float *out = p->panels + panel * p->factors * MQ_DOT_PANEL + column;
-        p->item[at] = at < p->item_count ? order[at].item : -1;
-        if (p->item[at] >= 0)
-            p->place[p->item[at]] = (int32_t)at;
-        if (column == 0)
-            p->longest[panel] = order[at].length;
-        for (int32_t j = 0; j < p->factors; j++)
-            out[j * MQ_DOT_PANEL] =
-                p->item[at] < 0 ? 0.0f : item[(size_t)p->item[at] * (size_t)p->factors + (size_t)j];
+    const struct building *b = context;
+    size_t factors = (size_t)b->panels->factors;
+    (void)worker;
+    for (int64_t i = begin; i < end; i++) {
+        double square = 0;
+        for (size_t j = 0; j < factors; j++) {
+            double value = (double)b->item[(size_t)i * factors + j];
+            square += value * value;
+        }
+        if (!isfinite(square))
+            return mq_fail(err, MQ_E_RANGE, "item %" PRId64 ": a factor is not finite", i);
+        b->order[i] = (struct length){sqrt(square), (int32_t)i};
     }
+    return MQ_OK;
+}
+
+static enum mq_status
+fill_panels(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
+{
+    const struct building *b = context;
+    struct mq_factor_panels *p = b->panels;
+    size_t factors = (size_t)p->factors;
+    (void)worker;
+    (void)err;
+    for (int64_t at = begin * MQ_DOT_PANEL; at < end * MQ_DOT_PANEL; at++) {
+        int64_t panel = at / MQ_DOT_PANEL, column = at % MQ_DOT_PANEL;
+        float *out = p->panels + (size_t)panel * factors * MQ_DOT_PANEL + column;
+        int32_t item = at < p->item_count ? b->order[at].item : -1;
+        p->item[at] = item;
+        if (item >= 0)
+            p->place[item] = (int32_t)at;
+        if (column == 0)
+            p->longest[panel] = b->order[at].length;
+        for (size_t j = 0; j < factors; j++)
+            out[j * MQ_DOT_PANEL] = item < 0 ? 0.0f : b->item[(size_t)item * factors + j];
+    }
+    return MQ_OK;
 }
 
 enum mq_status
-mq_factor_panels_build(const float *item, int32_t item_count, int32_t factors,
+mq_factor_panels_build(const float *item, int32_t item_count, int32_t factors, struct mq_pool *pool,
                        struct mq_factor_panels *ret_panels, struct mq_error *err)
 {
     struct mq_factor_panels p = {.item_count = item_count,
@@ -56,16 +92,9 @@ mq_factor_panels_build(const float *item, int32_t item_count, int32_t factors,
     mq_autofree struct length *order = NULL;
     size_t places = (size_t)p.panel_count * MQ_DOT_PANEL;
     enum mq_status st = mq_alloc_array_raw((size_t)item_count, sizeof(*order), &order, err);
-    for (int32_t i = 0; st == MQ_OK && i < item_count; i++) {
-        double square = 0;
-        for (int32_t j = 0; j < factors; j++) {
-            double value = (double)item[(size_t)i * (size_t)factors + (size_t)j];
-            square += value * value;
-        }
-        if (!isfinite(square))
-            return mq_fail(err, MQ_E_RANGE, "item %d: a factor is not finite", i);
-        order[i] = (struct length){sqrt(square), i};
-    }
+    struct building building = {&p, item, order};
+    if (st == MQ_OK)
+        st = mq_pool_for(pool, item_count, MEASURED, measure, &building, err);
     if (st == MQ_OK)
         st = mq_alloc_array_raw(places, (size_t)factors * sizeof(float), &p.panels, err);
     if (st == MQ_OK)
@@ -74,14 +103,16 @@ mq_factor_panels_build(const float *item, int32_t item_count, int32_t factors,
         st = mq_alloc_array_raw((size_t)item_count, sizeof(*p.place), &p.place, err);
     if (st == MQ_OK)
         st = mq_alloc_array((size_t)p.panel_count, sizeof(*p.longest), &p.longest, err);
-    if (st != MQ_OK) {
-        mq_factor_panels_release(&p);
-        return st;
+    if (st == MQ_OK) {
+        if (item_count > 1)
+            qsort(order, (size_t)item_count, sizeof(*order), longer_first);
+        st = mq_pool_for(pool, p.panel_count, FILLED, fill_panels, &building, err);
     }
-    qsort(order, (size_t)item_count, sizeof(*order), longer_first);
-    fill_panels(&p, item, order);
-    *ret_panels = p;
-    return MQ_OK;
+    if (st == MQ_OK)
+        *ret_panels = p;
+    else
+        mq_factor_panels_release(&p);
+    return st;
 }
 
 void
@@ -152,8 +183,7 @@ offer(struct mq_reservoir *best, uint32_t hits, const float *scores, const int32
         int column = __builtin_ctz(hits);
         best->keys[best->count++] = mq_reservoir_key(scores[column], item[column]);
     }
-    if (best->count >= best->k &&
-        (best->threshold == -INFINITY || best->count > best->k + best->k / 2))
+    if (best->count >= best->k && (best->threshold == -INFINITY || best->count > 2 * best->k))
         mq_reservoir_shrink(best);
 }
 

@@ -34,11 +34,12 @@ struct mq_factor_panels {
 
 /**
  * @param item float32 [item_count,factors], finite
- * @return MQ_OK | MQ_E_RANGE (not finite) | MQ_E_NOMEM
+ * @return MQ_OK | MQ_E_RANGE (not finite) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Memory: as the items.  Cost: O(items * factors).
  */
 enum mq_status mq_factor_panels_build(const float *item, int32_t item_count, int32_t factors,
-                                      struct mq_factor_panels *ret_panels, struct mq_error *err);
+                                      struct mq_pool *pool, struct mq_factor_panels *ret_panels,
+                                      struct mq_error *err);
 
 /** Free the arrays. NULL allowed. */
 void mq_factor_panels_release(struct mq_factor_panels *panels);

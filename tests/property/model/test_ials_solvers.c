@@ -187,7 +187,7 @@ lists_are_those_of_a_plain_search(void **state)
                                             .vector = users,
                                             .offset = seen ? matrix->user_offset : NULL,
                                             .item = matrix->user_item};
-        check_ok(mq_factor_panels_build(items, ITEMS, f, &panels, &err));
+        check_ok(mq_factor_panels_build(items, ITEMS, f, pool, &panels, &err));
         check_ok(mq_factor_lists(&panels, &queries, k, pool, got, scores, &err));
         for (int32_t u = 0; u < USERS; u++) {
             plain_list(users + u * f, items, f, seen ? matrix : NULL, u, k, want);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "math/reservoir.h"
 #include "math/topk.h"
 
 static void
@@ -94,11 +95,48 @@ test_against_sort(void **state)
     }
 }
 
+static int
+by_key(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Every k of keys spread evenly, bunched at one end, all equal, or equal but for a few. */
+static void
+test_selection(void **state)
+{
+    (void)state;
+    enum { MOST = 150 };
+    uint64_t keys[MOST], sorted[MOST], chosen[MOST];
+    struct mq_rng rng;
+    mq_rng_init(&rng, 12, 0);
+    for (int round = 0; round < 60; round++) {
+        size_t n = 1 + mq_rng_below(&rng, MOST);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t wide = mq_rng_next(&rng);
+            const uint64_t forms[] = {
+                wide, UINT64_MAX >> wide % 64, UINT64_MAX - (wide >> wide % 64), 7, wide % 3, i};
+            keys[i] = forms[round % 6];
+        }
+        memcpy(sorted, keys, sizeof(keys));
+        qsort(sorted, n, sizeof(*sorted), by_key);
+        for (size_t k = 0; k <= n; k++) {
+            memcpy(chosen, keys, sizeof(keys));
+            mq_keys_select(chosen, n, k);
+            qsort(chosen, k, sizeof(*chosen), by_key);
+            assert_memory_equal(chosen, sorted, k * sizeof(*chosen));
+        }
+        mq_keys_sort(keys, n);
+        assert_memory_equal(keys, sorted, n * sizeof(*keys));
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ties_and_nan),
-                                       cmocka_unit_test(test_exclusion),
-                                       cmocka_unit_test(test_against_sort)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ties_and_nan), cmocka_unit_test(test_exclusion),
+        cmocka_unit_test(test_against_sort), cmocka_unit_test(test_selection)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@ fewer_than_asked_for(void **state)
     int32_t items[15];
     float scores[15];
     (void)state;
-    check_ok(mq_factor_panels_build(item, 4, 1, &panels, &err));
+    check_ok(mq_factor_panels_build(item, 4, 1, NULL, &panels, &err));
     struct mq_factor_queries queries = {.count = 3, .vector = user, .offset = offset, .item = seen};
     check_ok(mq_factor_lists(&panels, &queries, 5, NULL, items, scores, &err));
     assert_memory_equal(items, ((int32_t[]){1, 3, 0, -1, -1, 0, 1, 3, 2, -1, -1, -1, -1, -1, -1}),
@@ -37,7 +37,7 @@ nothing_to_list(void **state)
     const float user[] = {1, 1};
     int32_t items[3] = {7, 7, 7};
     (void)state;
-    check_ok(mq_factor_panels_build(NULL, 0, 2, &panels, &err));
+    check_ok(mq_factor_panels_build(NULL, 0, 2, NULL, &panels, &err));
     struct mq_factor_queries queries = {.count = 1, .vector = user};
     check_ok(mq_factor_lists(&panels, &queries, 3, NULL, items, NULL, &err));
     assert_memory_equal(items, ((int32_t[]){-1, -1, -1}), sizeof(items));
@@ -57,10 +57,10 @@ bad_input(void **state)
     const int32_t seen[] = {2};
     int32_t items[2];
     (void)state;
-    check_fails(MQ_E_RANGE, mq_factor_panels_build(item, 2, 2, &panels, &err));
+    check_fails(MQ_E_RANGE, mq_factor_panels_build(item, 2, 2, NULL, &panels, &err));
     check_contains(err.message, "item 1: a factor is not finite");
     item[2] = 3;
-    check_ok(mq_factor_panels_build(item, 2, 2, &panels, &err));
+    check_ok(mq_factor_panels_build(item, 2, 2, NULL, &panels, &err));
     struct mq_factor_queries queries = {.count = 1, .vector = user, .offset = offset, .item = seen};
     check_fails(MQ_E_RANGE, mq_factor_lists(&panels, &queries, 2, NULL, items, NULL, &err));
     check_contains(err.message, "seen item 0 is 2 (0 to 1)");
