@@ -1,24 +1,21 @@
 /* score: pairs of user and film on standard input, their scores on standard output. */
-#include <errno.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/memory.h"
 #include "cli/hybrid_model.h"
+#include "cli/input_lines.h"
 #include "format/json_text.h"
 #include "rec/blended_scores.h"
-
-/* Longest line; ids have at most 512 bytes. */
-#define LINE_MAX_BYTES 4096
 
 struct scoring {
     struct mq_cli *cli;
     struct mq_cli_model model;
     struct mq_blended_scorer *scorer;
     enum mq_method method;
-    float *scores;                 /* [films] of the user at hand */
-    bool known;                    /* whether the method knows that user */
-    char user[LINE_MAX_BYTES + 1]; /* at hand */
+    float *scores;                    /* [films] of the user at hand */
+    bool known;                       /* whether the method knows that user */
+    char user[MQ_INPUT_LINE_MAX + 1]; /* at hand */
     bool has_user;
     struct mq_buffer out;
 };
@@ -75,40 +72,14 @@ score_line(struct scoring *s, char *line, int64_t number, struct mq_error *err)
     return st;
 }
 
-/* The next line, without its end. Of endless input no more is taken into memory than a line may be.
- * @param ret_more false: the input ends here */
-static enum mq_status
-read_line(char line[LINE_MAX_BYTES + 1], int64_t number, bool *ret_more, struct mq_error *err)
-{
-    size_t size = 0;
-    int byte;
-    while ((byte = getc_unlocked(stdin)) != EOF && byte != '\n') {
-        if (byte == '\0')
-            return mq_fail(err, MQ_E_INPUT, "standard input, line %lld holds a NUL",
-                           (long long)number);
-        if (size == LINE_MAX_BYTES)
-            return mq_fail(err, MQ_E_INPUT, "standard input, line %lld is longer than %d bytes",
-                           (long long)number, LINE_MAX_BYTES);
-        line[size++] = (char)byte;
-    }
-    if (byte == EOF && ferror(stdin))
-        return mq_fail_errno(err, errno, "cannot read standard input, line %lld",
-                             (long long)number);
-    *ret_more = byte != EOF || size > 0;
-    while (size > 0 && line[size - 1] == '\r')
-        size--;
-    line[size] = '\0';
-    return MQ_OK;
-}
-
 static enum mq_status
 score_lines(struct scoring *s, struct mq_error *err)
 {
-    char line[LINE_MAX_BYTES + 1];
+    char line[MQ_INPUT_LINE_MAX + 1];
     bool more = true;
     enum mq_status st = MQ_OK;
     for (int64_t number = 1; st == MQ_OK && more; number++) {
-        st = read_line(line, number, &more, err);
+        st = mq_cli_input_line(stdin, "standard input", number, line, &more, err);
         if (st == MQ_OK && line[0] != '\0')
             st = score_line(s, line, number, err);
         if (st == MQ_OK && number % 1024 == 0)

@@ -146,6 +146,24 @@ for user in u1 u2 u17 nobody; do
     grep -o '"reason": *"[^"]*"' body | tr -d ' ' >said
     grep -o '"reason": *"[^"]*"' printed | tr -d ' ' | diff said - || fail "reasons of $user differ"
 done
+# Everybody's list at once: each as for one, by one thread or many, to standard output or a file.
+marquee lists --n 7 --threads 1 >all || fail "lists"
+marquee lists --n 7 --threads 3 --output again >log || { cat log; fail "lists --output"; }
+cmp all again || fail "lists differ by threads"
+[ "$(wc -l <all)" -gt 50 ] || fail "lists of $(wc -l <all) users"
+grep -q "^$(wc -l <all) lists of model " log || { cat log; fail "what lists --output says"; }
+for user in u1 u2 u17; do
+    marquee recommend $user --method hybrid --n 7 --json >printed
+    grep "^{\"user\":\"$user\"," all >body || fail "no list of $user"
+    [ "$(packed body)" = "$(packed printed)" ] || { cat body printed; fail "the list of $user among all differs"; }
+done
+printf 'nobody\nu17\n' | marquee lists --users - --method mf --n 7 --explain >named || fail "lists --users"
+for user in nobody u17; do marquee recommend $user --method mf --n 7 --explain --json; done >printed
+[ "$(packed named)" = "$(packed printed)" ] || { cat named printed; fail "lists of named users differ"; }
+seq 4097 | sed 's/^/u/' >many # more than are in memory together
+marquee lists --users many --method popular --n 1 >named-many || fail "lists of many"
+sed 's/{"user":"\([^"]*\)".*/\1/' named-many | cmp - many || fail "lists of many are not in order"
+grep -c '"cold_start":true' named | grep -qx 1 || fail "a newcomer is not marked"
 for method in item-based content mf; do
     gives 200 '"items":[' GET "/v1/items/5/similar?method=$method&n=6"
     marquee similar 5 --method $method --n 6 --json >printed || fail "similar by $method"

@@ -1,0 +1,288 @@
+/* lists: everybody's list by the hybrid model, a JSON object a line. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "base/stream.h"
+#include "cli/hybrid_model.h"
+#include "cli/input_lines.h"
+#include "flow/hybrid_answers.h"
+
+/* Users whose lists are in memory together, and those that a thread takes at a time. */
+#define CHUNK 2048
+#define GRAIN 16
+
+struct listing {
+    struct mq_cli *cli;
+    struct mq_cli_model model;
+    struct mq_pool *pool;
+    struct mq_hybrid_request request; /* of everybody; the user is each one's */
+    struct mq_answer_options options;
+    /* By thread. */
+    struct mq_hybrid_session **sessions;
+    struct mq_arena *arenas;
+    /* Who is at hand: from `first` on those of the model, or ids in `given`, MQ_INPUT_LINE_MAX + 1
+     * bytes each, empty lines left out. */
+    int64_t first, count;
+    char *given;
+    struct mq_buffer *lines; /* [CHUNK/GRAIN] what a range of them came to */
+    struct mq_writer *file;  /* NULL: standard output */
+    int64_t written;
+};
+
+static enum mq_status
+user_of(const struct listing *l, int64_t at, struct mq_arena *arena, struct mq_rated_user *ret_user,
+        struct mq_error *err)
+{
+    const struct mq_hybrid *h = l->model.snapshot->hybrid->hybrid;
+    if (l->given != NULL)
+        return mq_rated_user_make(h, l->given + at * (MQ_INPUT_LINE_MAX + 1), NULL, 0, arena,
+                                  ret_user, err);
+    return mq_rated_user_stored(h, (int32_t)(l->first + at), arena, ret_user, err);
+}
+
+static enum mq_status
+list_range(void *context, int64_t begin, int64_t end, int worker, struct mq_error *err)
+{
+    struct listing *l = context;
+    struct mq_arena *arena = &l->arenas[worker];
+    struct mq_buffer *out = &l->lines[begin / GRAIN];
+    enum mq_status st = MQ_OK;
+    for (int64_t at = begin; at < end && st == MQ_OK; at++) {
+        struct mq_rated_user user;
+        struct mq_hybrid_request request = l->request;
+        request.user = &user;
+        mq_arena_reset(arena);
+        st = user_of(l, at, arena, &user, err);
+        if (st == MQ_OK)
+            st = mq_answer_list(l->sessions[worker], &request, &l->options, NULL, arena, out, err);
+        if (st == MQ_OK)
+            st = mq_buffer_append_char(out, '\n', err);
+    }
+    return st;
+}
+
+static enum mq_status
+put(struct listing *l, const struct mq_buffer *lines, struct mq_error *err)
+{
+    if (l->file != NULL)
+        return mq_writer_put(l->file, lines->data, lines->size, err);
+    if (fwrite(lines->data, 1, lines->size, l->cli->out) != lines->size)
+        return mq_fail_errno(err, errno, "cannot write to standard output");
+    return MQ_OK;
+}
+
+/* The lists of those at hand, in their order. */
+static enum mq_status
+list_chunk(struct listing *l, struct mq_error *err)
+{
+    enum mq_status st = mq_pool_for(l->pool, l->count, GRAIN, list_range, l, err);
+    for (int64_t range = 0; range * GRAIN < l->count; range++) {
+        if (st == MQ_OK)
+            st = put(l, &l->lines[range], err);
+        mq_buffer_reset(&l->lines[range]);
+    }
+    if (st == MQ_OK)
+        l->written += l->count;
+    return st;
+}
+
+static enum mq_status
+list_everybody(struct listing *l, struct mq_error *err)
+{
+    int64_t users = l->model.snapshot->hybrid->hybrid->ratings->user_count;
+    struct mq_progress progress;
+    enum mq_status st = MQ_OK;
+    mq_progress_begin(&progress, "lists", "users", users);
+    for (; l->first < users && st == MQ_OK; l->first += CHUNK) {
+        l->count = MQ_MIN(CHUNK, users - l->first);
+        st = list_chunk(l, err);
+        mq_progress_add(&progress, l->count);
+    }
+    mq_progress_end(&progress);
+    return st;
+}
+
+static enum mq_status
+list_given(struct listing *l, FILE *in, const char *what, struct mq_error *err)
+{
+    struct mq_progress progress;
+    bool more = true;
+    enum mq_status st = MQ_OK;
+    mq_progress_begin(&progress, "lists", "users", 0);
+    for (int64_t number = 1; more && st == MQ_OK; number++) {
+        char *line = l->given + l->count * (MQ_INPUT_LINE_MAX + 1);
+        st = mq_cli_input_line(in, what, number, line, &more, err);
+        l->count += st == MQ_OK && more && *line != '\0';
+        if (st == MQ_OK && (l->count == CHUNK || !more)) {
+            st = list_chunk(l, err);
+            mq_progress_add(&progress, l->count);
+            l->count = 0;
+        }
+    }
+    mq_progress_end(&progress);
+    return st;
+}
+
+static enum mq_status
+list_all(struct listing *l, struct mq_error *err)
+{
+    const char *users = mq_cli_text(l->cli, "--users");
+    if (users == NULL)
+        return list_everybody(l, err);
+    enum mq_status st = mq_alloc_array_raw(CHUNK, MQ_INPUT_LINE_MAX + 1, &l->given, err);
+    if (st != MQ_OK || strcmp(users, "-") == 0)
+        return st == MQ_OK ? list_given(l, stdin, "standard input", err) : st;
+    FILE *in = fopen(users, "re");
+    if (in == NULL)
+        return mq_fail_errno(err, errno, "cannot open '%s'", users);
+    st = list_given(l, in, users, err);
+    fclose(in);
+    return st;
+}
+
+static enum mq_status
+prepare(struct listing *l, struct mq_error *err)
+{
+    const char *output = mq_cli_text(l->cli, "--output");
+    size_t threads;
+    enum mq_status st = mq_cli_method(l->cli, &l->model, &l->request.method, err);
+    if (st == MQ_OK)
+        st = mq_cli_pool(l->cli, &l->pool, err);
+    if (st != MQ_OK)
+        return st;
+    threads = (size_t)mq_pool_threads(l->pool);
+    if ((st = mq_alloc_array(threads, sizeof(struct mq_hybrid_session *), &l->sessions, err)) ==
+            MQ_OK &&
+        (st = mq_alloc_array(threads, sizeof(*l->arenas), &l->arenas, err)) == MQ_OK)
+        st = mq_alloc_array(CHUNK / GRAIN, sizeof(*l->lines), &l->lines, err);
+    for (size_t i = 0; i < threads && st == MQ_OK; i++)
+        st = mq_hybrid_session_new(l->model.snapshot, &l->sessions[i], err);
+    return st == MQ_OK && output != NULL ? mq_writer_to_file(output, &l->file, err) : st;
+}
+
+static void
+release(struct listing *l)
+{
+    for (int i = 0; i < mq_pool_threads(l->pool); i++) {
+        if (l->sessions != NULL)
+            mq_hybrid_session_free(l->sessions[i]);
+        if (l->arenas != NULL)
+            mq_arena_release(&l->arenas[i]);
+    }
+    for (int range = 0; l->lines != NULL && range < CHUNK / GRAIN; range++)
+        mq_buffer_release(&l->lines[range]);
+    mq_free(l->sessions);
+    mq_free(l->arenas);
+    mq_free(l->lines);
+    mq_free(l->given);
+    mq_writer_close(l->file);
+    mq_cli_model_close(&l->model);
+}
+
+/* What was written to a file. */
+static enum mq_status
+tell(const struct listing *l, double seconds, struct mq_error *err)
+{
+    const char *version = l->model.snapshot->hybrid->hybrid->version;
+    if (l->cli->json)
+        return mq_cli_print_json(
+            l->cli,
+            json_pack("{s:I, s:I, s:s, s:s, s:s, s:f}", "lists", (json_int_t)l->written, "bytes",
+                      (json_int_t)l->file->offset, "file", mq_cli_text(l->cli, "--output"),
+                      "method", mq_cli_text(l->cli, "--method"), "model", version, "seconds",
+                      seconds),
+            err);
+    fprintf(l->cli->out, "%" PRId64 " lists of model %s, %.1f MB, in '%s' in %.1f s\n", l->written,
+            version, (double)l->file->offset / 1e6, mq_cli_text(l->cli, "--output"), seconds);
+    return MQ_OK;
+}
+
+static enum mq_status
+run_lists(struct mq_cli *cli, struct mq_error *err)
+{
+    struct listing l = {.cli = cli,
+                        .request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0
+                                            ? MQ_PROGRAM_TV
+                                            : MQ_PROGRAM_MOVIE,
+                        .options = {.n = (int32_t)mq_cli_int(cli, "--n"),
+                                    .explain = mq_cli_given(cli, "--explain"),
+                                    .language = mq_cli_language(cli),
+                                    .path = "batch"}};
+    double begin_s = mq_clock_monotonic_s();
+    enum mq_status st = mq_cli_model_open(cli, &l.model, err);
+    if (st != MQ_OK)
+        return st;
+    st = prepare(&l, err);
+    if (st == MQ_OK)
+        st = list_all(&l, err);
+    if (st == MQ_OK && l.file != NULL) {
+        st = mq_writer_commit(l.file, err);
+        if (st == MQ_OK)
+            st = tell(&l, mq_clock_monotonic_s() - begin_s, err);
+    }
+    release(&l);
+    return st;
+}
+
+const struct mq_command mq_command_lists = {
+    .name = "lists",
+    .summary = "make every user's list by the hybrid model",
+    .help =
+        "Prints a JSON object a line for each user that the deployed model knows, in the model's "
+        "order: what `marquee recommend USER --method METHOD --json` gives for one, and the server "
+        "from the same ratings. For mails, caches and other programs that want all lists at once. "
+        "All threads work; the lines do not depend on how many there are.\n\n"
+        "With --users the lists are those of the users named, in that order; a user who is not "
+        "known gets the list for newcomers, marked \"cold_start\". With --output nothing stands "
+        "under the file's name until all of it is there.",
+    .flags =
+        (const struct mq_flag[]){
+            {.name = "--method",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "METHOD",
+             .choices = MQ_METHOD_CHOICES,
+             .default_text = "hybrid",
+             .help = "of the hybrid model"},
+            {.name = "--n",
+             .type = MQ_FLAG_INT,
+             .placeholder = "N",
+             .default_text = "20",
+             .min = 1,
+             .max = 100000,
+             .help = "entries of a list at most"},
+            {.name = "--type",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "TYPE",
+             .choices = "movie|tv",
+             .default_text = "movie",
+             .help = "films or series"},
+            {.name = "--users",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "FILE",
+             .help = "lists of these users: an id a line; - is standard input"},
+            {.name = "--output",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "FILE",
+             .help = "instead of standard output"},
+            {.name = "--explain",
+             .help = "add reasons, figures and traces; takes several times as long"},
+            {.name = "--language",
+             .type = MQ_FLAG_TEXT,
+             .placeholder = "LANG",
+             .choices = "en|zh",
+             .default_text = "en",
+             .help = "of the reasons"},
+            {0}},
+    .examples =
+        (const struct mq_example[]){
+            {"marquee lists --output lists.jsonl", "everybody's twenty films"},
+            {"printf '1\\n42\\n' | marquee lists --users - --n 5", "five films for two users"},
+            {0}},
+    .run = run_lists,
+};
