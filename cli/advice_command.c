@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/hybrid_model.h"
 #include "cli/item_cells.h"
+#include "cli/list_flags.h"
 #include "data/id_map.h"
 #include "flow/adviser.h"
 
@@ -255,22 +256,6 @@ run_portrait(struct mq_cli *cli, struct mq_error *err)
     return st;
 }
 
-#define LANGUAGE_FLAG                                                                              \
-    {                                                                                              \
-        .name = "--language", .type = MQ_FLAG_TEXT, .placeholder = "LANG", .choices = "en|zh",     \
-        .default_text = "en", .help = "of the sentences"                                           \
-    }
-#define METHOD_FLAG(what)                                                                          \
-    {                                                                                              \
-        .name = "--method", .type = MQ_FLAG_TEXT, .placeholder = "METHOD",                         \
-        .choices = MQ_METHOD_CHOICES, .help = what                                                 \
-    }
-#define COUNT_FLAG(n, what)                                                                        \
-    {                                                                                              \
-        .name = "--n", .type = MQ_FLAG_INT, .placeholder = "N", .default_text = n, .min = 1,       \
-        .max = 100000, .help = what                                                                \
-    }
-
 const struct mq_command mq_command_recommend = {
     .name = "recommend",
     .summary = "print a user's list, with reasons on request",
@@ -281,18 +266,14 @@ const struct mq_command mq_command_recommend = {
         "With --method the list is that of the hybrid model which the RATING workflow deployed: "
         "the one the server answers with, from the ratings of its last run.",
     .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"}, {0}},
-    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "entries at most"),
-                                      {.name = "--type",
-                                       .type = MQ_FLAG_TEXT,
-                                       .placeholder = "TYPE",
-                                       .choices = "movie|tv",
-                                       .default_text = "movie",
-                                       .help = "films or series"},
-                                      METHOD_FLAG("list of the hybrid model by this method, "
-                                                  "instead of the nightly job's"),
-                                      {.name = "--explain", .help = "add a sentence that says why"},
-                                      LANGUAGE_FLAG,
-                                      {0}},
+    .flags =
+        (const struct mq_flag[]){MQ_FLAG_ENTRIES("20", "entries at most"),
+                                 MQ_FLAG_PROGRAM_TYPE,
+                                 MQ_FLAG_METHOD(NULL, "list of the hybrid model by this method, "
+                                                      "instead of the nightly job's"),
+                                 {.name = "--explain", .help = "add a sentence that says why"},
+                                 MQ_FLAG_LANGUAGE,
+                                 {0}},
     .examples =
         (const struct mq_example[]){
             {"marquee recommend 42 --explain", "twenty films for user 42, and why"},
@@ -311,10 +292,11 @@ const struct mq_command mq_command_explain = {
     .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"},
                                                   {"ITEM", false, false, "a programme's id"},
                                                   {0}},
-    .flags = (const struct mq_flag[]){METHOD_FLAG("list of the hybrid model by this method, "
-                                                  "instead of the nightly job's"),
-                                      LANGUAGE_FLAG,
-                                      {0}},
+    .flags =
+        (const struct mq_flag[]){MQ_FLAG_METHOD(NULL, "list of the hybrid model by this method, "
+                                                      "instead of the nightly job's"),
+                                 MQ_FLAG_LANGUAGE,
+                                 {0}},
     .run = run_explain,
 };
 
@@ -324,9 +306,10 @@ const struct mq_command mq_command_similar = {
     .help = "Lists the programmes whose vectors point the same way (cosine), among those that may "
             "be offered today.",
     .positionals = (const struct mq_positional[]){{"ITEM", false, false, "a programme's id"}, {0}},
-    .flags = (const struct mq_flag[]){COUNT_FLAG("20", "programmes at most"),
-                                      METHOD_FLAG("by this method of the hybrid model, instead of "
-                                                  "vectors"),
+    .flags = (const struct mq_flag[]){MQ_FLAG_ENTRIES("20", "programmes at most"),
+                                      MQ_FLAG_METHOD(
+                                          NULL, "by this method of the hybrid model, instead of "
+                                                "vectors"),
                                       {0}},
     .run = run_similar,
 };
@@ -337,6 +320,6 @@ const struct mq_command mq_command_portrait = {
     .help = "Prints the user's best categories, directors, actors and languages with their scores, "
             "from the plays alone; scores fade with the days between plays.",
     .positionals = (const struct mq_positional[]){{"USER", false, false, "a user's id"}, {0}},
-    .flags = (const struct mq_flag[]){COUNT_FLAG("5", "values of a property at most"), {0}},
+    .flags = (const struct mq_flag[]){MQ_FLAG_ENTRIES("5", "values of a property at most"), {0}},
     .run = run_portrait,
 };

@@ -11,6 +11,7 @@
 #include "base/stream.h"
 #include "cli/hybrid_model.h"
 #include "cli/input_lines.h"
+#include "cli/list_flags.h"
 #include "flow/hybrid_answers.h"
 
 /* Users whose lists are in memory together, and those that a thread takes at a time. */
@@ -243,25 +244,9 @@ const struct mq_command mq_command_lists = {
         "under the file's name until all of it is there.",
     .flags =
         (const struct mq_flag[]){
-            {.name = "--method",
-             .type = MQ_FLAG_TEXT,
-             .placeholder = "METHOD",
-             .choices = MQ_METHOD_CHOICES,
-             .default_text = "hybrid",
-             .help = "of the hybrid model"},
-            {.name = "--n",
-             .type = MQ_FLAG_INT,
-             .placeholder = "N",
-             .default_text = "20",
-             .min = 1,
-             .max = 100000,
-             .help = "entries of a list at most"},
-            {.name = "--type",
-             .type = MQ_FLAG_TEXT,
-             .placeholder = "TYPE",
-             .choices = "movie|tv",
-             .default_text = "movie",
-             .help = "films or series"},
+            MQ_FLAG_METHOD("hybrid", "of the hybrid model"),
+            MQ_FLAG_ENTRIES("20", "entries of a list at most"),
+            MQ_FLAG_PROGRAM_TYPE,
             {.name = "--users",
              .type = MQ_FLAG_TEXT,
              .placeholder = "FILE",
@@ -272,12 +257,7 @@ const struct mq_command mq_command_lists = {
              .help = "instead of standard output"},
             {.name = "--explain",
              .help = "add reasons, figures and traces; takes several times as long"},
-            {.name = "--language",
-             .type = MQ_FLAG_TEXT,
-             .placeholder = "LANG",
-             .choices = "en|zh",
-             .default_text = "en",
-             .help = "of the reasons"},
+            MQ_FLAG_LANGUAGE,
             {0}},
     .examples =
         (const struct mq_example[]){

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/hybrid_model.h"
 #include "cli/input_lines.h"
+#include "cli/list_flags.h"
 #include "format/json_text.h"
 #include "rec/blended_scores.h"
 
@@ -121,13 +122,7 @@ const struct mq_command mq_command_score = {
             "score from 0 to 1 among the candidates of one request.\n\n"
             "Lines of one user that follow each other are scored together: sorted input is many "
             "times faster.",
-    .flags = (const struct mq_flag[]){{.name = "--method",
-                                       .type = MQ_FLAG_TEXT,
-                                       .placeholder = "METHOD",
-                                       .choices = MQ_METHOD_CHOICES,
-                                       .default_text = "hybrid",
-                                       .help = "of the hybrid model"},
-                                      {0}},
+    .flags = (const struct mq_flag[]){MQ_FLAG_METHOD("hybrid", "of the hybrid model"), {0}},
     .examples = (const struct mq_example[]){{"printf '1\\t1193\\n1\\t661\\n' | marquee score "
                                              "--method item-based",
                                              "two films for user 1"},

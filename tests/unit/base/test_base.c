@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -189,6 +190,31 @@ days_of_milliseconds(void **state)
 }
 
 static void
+file_writer_replaces_files_only(void **state)
+{
+    struct mq_error err = {0};
+    struct mq_writer *writer;
+    struct stat is;
+    char *folder;
+    (void)state;
+    check_ok(mq_fs_scratch(&folder, &err));
+    char *pipe = mq_strfmt("%s/pipe", folder), *link = mq_strfmt("%s/link", folder);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    assert_int_equal(symlink("pipe", link), 0);
+    const char *const there[] = {pipe, link, folder};
+    for (size_t i = 0; i < 3; i++) {
+        check_fails(MQ_E_INPUT, mq_writer_to_file(there[i], &writer, &err));
+        check_contains(err.message, there[i]);
+    }
+    assert_true(lstat(pipe, &is) == 0 && S_ISFIFO(is.st_mode));
+    assert_true(lstat(link, &is) == 0 && S_ISLNK(is.st_mode));
+    check_ok(mq_fs_remove(folder, &err));
+    free(pipe);
+    free(link);
+    free(folder);
+}
+
+static void
 file_writer_publishes_only_on_commit(void **state)
 {
     struct mq_error err = {0};
@@ -290,6 +316,7 @@ main(void)
         cmocka_unit_test(clock_parses_what_it_prints),
         cmocka_unit_test(days_of_milliseconds),
         cmocka_unit_test(file_writer_publishes_only_on_commit),
+        cmocka_unit_test(file_writer_replaces_files_only),
         cmocka_unit_test(rng_is_fixed_and_even),
         cmocka_unit_test(digests_of_streams),
     };
