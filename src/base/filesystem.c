@@ -85,14 +85,9 @@ enum mq_status
 mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial, struct mq_error *err)
 {
     static _Atomic unsigned serial;
-    struct stat there;
     enum mq_status st = mq_fs_make_parents(path, err);
     if (st != MQ_OK)
         return st;
-    /* A device, a pipe or a folder would be gone once a file took its name. */
-    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
-        return mq_fail(err, MQ_E_INPUT, "'%s' is there and is no file that could be replaced",
-                       path);
     char *partial =
         mq_strfmt("%s.%ld-%u.partial", path, (long)getpid(), atomic_fetch_add(&serial, 1));
     if (partial == NULL)

@@ -27,8 +27,7 @@ bool mq_fs_is_folder(const char *path);
 enum mq_status mq_fs_size(const char *path, int64_t *ret_size_bytes, struct mq_error *err);
 
 /**
- * Create "<path>.<pid>-<n>.partial" beside a file, parents made. What is there and no file (a
- * device, a pipe, a folder) is refused: MQ_E_INPUT.
+ * Create "<path>.<pid>-<n>.partial" beside a file, parents made.
  * @param ret_fd open for reading and writing, owned  @param ret_partial its path, owned (free)
  */
 enum mq_status mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial,

@@ -410,6 +410,15 @@ mq_writer_to_file(const char *path, struct mq_writer **ret_writer, struct mq_err
 {
     char *partial;
     int fd;
+    struct stat there;
+    /* What cannot be replaced is refused before the work, and a device not replaced by its result.
+     */
+    if (*path == '\0' || (stat(path, &there) == 0 && !S_ISREG(there.st_mode))) {
+        mq_fail(err, MQ_E_IO, "'%s' is no name for a file: %s", path,
+                *path == '\0' ? "it is empty" : "something else is there");
+        mq_error_hint(err, "name a file in a folder of yours; one that is there is replaced");
+        return MQ_E_IO;
+    }
     enum mq_status st = mq_fs_create_partial(path, &fd, &partial, err);
     if (st != MQ_OK)
         return st;

@@ -84,7 +84,10 @@ enum mq_status mq_reader_from_file(const char *path, struct mq_reader **ret_read
 enum mq_status mq_writer_to_buffer(struct mq_buffer *buffer, struct mq_writer **ret_writer,
                                    struct mq_error *err);
 
-/** Writer to a local file: written aside as "<path>.<pid>.partial", renamed with fsync on commit.
+/**
+ * Writer to a local file: written aside as "<path>.<pid>-<n>.partial", renamed with fsync on
+ * commit.
+ * @return MQ_OK | MQ_E_IO (also where a folder, a device or a pipe has that name) | MQ_E_NOMEM
  */
 enum mq_status mq_writer_to_file(const char *path, struct mq_writer **ret_writer,
                                  struct mq_error *err);

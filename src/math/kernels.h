@@ -153,10 +153,6 @@ struct mq_kernels {
      *  @return how many */
     size_t (*select_above)(const float *scores, size_t n, float threshold, int32_t *ret_positions,
                            float *ret_scores);
-    /** How many of keys [n] are below a bound. Exact. */
-    size_t (*count_below)(const uint64_t *keys, size_t n, uint64_t bound);
-    /** Least and greatest of keys [n], n >= 1. Exact. */
-    void (*key_range)(const uint64_t *keys, size_t n, uint64_t *ret_least, uint64_t *ret_greatest);
     /** Sort keys [n] ascending, in place, n <= MQ_SORT_FEW. Exact. */
     void (*sort_few)(uint64_t *keys, size_t n);
 

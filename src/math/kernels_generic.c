@@ -361,27 +361,6 @@ count_common(const uint64_t *a, const uint64_t *b, size_t words)
     return count;
 }
 
-static size_t
-count_below(const uint64_t *keys, size_t n, uint64_t bound)
-{
-    size_t below = 0;
-    for (size_t i = 0; i < n; i++)
-        below += keys[i] < bound;
-    return below;
-}
-
-static void
-key_range(const uint64_t *keys, size_t n, uint64_t *ret_least, uint64_t *ret_greatest)
-{
-    *ret_least = *ret_greatest = keys[0];
-    for (size_t i = 1; i < n; i++) {
-        if (keys[i] < *ret_least)
-            *ret_least = keys[i];
-        if (keys[i] > *ret_greatest)
-            *ret_greatest = keys[i];
-    }
-}
-
 static void
 sort_few(uint64_t *keys, size_t n)
 {

@@ -1,5 +1,5 @@
 /**
- * Kernels of selection among 64-bit keys, on GCC's vectors, as wide as the instruction set's:
+ * Kernel that sorts 64-bit keys, on GCC's vectors, as wide as the instruction set's:
  * VF_LANES. Not a header of its own; included after kernels_sparse.h.
  */
 #ifndef VF_LANES
@@ -13,54 +13,6 @@
 #define KEYS (VF_LANES / 2)
 
 typedef uint64_t keys_v __attribute__((vector_size(8 * KEYS)));
-
-static inline keys_v
-load_keys(const uint64_t *p)
-{
-    keys_v x;
-    memcpy(&x, p, sizeof(x));
-    return x;
-}
-
-static size_t
-count_below(const uint64_t *keys, size_t n, uint64_t bound)
-{
-    keys_v bounds = bound - (keys_v){0}, sum = {0}; /* a lane that is below is all ones: -1 */
-    size_t i = 0, below = 0;
-    for (; i + KEYS <= n; i += KEYS)
-        sum -= (keys_v)(load_keys(keys + i) < bounds);
-    for (size_t lane = 0; lane < KEYS; lane++)
-        below += sum[lane];
-    for (; i < n; i++)
-        below += keys[i] < bound;
-    return below;
-}
-
-static void
-key_range(const uint64_t *keys, size_t n, uint64_t *ret_least, uint64_t *ret_greatest)
-{
-    uint64_t least = keys[0], greatest = keys[0];
-    size_t i = 0;
-    if (n >= KEYS) {
-        keys_v low = load_keys(keys), high = low;
-        for (i = KEYS; i + KEYS <= n; i += KEYS) {
-            keys_v x = load_keys(keys + i);
-            keys_v lower = (keys_v)(x < low), higher = (keys_v)(x > high);
-            low = (x & lower) | (low & ~lower);
-            high = (x & higher) | (high & ~higher);
-        }
-        for (size_t lane = 0; lane < KEYS; lane++) {
-            least = low[lane] < least ? low[lane] : least;
-            greatest = high[lane] > greatest ? high[lane] : greatest;
-        }
-    }
-    for (; i < n; i++) {
-        least = keys[i] < least ? keys[i] : least;
-        greatest = keys[i] > greatest ? keys[i] : greatest;
-    }
-    *ret_least = least;
-    *ret_greatest = greatest;
-}
 
 #define FEW_VECTORS (MQ_SORT_FEW / KEYS)
 

@@ -23,7 +23,6 @@ extern const struct mq_kernels mq_kernels_neon;
     .square_distance_indexed = square_distance_indexed, .select_above = select_above,              \
     .scan_panels = scan_panels, .scan_panels4 = scan_panels4, .gather_residual = gather_residual,  \
     .gather_outer = gather_outer, .cholesky = cholesky, .dot_panel = dot_panel,                    \
-    .add_byte_rows = add_byte_rows, .count_common = count_common, .count_below = count_below,      \
-    .key_range = key_range, .sort_few = sort_few
+    .add_byte_rows = add_byte_rows, .count_common = count_common, .sort_few = sort_few
 
 #endif

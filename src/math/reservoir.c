@@ -6,6 +6,9 @@
 #include "base/memory.h"
 #include "math/kernels.h"
 
+/* Below this many keys selection sorts. */
+#define FEW 24
+
 static uint64_t
 median(uint64_t a, uint64_t b, uint64_t c)
 {
@@ -40,58 +43,41 @@ pick(const uint64_t *keys, size_t n)
     return median(keys[n / 4], keys[n / 2], keys[n - n / 4 - 1]);
 }
 
-/* A key so that k keys are below it; where keys are equal there may be none: then the greatest with
- * fewer below, which are counted. Counting costs less than moving, so the range of keys is cut, in
- * turn where k keys would be below if they were spread evenly, and in half. 0 < k < n. */
-static uint64_t
-bound_of(const uint64_t *keys, size_t n, size_t k, size_t *ret_below)
-{
-    const struct mq_kernels *kernels = mq_kernels();
-    uint64_t low, high; /* the k-th and the one after it are in low…high */
-    size_t below_low = 0, to_high = n;
-    bool half = false;
-    kernels->key_range(keys, n, &low, &high);
-    while (low < high) {
-        double part = half ? 0.5 : (double)(k - below_low) / (double)(to_high - below_low);
-        uint64_t cut = low + MQ_MIN((uint64_t)((double)(high - low) * part), high - low - 1);
-        size_t below = kernels->count_below(keys, n, cut + 1);
-        if (below == k) {
-            *ret_below = k;
-            return cut + 1;
-        }
-        if (below < k) {
-            low = cut + 1;
-            below_low = below;
-        } else {
-            high = cut;
-            to_high = below;
-        }
-        half = !half;
-    }
-    *ret_below = below_low;
-    return low;
-}
-
 void
 mq_keys_select(uint64_t *keys, size_t n, size_t k)
 {
-    size_t below, kept = 0;
-    if (k == 0 || k >= n)
-        return;
-    uint64_t bound = bound_of(keys, n, k, &below);
-    for (size_t i = 0; kept < below; i++) {
-        uint64_t key = keys[i];
-        keys[kept] = key;
-        kept += key < bound;
+    /* Keys come in an order that defeats the pivots only by design; then sorting is the way out. */
+    int patience = 64;
+    while (k > 0 && k < n) {
+        if (n <= FEW) {
+            mq_kernels()->sort_few(keys, n);
+            return;
+        }
+        if (patience-- == 0) {
+            qsort(keys, n, sizeof(*keys), compare);
+            return;
+        }
+        uint64_t pivot = pick(keys, n);
+        size_t below = partition(keys, n, pivot);
+        if (below == 0) { /* the pivot is the least: take it and its equals off */
+            below = partition(keys, n, pivot + 1);
+            if (below >= k)
+                return;
+        }
+        if (below >= k) {
+            n = below;
+        } else {
+            keys += below;
+            n -= below;
+            k -= below;
+        }
     }
-    for (; kept < k; kept++)
-        keys[kept] = bound;
 }
 
 void
 mq_keys_sort(uint64_t *keys, size_t n)
 {
-    int patience = 64;
+    int patience = 64; /* as in mq_keys_select */
     while (n > MQ_SORT_FEW) {
         if (patience-- == 0) {
             qsort(keys, n, sizeof(*keys), compare);
@@ -129,8 +115,9 @@ mq_reservoir_shrink(struct mq_reservoir *reservoir)
         return;
     mq_keys_select(reservoir->keys, reservoir->count, reservoir->k);
     reservoir->count = reservoir->k;
-    uint64_t best, worst;
-    mq_kernels()->key_range(reservoir->keys, reservoir->k, &best, &worst);
+    uint64_t worst = 0;
+    for (size_t i = 0; i < reservoir->k; i++)
+        worst = MQ_MAX(worst, reservoir->keys[i]);
     reservoir->threshold = mq_reservoir_score(worst);
 }
 

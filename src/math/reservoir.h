@@ -72,8 +72,7 @@ mq_reservoir_push(struct mq_reservoir *reservoir, float score, int32_t id)
 /** Sort the best k to the front of the storage. @return how many there are, up to k */
 size_t mq_reservoir_finish(struct mq_reservoir *reservoir);
 
-/** Put the k least keys to the front, in no order; what stood behind them is lost. O(n) for keys
- * whose range is spread over, O(128 n) at worst. */
+/** Move the k least keys to the front, in no order. O(n) expected. */
 void mq_keys_select(uint64_t *keys, size_t n, size_t k);
 
 /** Sort ascending. */

@@ -174,8 +174,8 @@ unbar_seen(const struct work *work, int64_t query, uint32_t *barred)
     }
 }
 
-/* The reservoir has room for a panel's columns: it was shrunk whenever half as many again as needed
- * were held. */
+/* The reservoir has room for 2 k and a panel's columns: it was shrunk whenever more than 2 k were
+ * held. */
 static inline void
 offer(struct mq_reservoir *best, uint32_t hits, const float *scores, const int32_t *item)
 {

@@ -34,6 +34,7 @@ struct mq_factor_panels {
 
 /**
  * @param item float32 [item_count,factors], finite
+ * @param pool NULL: this thread alone
  * @return MQ_OK | MQ_E_RANGE (not finite) | MQ_E_NOMEM | MQ_E_CANCELLED
  * Memory: as the items.  Cost: O(items * factors).
  */

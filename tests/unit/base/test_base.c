@@ -201,9 +201,9 @@ file_writer_replaces_files_only(void **state)
     char *pipe = mq_strfmt("%s/pipe", folder), *link = mq_strfmt("%s/link", folder);
     assert_int_equal(mkfifo(pipe, 0600), 0);
     assert_int_equal(symlink("pipe", link), 0);
-    const char *const there[] = {pipe, link, folder};
-    for (size_t i = 0; i < 3; i++) {
-        check_fails(MQ_E_INPUT, mq_writer_to_file(there[i], &writer, &err));
+    const char *const there[] = {pipe, link, folder, ""};
+    for (size_t i = 0; i < MQ_COUNT(there); i++) {
+        check_fails(MQ_E_IO, mq_writer_to_file(there[i], &writer, &err));
         check_contains(err.message, there[i]);
     }
     assert_true(lstat(pipe, &is) == 0 && S_ISFIFO(is.st_mode));

@@ -107,7 +107,7 @@ static void
 test_selection(void **state)
 {
     (void)state;
-    enum { MOST = 150 };
+    enum { MOST = 600 };
     uint64_t keys[MOST], sorted[MOST], chosen[MOST];
     struct mq_rng rng;
     mq_rng_init(&rng, 12, 0);
@@ -115,13 +115,18 @@ test_selection(void **state)
         size_t n = 1 + mq_rng_below(&rng, MOST);
         for (size_t i = 0; i < n; i++) {
             uint64_t wide = mq_rng_next(&rng);
-            const uint64_t forms[] = {
-                wide, UINT64_MAX >> wide % 64, UINT64_MAX - (wide >> wide % 64), 7, wide % 3, i};
-            keys[i] = forms[round % 6];
+            const uint64_t forms[] = {wide,
+                                      UINT64_MAX >> wide % 64,
+                                      UINT64_MAX - (wide >> wide % 64),
+                                      (wide & 1) - 1,
+                                      7,
+                                      wide % 3,
+                                      i};
+            keys[i] = forms[round % 7];
         }
         memcpy(sorted, keys, sizeof(keys));
         qsort(sorted, n, sizeof(*sorted), by_key);
-        for (size_t k = 0; k <= n; k++) {
+        for (size_t k = 0; k <= n; k += 1 + k / 10) {
             memcpy(chosen, keys, sizeof(keys));
             mq_keys_select(chosen, n, k);
             qsort(chosen, k, sizeof(*chosen), by_key);
