@@ -87,6 +87,7 @@ struct mq_cli {
     bool json;                /**< --json: print one JSON document instead of text */
     bool quiet, verbose;
     bool colour; /**< standard output is a terminal and NO_COLOR is unset */
+    bool unread; /**< standard output is a pipe that its reader has closed */
     FILE *out;   /**< standard output */
     struct mq_arguments *arguments;
     struct mq_object_store *store; /* opened by mq_cli_store */
@@ -133,6 +134,14 @@ char *mq_cli_place_flags(const struct mq_cli *cli);
 
 /** A text with these flags added to every command in it: "`marquee …`". NULL as above. */
 char *mq_cli_with_place(const struct mq_cli *cli, const char *text);
+
+/**
+ * Print bytes. Where nobody reads any longer (`marquee … | head`) the command is to end and has not
+ * failed.
+ * @return MQ_OK | MQ_E_CANCELLED (nobody reads) | MQ_E_IO
+ */
+enum mq_status mq_cli_print(struct mq_cli *cli, const void *bytes, size_t size,
+                            struct mq_error *err);
 
 /** Print a JSON document, indented, with a newline. Takes the reference, also on failure. */
 enum mq_status mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *err);

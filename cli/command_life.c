@@ -132,6 +132,18 @@ mq_cli_pool(struct mq_cli *cli, struct mq_pool **ret_pool, struct mq_error *err)
 }
 
 enum mq_status
+mq_cli_print(struct mq_cli *cli, const void *bytes, size_t size, struct mq_error *err)
+{
+    mq_progress_clear_line();
+    if (fwrite(bytes, 1, size, cli->out) == size)
+        return MQ_OK;
+    if (errno != EPIPE)
+        return mq_fail_errno(err, errno, "cannot write to standard output");
+    cli->unread = true;
+    return mq_fail(err, MQ_E_CANCELLED, "standard output is not read any longer");
+}
+
+enum mq_status
 mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *err)
 {
     if (document == NULL)
@@ -139,9 +151,10 @@ mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *
     struct mq_buffer text = {0};
     enum mq_status st = mq_json_dump(document, MQ_JSON_INDENTED, &text, err);
     json_decref(document);
-    if (st == MQ_OK &&
-        (fwrite(text.data, 1, text.size, cli->out) != text.size || fputc('\n', cli->out) == EOF))
-        st = mq_fail(err, MQ_E_IO, "cannot write to standard output");
+    if (st == MQ_OK)
+        st = mq_buffer_append_char(&text, '\n', err);
+    if (st == MQ_OK)
+        st = mq_cli_print(cli, text.data, text.size, err);
     mq_buffer_release(&text);
     return st;
 }
@@ -326,6 +339,8 @@ run_command(struct mq_cli *cli, struct mq_error *err)
         st = apply_flags(cli, cli->command->flags, err);
     if (st == MQ_OK)
         st = cli->command->run(cli, err);
+    if (cli->unread && st == MQ_E_CANCELLED)
+        return MQ_OK;
     /* A full disk or closed pipe shows here at the latest. */
     if (fflush(cli->out) != 0 && st == MQ_OK && errno != EPIPE)
         st = mq_fail_errno(err, errno, "cannot write to standard output");

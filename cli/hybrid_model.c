@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/item_cells.h"
+#include "data/id_map.h"
 #include "flow/hybrid_answers.h"
 #include "format/json.h"
 #include "model/hybrid_registry.h"
@@ -132,10 +133,14 @@ open_for_user(struct mq_cli *cli, struct mq_cli_model *ret_model, struct mq_rate
     enum mq_status st = mq_cli_model_open(cli, ret_model, err);
     if (st != MQ_OK)
         return st;
+    mq_autofree char *trimmed = mq_id_trimmed(mq_cli_positional(cli, 0));
+    const char *id = trimmed != NULL ? mq_arena_format(&ret_model->arena, "%s", trimmed) : NULL;
     st = mq_cli_method(cli, ret_model, ret_method, err);
+    if (st == MQ_OK && id == NULL)
+        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
     if (st == MQ_OK)
-        st = mq_rated_user_make(ret_model->snapshot->hybrid->hybrid, mq_cli_positional(cli, 0),
-                                NULL, 0, &ret_model->arena, ret_user, err);
+        st = mq_rated_user_make(ret_model->snapshot->hybrid->hybrid, id, NULL, 0, &ret_model->arena,
+                                ret_user, err);
     if (st != MQ_OK)
         mq_cli_model_close(ret_model);
     return st;

@@ -1,5 +1,6 @@
 /**
- * The hybrid model for commands that ask it: recommend, explain and similar --method, score.
+ * The hybrid model for commands that ask it: recommend, explain and similar --method,
+ * lists, score.
  * Threads: main.
  */
 #ifndef MQ_CLI_HYBRID_MODEL_H

@@ -1,22 +1,26 @@
 /* lists: everybody's list by the hybrid model, a JSON object a line. */
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/progress.h"
 #include "base/stream.h"
 #include "cli/hybrid_model.h"
 #include "cli/input_lines.h"
 #include "cli/list_flags.h"
+#include "data/id_map.h"
 #include "flow/hybrid_answers.h"
 
-/* Users whose lists are in memory together, and those that a thread takes at a time. */
+/* So many lists of twenty entries are in memory together, fewer of longer ones, but a few for each
+ * thread: some 20 MB with reasons, 1.6 kB an entry of the threads' where lists are longest. They
+ * are cut into so many ranges. */
 #define CHUNK 2048
-#define GRAIN 16
+#define CHUNK_THREAD 4
+#define RANGES 128
 
 struct listing {
     struct mq_cli *cli;
@@ -27,13 +31,16 @@ struct listing {
     /* By thread. */
     struct mq_hybrid_session **sessions;
     struct mq_arena *arenas;
-    /* Who is at hand: from `first` on those of the model, or ids in `given`, MQ_INPUT_LINE_MAX + 1
-     * bytes each, empty lines left out. */
-    int64_t first, count;
+    struct mq_input_lines users;
+    bool some; /* those users; else all */
+    /* Who is at hand, up to `chunk`: from `first` on those of the model, or ids in `given`,
+     * MQ_INPUT_LINE_MAX + 1 bytes each. */
+    int64_t first, count, chunk, grain;
     char *given;
-    struct mq_buffer *lines; /* [CHUNK/GRAIN] what a range of them came to */
-    struct mq_writer *file;  /* NULL: standard output */
+    struct mq_buffer lines[RANGES]; /* what a range of them came to */
+    struct mq_writer *file;         /* NULL: standard output */
     int64_t written;
+    struct mq_progress progress;
 };
 
 static enum mq_status
@@ -41,7 +48,7 @@ user_of(const struct listing *l, int64_t at, struct mq_arena *arena, struct mq_r
         struct mq_error *err)
 {
     const struct mq_hybrid *h = l->model.snapshot->hybrid->hybrid;
-    if (l->given != NULL)
+    if (l->some)
         return mq_rated_user_make(h, l->given + at * (MQ_INPUT_LINE_MAX + 1), NULL, 0, arena,
                                   ret_user, err);
     return mq_rated_user_stored(h, (int32_t)(l->first + at), arena, ret_user, err);
@@ -52,7 +59,7 @@ list_range(void *context, int64_t begin, int64_t end, int worker, struct mq_erro
 {
     struct listing *l = context;
     struct mq_arena *arena = &l->arenas[worker];
-    struct mq_buffer *out = &l->lines[begin / GRAIN];
+    struct mq_buffer *out = &l->lines[begin / l->grain];
     enum mq_status st = MQ_OK;
     for (int64_t at = begin; at < end && st == MQ_OK; at++) {
         struct mq_rated_user user;
@@ -65,28 +72,22 @@ list_range(void *context, int64_t begin, int64_t end, int worker, struct mq_erro
         if (st == MQ_OK)
             st = mq_buffer_append_char(out, '\n', err);
     }
+    if (st == MQ_OK)
+        mq_progress_add(&l->progress, end - begin);
     return st;
-}
-
-static enum mq_status
-put(struct listing *l, const struct mq_buffer *lines, struct mq_error *err)
-{
-    if (l->file != NULL)
-        return mq_writer_put(l->file, lines->data, lines->size, err);
-    if (fwrite(lines->data, 1, lines->size, l->cli->out) != lines->size)
-        return mq_fail_errno(err, errno, "cannot write to standard output");
-    return MQ_OK;
 }
 
 /* The lists of those at hand, in their order. */
 static enum mq_status
 list_chunk(struct listing *l, struct mq_error *err)
 {
-    enum mq_status st = mq_pool_for(l->pool, l->count, GRAIN, list_range, l, err);
-    for (int64_t range = 0; range * GRAIN < l->count; range++) {
+    enum mq_status st = mq_pool_for(l->pool, l->count, l->grain, list_range, l, err);
+    for (int64_t range = 0; range * l->grain < l->count; range++) {
+        struct mq_buffer *lines = &l->lines[range];
         if (st == MQ_OK)
-            st = put(l, &l->lines[range], err);
-        mq_buffer_reset(&l->lines[range]);
+            st = l->file != NULL ? mq_writer_put(l->file, lines->data, lines->size, err)
+                                 : mq_cli_print(l->cli, lines->data, lines->size, err);
+        mq_buffer_reset(lines);
     }
     if (st == MQ_OK)
         l->written += l->count;
@@ -97,74 +98,85 @@ static enum mq_status
 list_everybody(struct listing *l, struct mq_error *err)
 {
     int64_t users = l->model.snapshot->hybrid->hybrid->ratings->user_count;
-    struct mq_progress progress;
     enum mq_status st = MQ_OK;
-    mq_progress_begin(&progress, "lists", "users", users);
-    for (; l->first < users && st == MQ_OK; l->first += CHUNK) {
-        l->count = MQ_MIN(CHUNK, users - l->first);
+    mq_progress_begin(&l->progress, "lists", "users", users);
+    for (; l->first < users && st == MQ_OK; l->first += l->chunk) {
+        l->count = MQ_MIN(l->chunk, users - l->first);
         st = list_chunk(l, err);
-        mq_progress_add(&progress, l->count);
     }
-    mq_progress_end(&progress);
+    mq_progress_end(&l->progress);
     return st;
 }
 
+/* The id on a line, without blanks around it, as imports take ids. */
 static enum mq_status
-list_given(struct listing *l, FILE *in, const char *what, struct mq_error *err)
+take_id(const char *line, char *ret_id, struct mq_error *err)
 {
-    struct mq_progress progress;
+    mq_autofree char *id = mq_id_trimmed(line);
+    if (id == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
+    snprintf(ret_id, MQ_INPUT_LINE_MAX + 1, "%s", id);
+    return MQ_OK;
+}
+
+static enum mq_status
+list_some(struct listing *l, struct mq_error *err)
+{
+    char line[MQ_INPUT_LINE_MAX + 1];
     bool more = true;
-    enum mq_status st = MQ_OK;
-    mq_progress_begin(&progress, "lists", "users", 0);
-    for (int64_t number = 1; more && st == MQ_OK; number++) {
-        char *line = l->given + l->count * (MQ_INPUT_LINE_MAX + 1);
-        st = mq_cli_input_line(in, what, number, line, &more, err);
-        l->count += st == MQ_OK && more && *line != '\0';
-        if (st == MQ_OK && (l->count == CHUNK || !more)) {
+    enum mq_status st = mq_alloc_array_raw((size_t)l->chunk, MQ_INPUT_LINE_MAX + 1, &l->given, err);
+    mq_progress_begin(&l->progress, "lists", "users", 0);
+    while (st == MQ_OK && more) {
+        char *id = l->given + l->count * (MQ_INPUT_LINE_MAX + 1);
+        st = mq_input_lines_next(&l->users, line, &more, err);
+        if (st == MQ_OK)
+            st = take_id(line, id, err);
+        l->count += st == MQ_OK && *id != '\0';
+        if (st == MQ_OK && l->users.number % 1024 == 0)
+            st = mq_cancel_check(err);
+        if (st == MQ_OK && (l->count == l->chunk || !more)) {
             st = list_chunk(l, err);
-            mq_progress_add(&progress, l->count);
             l->count = 0;
         }
     }
-    mq_progress_end(&progress);
+    mq_progress_end(&l->progress);
     return st;
 }
 
+/* What can be refused is refused before the model is loaded. */
 static enum mq_status
-list_all(struct listing *l, struct mq_error *err)
+open_files(struct listing *l, struct mq_error *err)
 {
-    const char *users = mq_cli_text(l->cli, "--users");
-    if (users == NULL)
-        return list_everybody(l, err);
-    enum mq_status st = mq_alloc_array_raw(CHUNK, MQ_INPUT_LINE_MAX + 1, &l->given, err);
-    if (st != MQ_OK || strcmp(users, "-") == 0)
-        return st == MQ_OK ? list_given(l, stdin, "standard input", err) : st;
-    FILE *in = fopen(users, "re");
-    if (in == NULL)
-        return mq_fail_errno(err, errno, "cannot open '%s'", users);
-    st = list_given(l, in, users, err);
-    fclose(in);
-    return st;
+    const char *users = mq_cli_text(l->cli, "--users"), *output = mq_cli_text(l->cli, "--output");
+    int64_t longest = mq_config_int(l->cli->config, "filter.list");
+    enum mq_status st = users != NULL ? mq_input_lines_open(users, &l->users, err) : MQ_OK;
+    l->some = users != NULL && st == MQ_OK;
+    if (longest > 0 && l->options.n > longest)
+        mq_log_warn("lists end at filter.list, which is %" PRId64
+                    ", and what diversity adds to them: --n is %d",
+                    longest, l->options.n);
+    return st == MQ_OK && output != NULL ? mq_writer_to_file(output, &l->file, err) : st;
 }
 
 static enum mq_status
 prepare(struct listing *l, struct mq_error *err)
 {
-    const char *output = mq_cli_text(l->cli, "--output");
-    size_t threads;
-    enum mq_status st = mq_cli_method(l->cli, &l->model, &l->request.method, err);
+    enum mq_status st = mq_cli_model_open(l->cli, &l->model, err);
+    if (st == MQ_OK)
+        st = mq_cli_method(l->cli, &l->model, &l->request.method, err);
     if (st == MQ_OK)
         st = mq_cli_pool(l->cli, &l->pool, err);
     if (st != MQ_OK)
         return st;
-    threads = (size_t)mq_pool_threads(l->pool);
-    if ((st = mq_alloc_array(threads, sizeof(struct mq_hybrid_session *), &l->sessions, err)) ==
-            MQ_OK &&
-        (st = mq_alloc_array(threads, sizeof(*l->arenas), &l->arenas, err)) == MQ_OK)
-        st = mq_alloc_array(CHUNK / GRAIN, sizeof(*l->lines), &l->lines, err);
+    size_t threads = (size_t)mq_pool_threads(l->pool);
+    l->chunk = MQ_MAX(MQ_MIN(CHUNK, CHUNK * 20 / l->options.n), (int64_t)threads * CHUNK_THREAD);
+    l->grain = (l->chunk + RANGES - 1) / RANGES;
+    st = mq_alloc_array(threads, sizeof(struct mq_hybrid_session *), &l->sessions, err);
+    if (st == MQ_OK)
+        st = mq_alloc_array(threads, sizeof(*l->arenas), &l->arenas, err);
     for (size_t i = 0; i < threads && st == MQ_OK; i++)
         st = mq_hybrid_session_new(l->model.snapshot, &l->sessions[i], err);
-    return st == MQ_OK && output != NULL ? mq_writer_to_file(output, &l->file, err) : st;
+    return st;
 }
 
 static void
@@ -176,13 +188,14 @@ release(struct listing *l)
         if (l->arenas != NULL)
             mq_arena_release(&l->arenas[i]);
     }
-    for (int range = 0; l->lines != NULL && range < CHUNK / GRAIN; range++)
+    for (int range = 0; range < RANGES; range++)
         mq_buffer_release(&l->lines[range]);
     mq_free(l->sessions);
     mq_free(l->arenas);
-    mq_free(l->lines);
     mq_free(l->given);
     mq_writer_close(l->file);
+    if (l->some)
+        mq_input_lines_close(&l->users);
     mq_cli_model_close(&l->model);
 }
 
@@ -216,12 +229,11 @@ run_lists(struct mq_cli *cli, struct mq_error *err)
                                     .language = mq_cli_language(cli),
                                     .path = "batch"}};
     double begin_s = mq_clock_monotonic_s();
-    enum mq_status st = mq_cli_model_open(cli, &l.model, err);
-    if (st != MQ_OK)
-        return st;
-    st = prepare(&l, err);
+    enum mq_status st = open_files(&l, err);
     if (st == MQ_OK)
-        st = list_all(&l, err);
+        st = prepare(&l, err);
+    if (st == MQ_OK)
+        st = l.some ? list_some(&l, err) : list_everybody(&l, err);
     if (st == MQ_OK && l.file != NULL) {
         st = mq_writer_commit(l.file, err);
         if (st == MQ_OK)
@@ -239,9 +251,11 @@ const struct mq_command mq_command_lists = {
         "order: what `marquee recommend USER --method METHOD --json` gives for one, and the server "
         "from the same ratings. For mails, caches and other programs that want all lists at once. "
         "All threads work; the lines do not depend on how many there are.\n\n"
-        "With --users the lists are those of the users named, in that order; a user who is not "
-        "known gets the list for newcomers, marked \"cold_start\". With --output nothing stands "
-        "under the file's name until all of it is there.",
+        "With --users the lists are those of the users named, in that order; a user named twice "
+        "has "
+        "two, empty lines count for nothing. One who is not known has \"known\": false, and the "
+        "list for newcomers. With --output nothing stands under the file's name until all of it is "
+        "there. Lists end at filter.list films, and what diversity adds to them.",
     .flags =
         (const struct mq_flag[]){
             MQ_FLAG_METHOD("hybrid", "of the hybrid model"),

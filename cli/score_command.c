@@ -68,22 +68,21 @@ score_line(struct scoring *s, char *line, int64_t number, struct mq_error *err)
     st = mq_json_text_end(&t);
     if (st == MQ_OK)
         st = mq_buffer_append_char(&s->out, '\n', err);
-    if (st == MQ_OK && fwrite(s->out.data, 1, s->out.size, s->cli->out) != s->out.size)
-        st = mq_fail(err, MQ_E_IO, "cannot write to standard output");
-    return st;
+    return st == MQ_OK ? mq_cli_print(s->cli, s->out.data, s->out.size, err) : st;
 }
 
 static enum mq_status
 score_lines(struct scoring *s, struct mq_error *err)
 {
+    struct mq_input_lines in;
     char line[MQ_INPUT_LINE_MAX + 1];
     bool more = true;
-    enum mq_status st = MQ_OK;
-    for (int64_t number = 1; st == MQ_OK && more; number++) {
-        st = mq_cli_input_line(stdin, "standard input", number, line, &more, err);
+    enum mq_status st = mq_input_lines_open("-", &in, err);
+    while (st == MQ_OK && more) {
+        st = mq_input_lines_next(&in, line, &more, err);
         if (st == MQ_OK && line[0] != '\0')
-            st = score_line(s, line, number, err);
-        if (st == MQ_OK && number % 1024 == 0)
+            st = score_line(s, line, in.number, err);
+        if (st == MQ_OK && in.number % 1024 == 0)
             st = mq_cancel_check(err);
     }
     return st;

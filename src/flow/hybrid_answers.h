@@ -1,6 +1,7 @@
 /**
  * Answers of the hybrid model as JSON text: what the server sends, and what `marquee recommend
- * --method`, `score`, `similar --method` print with --json. One writer for both.
+ * --method`, `score`, `similar --method` print with --json, and `lists` for everybody. One writer
+ * for both.
  *
  * Ids that are not known are no errors where a list can be given without them.
  * Threads: reentrant, one session a thread. A film is a catalogue row.

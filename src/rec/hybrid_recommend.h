@@ -1,7 +1,8 @@
 /**
  * A user's list by the hybrid model, or by one of its methods: films in order
  * (rec/hybrid_ranking.h), then the same availability rules, seen films and diversity picks as every
- * list has (rec/filter.h). What the command `recommend --method` and the server answer with.
+ * list has (rec/filter.h). What the commands `recommend --method` and `lists` and the server answer
+ * with.
  *
  * One of whom nothing is known gets a list for anybody, marked as such: what many rate now, no
  * genre twice in a row where another is nearly as good.

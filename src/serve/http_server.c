@@ -157,9 +157,10 @@ make_metrics(struct mq_http_server *server)
     }
     mq_metrics_gauge_of(options->metrics, "marquee_http_in_flight", "Requests not yet answered.",
                         NULL, in_flight_now, server);
-    mq_metrics_gauge_of(options->metrics, "marquee_http_body_bytes",
-                        "Bodies of requests held in memory, as sent and expanded.", NULL,
-                        bodies_now, server);
+    mq_metrics_gauge_of(
+        options->metrics, "marquee_http_body_bytes",
+        "Bodies of requests held in memory, as sent and expanded, and what goes with them.", NULL,
+        bodies_now, server);
     mq_metrics_gauge_of(options->metrics, "marquee_http_answer_bytes",
                         "Answers not yet taken by their clients.", NULL, answers_now, server);
 }

@@ -46,7 +46,8 @@ struct mq_http_options {
     int connections_per_address;        /**< further ones are closed; 0: no limit */
     size_t head_bytes;   /**< request line and headers: 414, 431; a line gets half of it */
     size_t body_bytes;   /**< largest body, as sent and as expanded: 413 */
-    size_t bodies_bytes; /**< all bodies in memory together, as sent and expanded: 429 */
+    size_t bodies_bytes; /**< all bodies in memory together, as sent and expanded: 429; answers not
+                            yet taken leave them less */
     int64_t idle_ms;     /**< longest wait for the next request */
     int64_t request_ms;  /**< longest time to send a request, or to take the answer */
     int64_t stop_ms;     /**< longest wait for requests in flight when stopping */
