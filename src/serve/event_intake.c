@@ -202,12 +202,12 @@ ask_log(void *context)
     struct mq_intake *intake = context;
     pthread_mutex_lock(&intake->lock);
     while (!intake->stopping) {
+        intake->must_ask = false; /* a write that fails meanwhile asks anew */
         pthread_mutex_unlock(&intake->lock);
         struct mq_error error = {0};
         bool ready =
             mq_event_log_check(intake->options.log, intake->options.topic, ASK_MS, &error) == MQ_OK;
         pthread_mutex_lock(&intake->lock);
-        intake->must_ask = false;
         if (ready != intake->ready)
             mq_log(ready ? MQ_LOG_INFO : MQ_LOG_ERROR, "event log: %s",
                    ready ? "ready" : error.message);

@@ -201,8 +201,8 @@ is_setting(rd_kafka_resp_err_t code)
 static bool
 may_be_setting(const char *reason)
 {
-    return strstr(reason, "SSL handshake") != NULL || strstr(reason, "security.protocol") != NULL ||
-           strstr(reason, "SASL") != NULL;
+    return strstr(reason, "SSL handshake") != NULL || strstr(reason, "SSL_HANDSHAKE") != NULL ||
+           strstr(reason, "security.protocol") != NULL || strstr(reason, "SASL") != NULL;
 }
 
 /* How much a reason says: one that says less never takes the place of one that says more. */
@@ -228,7 +228,11 @@ mq_kafka_note(struct mq_kafka_log *log, rd_kafka_resp_err_t code, const char *re
         now - trouble->at_s > TROUBLE_LIFE_S) {
         trouble->code = code;
         trouble->at_s = now;
-        snprintf(trouble->reason, sizeof(trouble->reason), "%s", reason);
+        /* Whether librdkafka says "SSL handshake failed" or gives the state alone is chance. */
+        bool unnamed =
+            strstr(reason, "SSL_HANDSHAKE") != NULL && strstr(reason, "SSL handshake") == NULL;
+        snprintf(trouble->reason, sizeof(trouble->reason), "%s%s",
+                 unnamed ? "SSL handshake failed: " : "", reason);
     }
     tell = tell && now - log->told_s >= TELL_S;
     if (tell)

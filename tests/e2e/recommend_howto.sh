@@ -7,20 +7,22 @@ if ! command -v curl >/dev/null; then
     echo "skipped: there is no curl"
     exit 77
 fi
-# Any free port: that which a server was given that asked for one.
-. "$(dirname "$0")/serving.sh"
-serve_start
-serve_stop
-rm -rf marquee-*
+# A free port below those that systems give to whoever asks for any.
+port=$((20000 + RANDOM % 12000))
+while (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((20000 + RANDOM % 12000)); done
 export MARQUEE_SERVE_PORT=$port MARQUEE_HYBRID_METHODS='item-based|user-based|content|mf|popular'
 export MARQUEE_EVAL_RESAMPLES=50
 mkdir bin && ln -s "$(realpath "$MARQUEE_BINARY")" bin/marquee
 # Every line that asks leaves its answer in a file of its own; what curl gets must be 2xx.
 {
     echo 'set -eu -o pipefail'
+    # The page waits for a second, a busy machine until the newcomer's rating counts.
+    echo "counted() { until command curl -sS --max-time 60 'http://127.0.0.1:$port/v1/users/newcomer/recommendations?n=1' |"
+    echo '    grep -q "\"ratings\":1"; do [ $SECONDS -lt 60 ]; sleep 0.1; done; }'
     echo 'curl() { command curl --fail-with-body --max-time 60 "$@" >answer; cat answer >>answers; echo >>answers; }'
     sed -n '/^```sh$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/recommend.md" | sed '/^```/d' |
-        sed "s/127.0.0.1:8080/127.0.0.1:$port/; /^marquee serve /a echo \$! >server"
+        sed "s/127.0.0.1:8080/127.0.0.1:$port/; /^marquee serve /a echo \$! >server
+             s/^sleep 1\$/counted/"
 } >examples
 [ "$(grep -c '^curl' examples)" -ge 15 ] || fail "the page has no examples"
 trap 'kill "$(cat server 2>/dev/null)" 2>/dev/null; rm -rf "$scratch"' EXIT

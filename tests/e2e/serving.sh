@@ -9,9 +9,9 @@ serve_start() {
     "$MARQUEE_BINARY" serve --port 0 --no-auth 2>serve.log &
     server=$!
     trap 'kill $server 2>/dev/null; rm -rf "$scratch"' EXIT
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         port=$(sed -n 's/.*serving on http:\/\/127.0.0.1:\([0-9]*\),.*/\1/p' serve.log)
-        [ -z "$port" ] || break
+        [ -z "$port" ] && kill -0 $server 2>/dev/null || break
         sleep 0.1
     done
     [ -n "$port" ] || { cat serve.log; fail "the server does not come up"; }

@@ -117,7 +117,7 @@ repeats_in_flight(void **state)
     struct holder holder;
     struct waiting first;
     char again[256], places[256];
-    start_server((const char *const[]){"--no-auth", "--set", "serve.ack_ms=300", "--set",
+    start_server((const char *const[]){"--no-auth", "--set", "serve.ack_ms=2000", "--set",
                                        "serve.writers=1", NULL});
     begin_hold(&holder);
     begin_waiting(&first, event_of("ada", "\"a\"", 1));
@@ -130,7 +130,7 @@ repeats_in_flight(void **state)
     struct waiting late;
     begin_waiting(&late, event_of("ada", "\"late\"", 1)); /* waits in the queue for too long */
     wait_metric("marquee_events_queued", 1);
-    nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL); /* beyond ack_ms */
+    nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 200000000}, NULL); /* beyond ack_ms */
     end_hold(&holder);
     end_waiting(&first);
     end_waiting(&late);

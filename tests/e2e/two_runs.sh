@@ -6,10 +6,11 @@ make_input store
 "$MARQUEE_BINARY" run --store file:store --quiet --set youtubednn.epochs=200 \
     --set youtubednn.patience=200 >first 2>&1 &
 pid=$!
-for _ in $(seq 200); do
+for _ in $(seq 1200); do
     grep -q '"status": "running"' store/1/runs/*/manifest.json 2>/dev/null && [ -e store/1/runs/lock.json ] && break
     sleep 0.05
 done
+[ -e store/1/runs/lock.json ] || { cat first; fail "the first run takes no lock"; }
 expect 1 "another run is going on in 'file:store': ACTION, process $pid on" \
     marquee run --store file:store --change-type MODEL --quiet
 grep -q "hint: wait for it to end" err || fail "no hint"

@@ -31,7 +31,7 @@ PRODUCE = pathlib.Path(MARQUEE).parent.parent / "tests/services/produce_events"
 EVENTS = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
 MEMORY_BOUND = 256 << 20
 TOPIC = "user-events"
-PATIENCE_S = 240
+PATIENCE_S = 240  # without any progress, or to read what is left
 chance = random.Random(7)
 
 
@@ -168,8 +168,12 @@ class Case:
             time.sleep(chance.uniform(*seconds))
             fault()
             self.faults += 1
+        size, moved = -1, time.monotonic()
         while producers.poll() is None:
-            assert time.monotonic() - begun < PATIENCE_S, "the producers do not come to an end"
+            now = self.acknowledged.stat().st_size if self.acknowledged.exists() else 0
+            if now != size:
+                size, moved = now, time.monotonic()
+            assert time.monotonic() - moved < PATIENCE_S, "the producers do not get on"
             time.sleep(0.1)
 
     def drain(self):

@@ -77,6 +77,7 @@ class Case:
 
 
 def partitions_are_added(case):
+    from kafka import KafkaConsumer
     from kafka.admin import KafkaAdminClient
 
     case.make("grows", 2)
@@ -87,7 +88,8 @@ def partitions_are_added(case):
     try:
         wait(lambda: case.lines("1") == 100, "the first events")
         KafkaAdminClient(bootstrap_servers=case.servers).create_partitions({"grows": 12})
-        time.sleep(1)
+        known = lambda: KafkaConsumer(bootstrap_servers=case.servers).partitions_for_topic("grows")  # noqa: E731
+        wait(lambda: len(known() or ()) == 12, "twelve partitions")
         case.send("grows", 1200, 12)
         wait(lambda: case.lines("1") == 1300, "events of new partitions")
     finally:
@@ -132,6 +134,7 @@ def topic_is_made_anew(case):
     case.send("anew", 50, 1)
     assert case.consume("anew", "3")["events"] == 50
     KafkaAdminClient(bootstrap_servers=case.servers).delete_topics(["anew"])
+    wait(lambda: "anew" not in KafkaAdminClient(bootstrap_servers=case.servers).list_topics(), "the topic's end")
     time.sleep(2)
     case.make("anew", 1)
     case.send("anew", 5, 1)
@@ -145,7 +148,7 @@ def topic_is_made_anew(case):
 def broker_hangs(case):
     api = Api(case.folder, ["--no-auth", "--events", f"kafka:{case.servers}"]).start()
     post = lambda: api.ask("POST", "/v1/events", event(1))[0]  # noqa: E731
-    assert post() == 202
+    wait(lambda: post() == 202, "the first event", 30)
     assert api.ask("GET", "/readyz")[0] == 200
     case.broker.hang()
     try:

@@ -134,7 +134,7 @@ def check_kafka(folder):
 
     topic = f"serve-{uuid.uuid4().hex}"
     server = Server(folder, ["--no-auth", "--events", "kafka:" + os.environ["MARQUEE_TEST_KAFKA"],
-                             "--set", f"events.topic={topic}"]).start()
+                             "--set", f"events.topic={topic}", "--set", "serve.ack_ms=30000"]).start()
     now = int(time.time())
     sent = [{"user_id": i % 7, "movie_id": i, "rating": 4, "timestamp": now, "event_id": f"k{i}"}
             for i in range(1000)]

@@ -236,15 +236,17 @@ clock_skew_is_mended(void **state)
     struct http_stub *stub = http_stub_start(skewed_clock, NULL);
     struct mq_object_store *store = open_stub(stub, "");
     struct mq_buffer bytes = {0};
+    char least[MQ_AMZ_DATE_SIZE], most[MQ_AMZ_DATE_SIZE];
+    mq_amz_date_format((int64_t)time(NULL) + 3 * 3600 - 2, least);
     check_ok(mq_object_get_range(store, "k", 0, 5, &bytes, &err));
+    mq_amz_date_format((int64_t)time(NULL) + 3 * 3600 + 2, most);
     mq_object_store_free(store);
     http_stub_stop(stub);
     assert_int_equal(stub->count, 2);
-    char expected[MQ_AMZ_DATE_SIZE];
-    mq_amz_date_format((int64_t)time(NULL) + 3 * 3600, expected);
     const char *sent = strcasestr(stub->requests[1], "x-amz-date: ");
     assert_non_null(sent);
-    assert_memory_equal(sent + 12, expected, 11); /* to the hour */
+    assert_true(strncmp(sent + 12, least, sizeof(least) - 1) >= 0);
+    assert_true(strncmp(sent + 12, most, sizeof(most) - 1) <= 0);
     free(stub);
     mq_buffer_release(&bytes);
 }
