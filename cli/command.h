@@ -143,7 +143,8 @@ char *mq_cli_with_place(const struct mq_cli *cli, const char *text);
 enum mq_status mq_cli_print(struct mq_cli *cli, const void *bytes, size_t size,
                             struct mq_error *err);
 
-/** Print a JSON document, indented, with a newline. Takes the reference, also on failure. */
+/** Print a JSON document, indented, with a newline. Takes the reference, also on failure. That
+ * nobody reads is no failure here: what the command found decides how it ends. */
 enum mq_status mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *err);
 
 /** Wrong use found by the command itself: MQ_E_USAGE with the hint "see: marquee … --help". */

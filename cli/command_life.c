@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -153,8 +154,12 @@ mq_cli_print_json(struct mq_cli *cli, struct json_t *document, struct mq_error *
     json_decref(document);
     if (st == MQ_OK)
         st = mq_buffer_append_char(&text, '\n', err);
-    if (st == MQ_OK)
-        st = mq_cli_print(cli, text.data, text.size, err);
+    struct mq_error failure = {0};
+    if (st == MQ_OK && mq_cli_print(cli, text.data, text.size, &failure) == MQ_E_IO) {
+        st = MQ_E_IO;
+        if (err != NULL)
+            *err = failure;
+    }
     mq_buffer_release(&text);
     return st;
 }
@@ -268,6 +273,16 @@ on_signal(int signal_number)
     mq_cancel_request();
 }
 
+/* A standard stream that is closed would be the next file that is opened: all three are there, and
+ * using one of these fails. */
+static void
+hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 static void
 catch_signals(void)
 {
@@ -360,6 +375,7 @@ mq_cli_run_parsed(const struct mq_parsed *parsed)
     cli.colour = isatty(STDOUT_FILENO) && (no_colour == NULL || *no_colour == '\0');
     mq_log_configure(cli.quiet ? MQ_LOG_WARN : cli.verbose ? MQ_LOG_DEBUG : MQ_LOG_INFO, cli.json);
     mq_progress_enable(!cli.quiet && !cli.json);
+    hold_streams();
     catch_signals();
     struct mq_error error = {0};
     enum mq_status st = run_command(&cli, &error);

@@ -86,25 +86,15 @@ print_table(struct mq_cli *cli, const struct mq_eval_report *report, struct mq_e
     return st;
 }
 
+/* @param html NULL: no page */
 static enum mq_status
-write_html(const char *path, const struct mq_eval_report *report, struct mq_error *err)
+print_report(struct mq_cli *cli, const struct mq_eval_report *report, struct mq_writer *html,
+             struct mq_error *err)
 {
-    struct mq_writer *out = NULL;
-    enum mq_status st = mq_writer_to_file(path, &out, err);
-    if (st == MQ_OK)
-        st = mq_eval_report_write_html(report, NULL, out, err);
-    if (st == MQ_OK)
-        st = mq_writer_commit(out, err);
-    mq_writer_close(out);
-    return st;
-}
-
-static enum mq_status
-print_report(struct mq_cli *cli, const struct mq_eval_report *report, struct mq_error *err)
-{
-    const char *html = mq_cli_text(cli, "--html");
     json_t *document = NULL;
-    enum mq_status st = html != NULL ? write_html(html, report, err) : MQ_OK;
+    enum mq_status st = html != NULL ? mq_eval_report_write_html(report, NULL, html, err) : MQ_OK;
+    if (st == MQ_OK && html != NULL)
+        st = mq_writer_commit(html, err);
     if (st != MQ_OK || !cli->json)
         return st == MQ_OK ? print_table(cli, report, err) : st;
     st = mq_eval_report_json(report, NULL, &document, err);
@@ -175,11 +165,16 @@ evaluate(struct mq_cli *cli, const struct mq_hybrid_eval_task *task,
 {
     struct mq_pool *pool;
     struct mq_eval_report *report = NULL;
+    struct mq_writer *html = NULL;
+    const char *path = mq_cli_text(cli, "--html");
     enum mq_status st = mq_cli_pool(cli, &pool, err);
+    if (st == MQ_OK && path != NULL) /* refused, if so, before the work */
+        st = mq_writer_to_file(path, &html, err);
     if (st == MQ_OK)
         st = mq_hybrid_evaluate(task, options, mq_clock_now_s(), pool, &report, NULL, err);
     if (st == MQ_OK)
-        st = print_report(cli, report, err);
+        st = print_report(cli, report, html, err);
+    mq_writer_close(html);
     mq_eval_report_free(report);
     return st;
 }

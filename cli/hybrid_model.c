@@ -124,6 +124,18 @@ lay_out_list(struct mq_cli *cli, const json_t *answer, struct mq_error *err)
     return st;
 }
 
+/* An id of the command line, without blanks around it. @return in the model's arena; NULL: no
+ * memory
+ */
+static const char *
+id_of(const struct mq_cli *cli, int index, struct mq_cli_model *model, struct mq_error *err)
+{
+    char *id = mq_arena_format(&model->arena, "%s", mq_cli_positional(cli, index));
+    if (id == NULL)
+        mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
+    return id == NULL ? NULL : mq_id_trim(id);
+}
+
 /* The model, the method and the user of a command USER … --method M. @param ret_user in the
  * model's arena; close the model on success */
 static enum mq_status
@@ -133,11 +145,8 @@ open_for_user(struct mq_cli *cli, struct mq_cli_model *ret_model, struct mq_rate
     enum mq_status st = mq_cli_model_open(cli, ret_model, err);
     if (st != MQ_OK)
         return st;
-    mq_autofree char *trimmed = mq_id_trimmed(mq_cli_positional(cli, 0));
-    const char *id = trimmed != NULL ? mq_arena_format(&ret_model->arena, "%s", trimmed) : NULL;
-    st = mq_cli_method(cli, ret_model, ret_method, err);
-    if (st == MQ_OK && id == NULL)
-        st = mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
+    const char *id = id_of(cli, 0, ret_model, err);
+    st = id == NULL ? MQ_E_NOMEM : mq_cli_method(cli, ret_model, ret_method, err);
     if (st == MQ_OK)
         st = mq_rated_user_make(ret_model->snapshot->hybrid->hybrid, id, NULL, 0, &ret_model->arena,
                                 ret_user, err);
@@ -213,15 +222,16 @@ mq_cli_explain_by_method(struct mq_cli *cli, struct mq_error *err)
     struct mq_rated_user user;
     struct mq_buffer out = {0};
     struct mq_hybrid_request request = {.user = &user};
-    const char *item = mq_cli_positional(cli, 1);
     enum mq_status st = open_for_user(cli, &model, &user, &request.method, err);
     if (st != MQ_OK)
         return st;
     const struct mq_catalogue *c = model.snapshot->catalogue;
-    int32_t row = mq_catalogue_find(c, item);
+    const char *item = id_of(cli, 1, &model, err);
+    int32_t row = item != NULL ? mq_catalogue_find(c, item) : -1;
     request.type = row >= 0 ? (enum mq_program_type)c->type[row] : MQ_PROGRAM_MOVIE;
-    st = mq_answer_explain(model.session, &request, item, mq_cli_language(cli), &model.arena, &out,
-                           err);
+    st = item == NULL ? MQ_E_NOMEM
+                      : mq_answer_explain(model.session, &request, item, mq_cli_language(cli),
+                                          &model.arena, &out, err);
     if (st == MQ_OK)
         st = print_answer(cli, &out, lay_out_explanation, err);
     mq_buffer_release(&out);
@@ -263,9 +273,12 @@ mq_cli_similar_by_method(struct mq_cli *cli, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     st = mq_cli_method(cli, &model, &method, err);
+    const char *item = st == MQ_OK ? id_of(cli, 0, &model, err) : NULL;
     if (st == MQ_OK)
-        st = mq_answer_similar(model.snapshot, mq_cli_positional(cli, 0), method,
-                               (int32_t)mq_cli_int(cli, "--n"), &model.arena, &out, err);
+        st = item == NULL
+                 ? MQ_E_NOMEM
+                 : mq_answer_similar(model.snapshot, item, method, (int32_t)mq_cli_int(cli, "--n"),
+                                     &model.arena, &out, err);
     if (st == MQ_OK)
         st = print_answer(cli, &out, mq_cli_print_similar, err);
     mq_buffer_release(&out);

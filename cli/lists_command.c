@@ -108,17 +108,6 @@ list_everybody(struct listing *l, struct mq_error *err)
     return st;
 }
 
-/* The id on a line, without blanks around it, as imports take ids. */
-static enum mq_status
-take_id(const char *line, char *ret_id, struct mq_error *err)
-{
-    mq_autofree char *id = mq_id_trimmed(line);
-    if (id == NULL)
-        return mq_fail(err, MQ_E_NOMEM, "cannot allocate an id");
-    snprintf(ret_id, MQ_INPUT_LINE_MAX + 1, "%s", id);
-    return MQ_OK;
-}
-
 static enum mq_status
 list_some(struct listing *l, struct mq_error *err)
 {
@@ -130,7 +119,7 @@ list_some(struct listing *l, struct mq_error *err)
         char *id = l->given + l->count * (MQ_INPUT_LINE_MAX + 1);
         st = mq_input_lines_next(&l->users, line, &more, err);
         if (st == MQ_OK)
-            st = take_id(line, id, err);
+            snprintf(id, MQ_INPUT_LINE_MAX + 1, "%s", mq_id_trim(line));
         l->count += st == MQ_OK && *id != '\0';
         if (st == MQ_OK && l->users.number % 1024 == 0)
             st = mq_cancel_check(err);

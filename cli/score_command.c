@@ -6,6 +6,7 @@
 #include "cli/hybrid_model.h"
 #include "cli/input_lines.h"
 #include "cli/list_flags.h"
+#include "data/id_map.h"
 #include "format/json_text.h"
 #include "rec/blended_scores.h"
 
@@ -50,6 +51,8 @@ score_line(struct scoring *s, char *line, int64_t number, struct mq_error *err)
         return MQ_E_INPUT;
     }
     *item++ = '\0';
+    item = mq_id_trim(item);
+    line = mq_id_trim(line);
     enum mq_status st = take_user(s, line, err);
     if (st != MQ_OK)
         return st;

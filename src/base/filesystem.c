@@ -82,6 +82,36 @@ mq_fs_size(const char *path, int64_t *ret_size_bytes, struct mq_error *err)
 }
 
 enum mq_status
+mq_fs_file_name(const char *path, char **ret_path, struct mq_error *err)
+{
+    const char *wrong = NULL;
+    struct stat is;
+    size_t size = strlen(path);
+    char *target = NULL;
+    if (size == 0 || path[size - 1] == '/')
+        wrong = size == 0 ? "it is empty" : "it ends in '/'";
+    else if (lstat(path, &is) != 0)
+        target = mq_strdup(path);
+    else if (S_ISLNK(is.st_mode) &&
+             ((target = realpath(path, NULL)) == NULL || stat(target, &is) != 0))
+        wrong = "a link to nothing is there";
+    else if (!S_ISREG(is.st_mode))
+        wrong = "something else is there";
+    else if (target == NULL)
+        target = mq_strdup(path);
+    if (wrong != NULL) {
+        free(target);
+        mq_fail(err, MQ_E_IO, "'%s' is no name for a file: %s", path, wrong);
+        mq_error_hint(err, "name a file in a folder of yours; one that is there is replaced");
+        return MQ_E_IO;
+    }
+    if (target == NULL)
+        return mq_fail(err, MQ_E_NOMEM, "cannot allocate a path");
+    *ret_path = target;
+    return MQ_OK;
+}
+
+enum mq_status
 mq_fs_create_partial(const char *path, int *ret_fd, char **ret_partial, struct mq_error *err)
 {
     static _Atomic unsigned serial;

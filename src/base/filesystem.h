@@ -27,6 +27,13 @@ bool mq_fs_is_folder(const char *path);
 enum mq_status mq_fs_size(const char *path, int64_t *ret_size_bytes, struct mq_error *err);
 
 /**
+ * The name under which a file would be published: what a link leads to. What is there and no file
+ * (a device, a pipe, a folder, a link to nothing) is refused, and what cannot be a file's name.
+ * @param ret_path owned (free)  @return MQ_OK | MQ_E_IO | MQ_E_NOMEM
+ */
+enum mq_status mq_fs_file_name(const char *path, char **ret_path, struct mq_error *err);
+
+/**
  * Create "<path>.<pid>-<n>.partial" beside a file, parents made.
  * @param ret_fd open for reading and writing, owned  @param ret_partial its path, owned (free)
  */

@@ -408,21 +408,15 @@ file_writer_close(struct mq_writer *base)
 enum mq_status
 mq_writer_to_file(const char *path, struct mq_writer **ret_writer, struct mq_error *err)
 {
+    mq_autofree char *target = NULL;
     char *partial;
     int fd;
-    struct stat there;
-    /* What cannot be replaced is refused before the work, and a device not replaced by its result.
-     */
-    if (*path == '\0' || (stat(path, &there) == 0 && !S_ISREG(there.st_mode))) {
-        mq_fail(err, MQ_E_IO, "'%s' is no name for a file: %s", path,
-                *path == '\0' ? "it is empty" : "something else is there");
-        mq_error_hint(err, "name a file in a folder of yours; one that is there is replaced");
-        return MQ_E_IO;
-    }
-    enum mq_status st = mq_fs_create_partial(path, &fd, &partial, err);
+    enum mq_status st = mq_fs_file_name(path, &target, err);
+    if (st == MQ_OK)
+        st = mq_fs_create_partial(target, &fd, &partial, err);
     if (st != MQ_OK)
         return st;
-    size_t length = strlen(path) + 1;
+    size_t length = strlen(target) + 1;
     struct file_writer *writer = calloc(1, sizeof(*writer) + length);
     if (writer == NULL) {
         close(fd);
@@ -430,7 +424,7 @@ mq_writer_to_file(const char *path, struct mq_writer **ret_writer, struct mq_err
         free(partial);
         return mq_fail(err, MQ_E_NOMEM, "cannot allocate a writer");
     }
-    memcpy(writer->path, path, length);
+    memcpy(writer->path, target, length);
     writer->fd = fd;
     writer->partial = partial;
     writer->base = (struct mq_writer){.write = file_write,

@@ -86,8 +86,9 @@ enum mq_status mq_writer_to_buffer(struct mq_buffer *buffer, struct mq_writer **
 
 /**
  * Writer to a local file: written aside as "<path>.<pid>-<n>.partial", renamed with fsync on
- * commit.
- * @return MQ_OK | MQ_E_IO (also where a folder, a device or a pipe has that name) | MQ_E_NOMEM
+ * commit. A link stays, what it leads to is replaced.
+ * @return MQ_OK | MQ_E_IO, MQ_E_NOT_FOUND, MQ_E_RANGE (no name for a file, or its folder cannot be
+ *         made) | MQ_E_NOMEM
  */
 enum mq_status mq_writer_to_file(const char *path, struct mq_writer **ret_writer,
                                  struct mq_error *err);

@@ -160,12 +160,20 @@ mq_id_map_save(struct mq_object_store *store, const char *region, enum mq_id_kin
 }
 
 char *
-mq_id_trimmed(const char *id)
+mq_id_trim(char *id)
 {
     static const char blanks[] = " \t\r\n";
     id += strspn(id, blanks);
     size_t size = strlen(id);
     while (size > 0 && strchr(blanks, id[size - 1]) != NULL)
         size--;
-    return strndup(id, size);
+    id[size] = '\0';
+    return id;
+}
+
+char *
+mq_id_trimmed(const char *id)
+{
+    mq_autofree char *own = mq_strdup(id);
+    return own == NULL ? NULL : mq_strdup(mq_id_trim(own));
 }

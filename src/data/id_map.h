@@ -43,4 +43,7 @@ enum mq_status mq_id_map_save(struct mq_object_store *store, const char *region,
  * there is no memory. */
 char *mq_id_trimmed(const char *id);
 
+/** The same in place. @return into id, which is cut at its end */
+char *mq_id_trim(char *id);
+
 #endif

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "math/kernels.h"
 
-/* Below this many keys selection sorts. */
+/* So few keys selection sorts. */
 #define FEW 24
 
 static uint64_t

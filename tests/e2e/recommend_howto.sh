@@ -17,8 +17,8 @@ mkdir bin && ln -s "$(realpath "$MARQUEE_BINARY")" bin/marquee
 {
     echo 'set -eu -o pipefail'
     # The page waits for a second, a busy machine until the newcomer's rating counts.
-    echo "counted() { until command curl -sS --max-time 60 'http://127.0.0.1:$port/v1/users/newcomer/recommendations?n=1' |"
-    echo '    grep -q "\"ratings\":1"; do [ $SECONDS -lt 60 ]; sleep 0.1; done; }'
+    echo "counted() { local end=\$((SECONDS + 60)); until command curl -sS --max-time 60 'http://127.0.0.1:$port/v1/users/newcomer/recommendations?n=1' |"
+    echo '    grep -q "\"ratings\":1"; do [ $SECONDS -lt $end ] || { echo "it does not count" >&2; exit 1; }; sleep 0.1; done; }'
     echo 'curl() { command curl --fail-with-body --max-time 60 "$@" >answer; cat answer >>answers; echo >>answers; }'
     sed -n '/^```sh$/,/^```$/p' "$MARQUEE_SOURCE/docs/howto/recommend.md" | sed '/^```/d' |
         sed "s/127.0.0.1:8080/127.0.0.1:$port/; /^marquee serve /a echo \$! >server

@@ -199,18 +199,36 @@ file_writer_replaces_files_only(void **state)
     (void)state;
     check_ok(mq_fs_scratch(&folder, &err));
     char *pipe = mq_strfmt("%s/pipe", folder), *link = mq_strfmt("%s/link", folder);
+    char *lost = mq_strfmt("%s/lost", folder), *slash = mq_strfmt("%s/new/", folder);
+    char *file = mq_strfmt("%s/file", folder), *alias = mq_strfmt("%s/alias", folder);
     assert_int_equal(mkfifo(pipe, 0600), 0);
     assert_int_equal(symlink("pipe", link), 0);
-    const char *const there[] = {pipe, link, folder, ""};
+    assert_int_equal(symlink("nothing", lost), 0);
+    assert_int_equal(symlink("file", alias), 0);
+    const char *const there[] = {pipe, link, lost, slash, folder, ""};
     for (size_t i = 0; i < MQ_COUNT(there); i++) {
         check_fails(MQ_E_IO, mq_writer_to_file(there[i], &writer, &err));
         check_contains(err.message, there[i]);
     }
     assert_true(lstat(pipe, &is) == 0 && S_ISFIFO(is.st_mode));
     assert_true(lstat(link, &is) == 0 && S_ISLNK(is.st_mode));
+    assert_int_not_equal(lstat(slash, &is), 0);
+    /* A link to a file stays one, and leads to what was written. */
+    for (int i = 0; i < 2; i++) {
+        check_ok(mq_writer_to_file(i == 0 ? file : alias, &writer, &err));
+        check_ok(mq_writer_put(writer, "12", (size_t)i + 1, &err));
+        check_ok(mq_writer_commit(writer, &err));
+        mq_writer_close(writer);
+        assert_true(lstat(file, &is) == 0 && S_ISREG(is.st_mode) && is.st_size == i + 1);
+        assert_true(lstat(alias, &is) == 0 && S_ISLNK(is.st_mode));
+    }
     check_ok(mq_fs_remove(folder, &err));
+    free(file);
+    free(alias);
     free(pipe);
     free(link);
+    free(lost);
+    free(slash);
     free(folder);
 }
 
