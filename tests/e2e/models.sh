@@ -103,7 +103,7 @@ grep -qF '"dry_run":true' out && grep -qF '"removed":false,"verdict":"serves"}' 
 # What cannot be printed is an error with a message.
 for i in $(seq 100 199); do mkdir -p store/1/model/hybrid/20200101T000$i && echo '{' >store/1/model/hybrid/20200101T000$i/items.json; done
 marquee models prune --dry-run --json 2>err >/dev/full
-[ $? = 1 ] && grep -q '"message":"cannot write to standard output"' err || { cat err; fail "a full disk"; }
+[ $? = 1 ] && grep -q '"message":"cannot write to standard output: No space left on device"' err || { cat err; fail "a full disk"; }
 rm -r store/1/model/hybrid/20200101T000*
 
 # One that lacks a file is not promoted; a damaged pointer is told of and mended by a promotion.
