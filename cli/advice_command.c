@@ -120,8 +120,7 @@ run_recommend(struct mq_cli *cli, struct mq_error *err)
     if (st != MQ_OK)
         return st;
     bool reasons = mq_cli_given(cli, "--explain");
-    enum mq_program_type type =
-        strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
+    enum mq_program_type type = mq_cli_program_type(cli);
     json_t *document = NULL;
     st = mq_adviser_recommend(adviser, mq_cli_positional(cli, 0), type, (int)mq_cli_int(cli, "--n"),
                               reasons, mq_cli_language(cli), &document, err);

@@ -56,6 +56,12 @@ mq_cli_method(struct mq_cli *cli, const struct mq_cli_model *model, enum mq_meth
     return MQ_E_INPUT;
 }
 
+enum mq_program_type
+mq_cli_program_type(const struct mq_cli *cli)
+{
+    return strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
+}
+
 enum mq_language
 mq_cli_language(const struct mq_cli *cli)
 {
@@ -166,7 +172,7 @@ mq_cli_recommend_by_method(struct mq_cli *cli, struct mq_error *err)
                                               .explain = mq_cli_given(cli, "--explain"),
                                               .language = mq_cli_language(cli),
                                               .path = "batch"};
-    request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0 ? MQ_PROGRAM_TV : MQ_PROGRAM_MOVIE;
+    request.type = mq_cli_program_type(cli);
     enum mq_status st = open_for_user(cli, &model, &user, &request.method, err);
     if (st != MQ_OK)
         return st;

@@ -31,6 +31,8 @@ void mq_cli_model_close(struct mq_cli_model *model);
 enum mq_status mq_cli_method(struct mq_cli *cli, const struct mq_cli_model *model,
                              enum mq_method *ret_method, struct mq_error *err);
 
+/** The type of programmes of --type. */
+enum mq_program_type mq_cli_program_type(const struct mq_cli *cli);
 /** The language of --language. */
 enum mq_language mq_cli_language(const struct mq_cli *cli);
 

@@ -3,6 +3,7 @@
 #define MQ_CLI_LIST_FLAGS_H
 
 #include "cli/command.h"
+#include "model/hybrid.h"
 
 #define MQ_FLAG_METHOD(default_method, what)                                                       \
     {                                                                                              \

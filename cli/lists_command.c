@@ -210,9 +210,7 @@ static enum mq_status
 run_lists(struct mq_cli *cli, struct mq_error *err)
 {
     struct listing l = {.cli = cli,
-                        .request.type = strcmp(mq_cli_text(cli, "--type"), "tv") == 0
-                                            ? MQ_PROGRAM_TV
-                                            : MQ_PROGRAM_MOVIE,
+                        .request.type = mq_cli_program_type(cli),
                         .options = {.n = (int32_t)mq_cli_int(cli, "--n"),
                                     .explain = mq_cli_given(cli, "--explain"),
                                     .language = mq_cli_language(cli),

@@ -202,8 +202,8 @@ ask_log(void *context)
     struct mq_intake *intake = context;
     pthread_mutex_lock(&intake->lock);
     while (!intake->stopping) {
-        intake->must_ask =
-            false; /* a write that fails meanwhile, after others went well, asks anew */
+        /* A write that fails meanwhile, after others went well, asks anew. */
+        intake->must_ask = false;
         pthread_mutex_unlock(&intake->lock);
         struct mq_error error = {0};
         bool ready =

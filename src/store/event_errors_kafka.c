@@ -231,8 +231,8 @@ mq_kafka_note(struct mq_kafka_log *log, rd_kafka_resp_err_t code, const char *re
         trouble->code = code;
         trouble->at_s = now;
         /* Whether librdkafka says "SSL handshake failed" or gives the state alone is chance. */
-        bool unnamed =
-            strstr(reason, "SSL_HANDSHAKE") != NULL && strstr(reason, "SSL handshake") == NULL;
+        bool unnamed = may_be_setting(reason) && strstr(reason, "SSL_HANDSHAKE") != NULL &&
+                       strstr(reason, "SSL handshake") == NULL;
         snprintf(trouble->reason, sizeof(trouble->reason), "%s%s",
                  unnamed ? "SSL handshake failed: " : "", reason);
     }

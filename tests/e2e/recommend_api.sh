@@ -214,11 +214,7 @@ after=$(grep -o '"item":"[0-9]*","title":"[^"]*","year":[0-9]*,"kind"' body | tr
 [ "$before" != "$after" ] || fail "the second rating changes nothing"
 rate_and_wait u1 "$top" "\"ratings\":$(($(sed 's/.*"ratings":\([0-9]*\).*/\1/' first) + 1))"
 gives 200 '"verdict":"seen"' GET "/v1/explain?user=u1&item=$top"
-for film in 31 32 33 34 35 36 37 38 39; do # on a busy machine one may be late, not all
-    [ $fastest_ms -ge 1000 ] || break
-    rate_and_wait late$film $film '"ratings":1'
-done
-[ $fastest_ms -lt 1000 ] || fail "no rating of twelve counts within a second: $fastest_ms ms"
+[ $fastest_ms -lt 1000 ] || fail "no rating of three counts within a second: $fastest_ms ms"
 echo "a rating counts after $fastest_ms ms"
 # The server finds it again in the log when it starts anew.
 serve_stop

@@ -364,11 +364,8 @@ expanded_bodies_are_bounded(void **state)
     assert_true(busy >= BOMBS / 2);
     assert_true(done >= 1);
     assert_int_equal(busy + done, BOMBS);
-    /* The allocator keeps up to 2 MB of what was freed for each of its arenas: eight a processor,
-     * at most one for each of the server's 33 threads. */
-    long most_kb = sysconf(_SC_NPROCESSORS_ONLN) <= 4 ? 90 << 10 : 120 << 10;
     if (getenv("ASAN_OPTIONS") == NULL) /* which keeps what was freed */
-        assert_true(peak_kb() - before_kb < most_kb);
+        assert_true(peak_kb() - before_kb < 90 * 1024);
     print_message("peak memory grew by %ld MB\n", (peak_kb() - before_kb) >> 10);
     expect_bytes(202, GZIP, packed, packed_size); /* the room is there again */
     /* All is given back, answers too: the last one a moment after it was read. */

@@ -148,7 +148,8 @@ def topic_is_made_anew(case):
 def broker_hangs(case):
     api = Api(case.folder, ["--no-auth", "--events", f"kafka:{case.servers}"]).start()
     post = lambda: api.ask("POST", "/v1/events", event(1))[0]  # noqa: E731
-    wait(lambda: post() == 202, "the first event", 30)
+    wait(lambda: api.ask("GET", "/readyz")[0] == 200, "that the broker is found", 30)
+    assert post() == 202
     assert api.ask("GET", "/readyz")[0] == 200
     case.broker.hang()
     try:
